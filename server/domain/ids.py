@@ -7,7 +7,7 @@ from enum import StrEnum
 from uuid import UUID
 
 import uuid_utils
-from typeid import TypeID, from_uuid
+from typeid import TypeID
 
 from server.domain.errors import InvalidField
 
@@ -31,7 +31,7 @@ def new_id() -> UUID:
 
 def render_id(prefix: Prefix, value: UUID) -> str:
     """Writes an id as clients see it, `pay_01h…`."""
-    return str(from_uuid(value, prefix.value))
+    return str(TypeID.from_uuid(uuid_utils.UUID(int=value.int), prefix.value))
 
 
 def parse_id(prefix: Prefix, text: str, field: str) -> UUID:
