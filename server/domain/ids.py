@@ -8,6 +8,7 @@ from uuid import UUID
 
 import uuid_utils
 from typeid import TypeID
+from typeid.core.errors import TypeIDException
 
 from server.domain.errors import InvalidField
 
@@ -42,8 +43,8 @@ def parse_id(prefix: Prefix, text: str, field: str) -> UUID:
     """
     try:
         parsed = TypeID.from_string(text)
-    except ValueError:
-        # typeid's exceptions derive from ValueError; its messages may quote the input, so none is passed on.
+    except TypeIDException:
+        # Its message quotes the input, so it is not passed on.
         raise InvalidField(field, f"must be an id that begins with {prefix.value}_") from None
     if parsed.prefix != prefix.value:
         raise InvalidField(field, f"must be an id that begins with {prefix.value}_")
