@@ -58,9 +58,7 @@ def luhn_ok(number: str) -> bool:
 def brand_of(number: str) -> str:
     """Returns the network that issues the number, `unknown` where no range matches."""
     for brand, ranges, lengths in _BRANDS:
-        if len(number) in lengths and any(
-            first <= int(number[: len(str(first))]) <= last for first, last in ranges
-        ):
+        if len(number) in lengths and any(first <= int(number[: len(str(first))]) <= last for first, last in ranges):
             return brand
     return "unknown"
 

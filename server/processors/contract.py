@@ -12,8 +12,37 @@ from typing import Protocol
 from uuid import UUID
 
 from server.domain.card import Card
-from server.domain.decline import Failure
+from server.domain.outcome import ActionRequired, Approved, Cancelled, Declined, Outcome, Pending
 from server.domain.payment import Method
+
+__all__ = [
+    "Account",
+    "ActionRequired",
+    "Approved",
+    "Authorization",
+    "BankOrCrypto",
+    "Cancelled",
+    "Capabilities",
+    "Capture",
+    "CurrencyRule",
+    "Declined",
+    "EventRejected",
+    "Instrument",
+    "MethodRule",
+    "Outcome",
+    "OutcomeUnknown",
+    "Pending",
+    "Processor",
+    "ProcessorEvent",
+    "ProcessorRejected",
+    "ProcessorToken",
+    "ProcessorUnavailable",
+    "Refund",
+    "Request",
+    "Subject",
+    "Void",
+    "Wallet",
+]
 
 
 class OutcomeUnknown(Exception):
@@ -149,64 +178,6 @@ class Refund(Request):
 
     capture_id: str
     reason: str = ""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Approved:
-    """It is done.
-
-    Attributes:
-        amount: Minor units, as the *processor* says; the use case compares it with ours.
-        currency: Upper case, as the processor says.
-        processor_transaction_id: The object that later calls need: authorization, capture or refund.
-        captured: For an authorization: the funds were taken, not only held.
-        card_brand: With card_last4, card_exp_month, card_exp_year: what the processor tells of a tokenised card.
-    """
-
-    processor_payment_id: str
-    processor_transaction_id: str
-    amount: int
-    currency: str
-    captured: bool = False
-    card_brand: str = ""
-    card_last4: str = ""
-    card_exp_month: int | None = None
-    card_exp_year: int | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Declined:
-    """The processor or the issuer says no, finally. `processor_payment_id` where an object was made all the same."""
-
-    failure: Failure
-    processor_payment_id: str = ""
-    processor_transaction_id: str = ""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ActionRequired:
-    """The customer must act at `redirect_url`; afterwards `complete` carries on."""
-
-    processor_payment_id: str
-    redirect_url: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Pending:
-    """The processor has it and decides later (bank transfers, refunds under way, statuses we do not know)."""
-
-    processor_payment_id: str
-    processor_transaction_id: str = ""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Cancelled:
-    """The processor says that the authorization was called off or has expired: no money is held."""
-
-    processor_payment_id: str
-
-
-Outcome = Approved | Declined | ActionRequired | Pending | Cancelled
 
 
 class Subject(StrEnum):

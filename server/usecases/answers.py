@@ -1,0 +1,32 @@
+"""Who calls a use case and what it answers; shared by every use case and by `rpc`."""
+
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+from uuid import UUID
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """The authenticated merchant. `test_mode` is the merchant's, for ever."""
+
+    merchant_id: UUID
+    test_mode: bool
+    time_zone: str = "UTC"
+
+
+@dataclass(frozen=True, slots=True)
+class Answer(Generic[T]):
+    """A use case's result; `replayed` when an earlier call with the same idempotency key made it."""
+
+    value: T
+    replayed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Page(Generic[T]):
+    """One page of a list, newest first; `next_page_token` is empty on the last."""
+
+    items: tuple[T, ...]
+    next_page_token: str
