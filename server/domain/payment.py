@@ -189,7 +189,7 @@ class Transaction:
     reason: str
     failure: Failure | None
     waiting: bool
-    """The processor has it and waits for the customer or a bank; holds no operation slot."""
+    """The processor has it and waits for the customer or a bank; nobody is working on it."""
     attempts: int
     created_at: datetime
     updated_at: datetime

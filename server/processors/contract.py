@@ -174,7 +174,7 @@ class Void(Request):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Refund(Request):
-    """Returns captured funds, in part or whole. `capture_id` as `Approved` gave it; `reason` a `RefundReason` or empty."""
+    """Returns captured funds, in part or whole. `capture_id` as `Approved` gave it; `reason`: `RefundReason` or empty."""
 
     capture_id: str
     reason: str = ""

@@ -1,0 +1,1 @@
+"""Postgres: batch statements behind group commit, reads on a thread pool, and the only commits there are."""

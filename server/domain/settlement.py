@@ -1,0 +1,339 @@
+"""The one place where an outcome meets a payment: a pure function from what stands and what was found to what follows.
+
+Called by `storage.settle` under the row locks of the payment and its transaction.
+"""
+
+from dataclasses import dataclass, replace
+from typing import assert_never
+
+from server.domain.decline import Advice, DeclineCode, Failure
+from server.domain.ledger import Journal, capture_journal, refund_failed_journal, refund_journal
+from server.domain.outcome import (
+    ActionRequired,
+    Approved,
+    Cancelled,
+    Declined,
+    Finding,
+    NotSent,
+    Pending,
+    Rejected,
+    Unknown,
+)
+from server.domain.payment import (
+    OPEN_TRANSACTION_STATES,
+    CardSummary,
+    FraudOutcome,
+    Payment,
+    State,
+    Transaction,
+    TransactionState,
+    TransactionType,
+)
+from server.domain.states import Event, next_state
+
+
+class AmountMismatch(Exception):
+    """The processor speaks of another amount or currency than we asked for; nothing is settled, a person must look."""
+
+
+class Contradiction(Exception):
+    """The transaction is closed and the processor now says otherwise; its fact is recorded and put right."""
+
+
+@dataclass(frozen=True, slots=True)
+class Settlement:
+    """What follows from a finding. Whoever stores it stores all of it, in one transaction.
+
+    Attributes:
+        payment: As it shall stand.
+        transaction: As it shall stand.
+        journals: To be booked.
+        event: Type of the merchant's event (`payment.completed`), or empty where nothing is told.
+        closes_authorization: The waiting authorization of the payment ends as CANCELLED too.
+        release_key: The idempotency key is free again: nothing was sent.
+    """
+
+    payment: Payment
+    transaction: Transaction
+    journals: tuple[Journal, ...] = ()
+    event: str = ""
+    closes_authorization: bool = False
+    release_key: bool = False
+
+    @property
+    def final(self) -> bool:
+        """Whether the transaction is over, so that its idempotent answer is, too."""
+        return self.transaction.state not in OPEN_TRANSACTION_STATES
+
+
+def settle(payment: Payment, transaction: Transaction, finding: Finding) -> Settlement | None:
+    """Says what a finding does to a payment and its transaction; None where all of it stands already.
+
+    Raises:
+        AmountMismatch: The processor's amount or currency is not ours.
+        Contradiction: The transaction is closed with another outcome.
+        ImpossibleTransition: The payment's state does not allow what is said to have happened.
+    """
+    if isinstance(finding, Approved) and (finding.amount, finding.currency) != (
+        transaction.amount,
+        transaction.currency,
+    ):
+        raise AmountMismatch(
+            f"asked {transaction.amount} {transaction.currency}, got {finding.amount} {finding.currency}"
+        )
+    if transaction.state not in OPEN_TRANSACTION_STATES:
+        return _settle_closed(payment, transaction, finding)
+    if isinstance(finding, Unknown):
+        if transaction.state is TransactionState.UNKNOWN:
+            return None
+        return Settlement(payment, replace(transaction, state=TransactionState.UNKNOWN, waiting=False))
+    match transaction.type:
+        case TransactionType.AUTHORIZATION:
+            return _settle_authorization(payment, transaction, finding)
+        case TransactionType.CAPTURE:
+            return _settle_capture(payment, transaction, finding)
+        case TransactionType.VOID:
+            return _settle_void(payment, transaction, finding)
+        case TransactionType.REFUND:
+            return _settle_refund(payment, transaction, finding)
+        case TransactionType.CHARGEBACK | TransactionType.DISPUTE:
+            raise Contradiction(f"a {transaction.type.value} is never asked of a processor")
+        case _:
+            assert_never(transaction.type)
+
+
+def _check_amount(transaction: Transaction, finding: Finding) -> None:
+    """A void moves no money, so only the others are held to their amount."""
+    if not isinstance(finding, Approved) or transaction.type is TransactionType.VOID:
+        return
+    asked, got = (transaction.amount, transaction.currency), (finding.amount, finding.currency)
+    if asked != got:
+        raise AmountMismatch(f"asked for {asked[0]} {asked[1]}, the processor says {got[0]} {got[1]}")
+
+
+def _settle_closed(payment: Payment, transaction: Transaction, finding: Finding) -> Settlement | None:
+    """Compares a finding with a transaction that is over; only a refund that failed later may still change it."""
+    state, kind = transaction.state, transaction.type
+    match finding:
+        case Unknown() | NotSent() | Rejected() | Pending() | ActionRequired():
+            return None  # Nothing that could contradict what is settled.
+        case Declined() if kind is TransactionType.REFUND and state is TransactionState.COMPLETED:
+            return _reverse_refund(payment, transaction, finding.failure)
+        case Declined() | Cancelled():
+            agrees = state in {TransactionState.FAILED, TransactionState.CANCELLED}
+            # A hold that was captured or voided since may be reported as cancelled: its own transaction tells that.
+            agrees = agrees or (kind is TransactionType.AUTHORIZATION and payment.state is State.CANCELLED)
+            agrees = agrees or (kind is TransactionType.VOID and isinstance(finding, Cancelled))
+        case Approved():
+            agrees = state is TransactionState.COMPLETED
+        case _:
+            assert_never(finding)
+    if agrees:
+        return None
+    raise Contradiction(f"{kind.value} is {state.value}, and the processor says {type(finding).__name__}")
+
+
+def failure_of(finding: Declined | Rejected | NotSent) -> Failure:
+    """Puts into one form why something did not happen."""
+    match finding:
+        case Declined(failure=failure):
+            return failure
+        case Rejected(code=code):
+            return Failure(
+                DeclineCode.PROCESSOR_REJECTED,
+                "The processor refused the request; check the processor account's credentials and settings.",
+                Advice.DO_NOT_RETRY,
+                code,
+            )
+        case NotSent():
+            return Failure(
+                DeclineCode.PROCESSOR_UNAVAILABLE,
+                "The processor could not be reached; nothing was charged. Try again.",
+                Advice.RETRY_LATER,
+            )
+        case _:
+            assert_never(finding)
+
+
+def _failed(transaction: Transaction, finding: Declined | Rejected | NotSent) -> Transaction:
+    object_id = finding.processor_transaction_id if isinstance(finding, Declined) else ""
+    return replace(
+        transaction,
+        state=TransactionState.FAILED,
+        failure=failure_of(finding),
+        waiting=False,
+        processor_transaction_id=object_id or transaction.processor_transaction_id,
+    )
+
+
+def _completed(transaction: Transaction, finding: Approved) -> Transaction:
+    return replace(
+        transaction,
+        state=TransactionState.COMPLETED,
+        waiting=False,
+        processor_transaction_id=finding.processor_transaction_id,
+    )
+
+
+def _settle_authorization(
+    payment: Payment,
+    transaction: Transaction,
+    finding: Approved | Declined | ActionRequired | Pending | Cancelled | NotSent | Rejected,
+) -> Settlement:
+    match finding:
+        case Approved():
+            return _authorized(payment, transaction, finding)
+        case ActionRequired(processor_payment_id=object_id, redirect_url=url):
+            return _waits(payment, transaction, object_id, url)
+        case Pending(processor_payment_id=object_id):
+            return _waits(payment, transaction, object_id, "")
+        case Cancelled():
+            moved = replace(payment, state=next_state(payment.state, Event.CANCELLED), redirect_url="")
+            closed = replace(transaction, state=TransactionState.CANCELLED, waiting=False)
+            return Settlement(moved, closed, event="payment.cancelled")
+        case Declined() | Rejected() | NotSent():
+            object_id = finding.processor_payment_id if isinstance(finding, Declined) else ""
+            moved = replace(
+                payment,
+                state=next_state(payment.state, Event.DECLINED),
+                failure=failure_of(finding),
+                redirect_url="",
+                processor_payment_id=object_id or payment.processor_payment_id,
+            )
+            unsent = isinstance(finding, NotSent)
+            return Settlement(moved, _failed(transaction, finding), event="payment.failed", release_key=unsent)
+        case _:
+            assert_never(finding)
+
+
+def _authorized(payment: Payment, transaction: Transaction, finding: Approved) -> Settlement:
+    in_review = payment.fraud is not None and payment.fraud.outcome is FraudOutcome.REVIEW
+    if finding.captured:
+        event = Event.CAPTURED
+    else:
+        event = Event.HELD_FOR_REVIEW if in_review else Event.AUTHORIZED
+    moved = replace(
+        payment,
+        state=next_state(payment.state, event),
+        amount_authorized=finding.amount,
+        amount_captured=finding.amount if finding.captured else 0,
+        redirect_url="",
+        processor_payment_id=finding.processor_payment_id,
+        processor_authorization_id=finding.processor_transaction_id,
+        processor_capture_id=finding.processor_transaction_id if finding.captured else "",
+        card=_card(payment.card, finding),
+    )
+    journals = (capture_journal(finding.amount, finding.currency),) if finding.captured else ()
+    return Settlement(moved, _completed(transaction, finding), journals, f"payment.{moved.state.value.lower()}")
+
+
+def _card(known: CardSummary | None, finding: Approved) -> CardSummary | None:
+    """Keeps what the merchant gave; a token's card is known only from the processor."""
+    if known is not None or not finding.card_last4:
+        return known
+    return CardSummary(finding.card_brand, finding.card_last4, finding.card_exp_month, finding.card_exp_year)
+
+
+def _waits(payment: Payment, transaction: Transaction, object_id: str, redirect_url: str) -> Settlement:
+    moved = replace(
+        payment,
+        state=next_state(payment.state, Event.WAITS),
+        processor_payment_id=object_id,
+        redirect_url=redirect_url,
+    )
+    told = "" if payment.state is State.PENDING else "payment.pending"
+    return Settlement(moved, replace(transaction, state=TransactionState.PENDING, waiting=True), event=told)
+
+
+def _settle_capture(
+    payment: Payment,
+    transaction: Transaction,
+    finding: Approved | Declined | ActionRequired | Pending | Cancelled | NotSent | Rejected,
+) -> Settlement | None:
+    match finding:
+        case Approved():
+            moved = replace(
+                payment,
+                state=next_state(payment.state, Event.CAPTURED),
+                amount_captured=finding.amount,
+                processor_capture_id=finding.processor_transaction_id,
+            )
+            journal = capture_journal(finding.amount, finding.currency)
+            return Settlement(moved, _completed(transaction, finding), (journal,), "payment.completed")
+        case Pending() | ActionRequired():
+            return _still_pending(payment, transaction)
+        case Cancelled():
+            moved = replace(payment, state=next_state(payment.state, Event.CANCELLED))
+            closed = replace(transaction, state=TransactionState.CANCELLED, waiting=False)
+            return Settlement(moved, closed, event="payment.cancelled")
+        case Declined() | Rejected() | NotSent():
+            return Settlement(payment, _failed(transaction, finding), release_key=isinstance(finding, NotSent))
+        case _:
+            assert_never(finding)
+
+
+def _settle_void(
+    payment: Payment,
+    transaction: Transaction,
+    finding: Approved | Declined | ActionRequired | Pending | Cancelled | NotSent | Rejected,
+) -> Settlement | None:
+    match finding:
+        case Approved() | Cancelled():
+            moved = replace(payment, state=next_state(payment.state, Event.CANCELLED), redirect_url="")
+            closed = replace(transaction, state=TransactionState.COMPLETED, waiting=False)
+            return Settlement(moved, closed, event="payment.cancelled", closes_authorization=True)
+        case Pending() | ActionRequired():
+            return _still_pending(payment, transaction)
+        case Declined() | Rejected() | NotSent():
+            return Settlement(payment, _failed(transaction, finding), release_key=isinstance(finding, NotSent))
+        case _:
+            assert_never(finding)
+
+
+def _settle_refund(
+    payment: Payment,
+    transaction: Transaction,
+    finding: Approved | Declined | ActionRequired | Pending | Cancelled | NotSent | Rejected,
+) -> Settlement | None:
+    released = replace(payment, amount_refunding=payment.amount_refunding - transaction.amount)
+    match finding:
+        case Approved():
+            moved = refunded(released, transaction.amount)
+            journal = refund_journal(transaction.amount, transaction.currency)
+            return Settlement(moved, _completed(transaction, finding), (journal,), "refund.completed")
+        case Pending(processor_transaction_id=object_id):
+            known = replace(transaction, processor_transaction_id=object_id or transaction.processor_transaction_id)
+            return _still_pending(payment, known)
+        case ActionRequired():
+            return _still_pending(payment, transaction)
+        case Cancelled():
+            closed = replace(transaction, state=TransactionState.CANCELLED, waiting=False)
+            return Settlement(released, closed, event="refund.failed")
+        case Declined() | Rejected() | NotSent():
+            unsent = isinstance(finding, NotSent)
+            return Settlement(released, _failed(transaction, finding), event="refund.failed", release_key=unsent)
+        case _:
+            assert_never(finding)
+
+
+def refunded(payment: Payment, amount: int) -> Payment:
+    """Adds a refund (minor units) that has happened at the processor, within our limit or not."""
+    total = payment.amount_refunded + amount
+    event = Event.REFUNDED_IN_FULL if total >= payment.amount_captured else Event.REFUNDED_IN_PART
+    return replace(payment, amount_refunded=total, state=next_state(payment.state, event))
+
+
+def _reverse_refund(payment: Payment, transaction: Transaction, failure: Failure) -> Settlement:
+    moved = replace(
+        payment,
+        state=next_state(payment.state, Event.REFUND_REVERSED),
+        amount_refunded=payment.amount_refunded - transaction.amount,
+    )
+    journal = refund_failed_journal(transaction.amount, transaction.currency)
+    failed = replace(transaction, state=TransactionState.FAILED, failure=failure)
+    return Settlement(moved, failed, (journal,), "refund.failed")
+
+
+def _still_pending(payment: Payment, transaction: Transaction) -> Settlement:
+    """The processor has it; whoever holds the lease lets go, and recovery asks again later."""
+    return Settlement(payment, replace(transaction, state=TransactionState.PENDING, waiting=True))
