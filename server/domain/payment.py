@@ -150,6 +150,8 @@ class Payment:
     amount_refunded: int
     amount_refunding: int
     amount_disputed: int
+    beyond_limit: bool
+    """The processor returned more than was captured (a refund made in its dashboard); people must look."""
     card: CardSummary | None
     customer: Customer
     billing_address: Address
@@ -191,6 +193,8 @@ class Transaction:
     waiting: bool
     """The processor has it and waits for the customer or a bank; nobody is working on it."""
     attempts: int
+    idempotency_keys: tuple[str, ...]
+    """The merchant's keys whose answers end with this transaction."""
     created_at: datetime
     updated_at: datetime
     detail: Mapping[str, Any] = field(default_factory=dict)

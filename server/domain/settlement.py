@@ -320,7 +320,8 @@ def refunded(payment: Payment, amount: int) -> Payment:
     """Adds a refund (minor units) that has happened at the processor, within our limit or not."""
     total = payment.amount_refunded + amount
     event = Event.REFUNDED_IN_FULL if total >= payment.amount_captured else Event.REFUNDED_IN_PART
-    return replace(payment, amount_refunded=total, state=next_state(payment.state, event))
+    beyond = payment.beyond_limit or total + payment.amount_refunding > payment.amount_captured
+    return replace(payment, amount_refunded=total, beyond_limit=beyond, state=next_state(payment.state, event))
 
 
 def _reverse_refund(payment: Payment, transaction: Transaction, failure: Failure) -> Settlement:

@@ -1,0 +1,51 @@
+"""Connections to Postgres: one engine for the writers of group commit, one pool of threads for reads."""
+
+import asyncio
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Concatenate, ParamSpec, TypeVar
+
+import orjson
+from sqlalchemy import Connection, Engine, create_engine
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+def dumps(value: object) -> str:
+    """Writes JSON for Postgres; UUIDs, datetimes, enums and dataclasses included."""
+    return orjson.dumps(value).decode()
+
+
+def make_engine(url: str, connections: int) -> Engine:
+    """Opens a pool of exactly `connections`; transactions are READ COMMITTED, timestamps come back aware in UTC."""
+    return create_engine(
+        url,
+        pool_size=connections,
+        max_overflow=0,
+        isolation_level="READ COMMITTED",
+        json_serializer=dumps,
+        json_deserializer=orjson.loads,
+        connect_args={"options": "-c timezone=UTC", "connect_timeout": 5},
+    )
+
+
+class Reads:
+    """Runs reads on a few threads, each with a connection, so that the event loop never waits for Postgres."""
+
+    def __init__(self, engine: Engine, threads: int) -> None:
+        self._engine = engine
+        self._threads = ThreadPoolExecutor(threads, thread_name_prefix="read")
+
+    async def run(self, read: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Calls `read(connection, …)` on a thread; whatever it did is rolled back, since reads write nothing."""
+
+        def on_thread() -> T:
+            with self._engine.connect() as connection:
+                return read(connection, *args, **kwargs)
+
+        return await asyncio.get_running_loop().run_in_executor(self._threads, on_thread)
+
+    def close(self) -> None:
+        """Ends the threads once their reads are done."""
+        self._threads.shutdown()

@@ -1,0 +1,280 @@
+"""Group commit: while one transaction commits, requests that arrive wait in a list, and the next one takes them all.
+
+No timer: an idle server commits at once, a busy one batches by itself. Every payment's write passes through here.
+"""
+
+import asyncio
+import itertools
+import logging
+import random
+import threading
+import time
+from collections import OrderedDict, deque
+from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+from sqlalchemy import Connection, Engine, text
+from sqlalchemy.exc import DBAPIError
+
+from server.domain.errors import KassaError, Reason
+
+Row = TypeVar("Row")
+Result = TypeVar("Result")
+
+
+class Postponed:
+    """A statement's answer for a row whose aggregate somebody else holds locked: the row rejoins the queue."""
+
+
+POSTPONED = Postponed()
+Statement = Callable[[Connection, Sequence[Row]], Sequence[Result | Postponed | KassaError]]
+"""Writes a batch inside one transaction: as many results as rows, in their order. It must not commit."""
+
+_log = logging.getLogger(__name__)
+_SPLIT_CLASSES = ("22", "23")  # data exceptions and broken constraints: one row's fault
+_RETRY_CODES = ("40001", "40P01")  # serialization failure, deadlock: nobody's fault
+_LOOK_AHEAD = 4
+_MAX_PAUSE_S = 1.0
+
+
+@dataclass(slots=True, eq=False)
+class _Item:
+    statement: Statement[Any, Any]
+    row: Any
+    aggregates: tuple[Hashable, ...]
+    future: "asyncio.Future[Any]"
+    tenant: Hashable
+    urgent: bool
+    since: float = field(default_factory=time.monotonic)
+
+
+class GroupCommit:
+    """A queue, a few writer threads, and one future per row.
+
+    Args:
+        engine: Its pool must hold at least `writers` connections.
+        writers: Threads; each has one transaction open at a time.
+        batch: Most rows of one transaction.
+        waiting: Rows that may wait before new ones are refused; urgent rows are never refused.
+        patience_s: Seconds after which an ordinary row gives up on a database that is away; urgent rows never do.
+    """
+
+    def __init__(
+        self, engine: Engine, *, writers: int = 2, batch: int = 100, waiting: int = 5_000, patience_s: float = 5.0
+    ) -> None:
+        self._engine, self._batch, self._waiting, self._patience_s = engine, batch, waiting, patience_s
+        self._urgent: deque[_Item] = deque()
+        self._ordinary: OrderedDict[Hashable, deque[_Item]] = OrderedDict()
+        self._ordinary_count = 0
+        self._in_flight: set[Hashable] = set()
+        self._closing = False
+        self._wake = threading.Condition()
+        self._loop = asyncio.get_running_loop()
+        self._threads = [
+            threading.Thread(target=self._write_batches, name=f"commit-{number}", daemon=True)
+            for number in range(writers)
+        ]
+        for thread in self._threads:
+            thread.start()
+
+    async def write(
+        self,
+        statement: Statement[Row, Result],
+        row: Row,
+        *,
+        aggregates: tuple[Hashable, ...],
+        tenant: Hashable,
+        urgent: bool = False,
+    ) -> Result:
+        """Writes one row in whatever batch comes next, and returns its result once that is committed.
+
+        Args:
+            statement: What to do; rows of the same statement share a batch.
+            row: What to do it with.
+            aggregates: What the row touches; two rows that share one never run at the same time in this process.
+            tenant: Whose it is; ordinary rows are taken from tenants in turn.
+            urgent: Taken before all ordinary rows, never refused and never given up: for settling.
+
+        Raises:
+            KassaError: OVERLOADED, SERVICE_UNAVAILABLE (both: nothing was written), or what the statement answered.
+        """
+        item = _Item(statement, row, aggregates, self._loop.create_future(), tenant, urgent)
+        with self._wake:
+            if self._closing and not urgent:
+                raise KassaError(Reason.SERVICE_UNAVAILABLE, "This server is shutting down. Try again.")
+            if not urgent and self._ordinary_count >= self._waiting:
+                raise KassaError(Reason.OVERLOADED, "Too much work is waiting; nothing was done. Try again shortly.")
+            self._enqueue(item)
+            self._wake.notify()
+        # The batch commits whether or not the caller stays; the shield keeps the future for the writer.
+        result: Result = await asyncio.shield(item.future)
+        return result
+
+    async def close(self) -> None:
+        """Refuses ordinary rows, writes all that waits, and ends the threads."""
+        with self._wake:
+            self._closing = True
+            self._wake.notify_all()
+        for thread in self._threads:
+            await asyncio.to_thread(thread.join)
+
+    def _enqueue(self, item: _Item) -> None:
+        if item.urgent:
+            self._urgent.append(item)
+        else:
+            self._ordinary.setdefault(item.tenant, deque()).append(item)
+            self._ordinary_count += 1
+
+    # --- what follows runs on the writer threads -------------------------------------------------------------------
+
+    def _write_batches(self) -> None:
+        while (items := self._take()) is not None:
+            try:
+                self._run(items)
+            finally:
+                with self._wake:
+                    for item in items:
+                        self._in_flight.difference_update(item.aggregates)
+                    self._wake.notify_all()
+
+    def _take(self) -> list[_Item] | None:
+        """Waits for work; None when closing and everything is written."""
+        with self._wake:
+            while True:
+                items = self._gather()
+                if items:
+                    for item in items:
+                        self._in_flight.update(item.aggregates)
+                    return items
+                if self._closing and not self._urgent and not self._ordinary_count and not self._in_flight:
+                    self._wake.notify_all()
+                    return None
+                self._wake.wait()
+
+    def _gather(self) -> list[_Item]:
+        """Takes the next batch out of the queues: settling first, then tenants in turn."""
+        look_ahead = min(len(self._urgent), self._batch * _LOOK_AHEAD)
+        batch, kept = self._choose(self._urgent.popleft() for _ in range(look_ahead))
+        self._urgent.extendleft(reversed(kept))
+        if batch or not self._ordinary_count:
+            return batch
+        batch, kept = self._choose(itertools.islice(self._in_turn(), self._batch * _LOOK_AHEAD))
+        for item in reversed(kept):
+            self._ordinary.setdefault(item.tenant, deque()).appendleft(item)
+            self._ordinary_count += 1
+        return batch
+
+    def _in_turn(self) -> Iterator[_Item]:
+        """Pops ordinary items, one tenant after the other, so that a busy merchant does not hold up the rest."""
+        while self._ordinary:
+            tenant, items = self._ordinary.popitem(last=False)
+            self._ordinary_count -= 1
+            item = items.popleft()
+            if items:
+                self._ordinary[tenant] = items
+            yield item
+
+    def _choose(self, candidates: Iterable[_Item]) -> tuple[list[_Item], list[_Item]]:
+        """Splits candidates into one batch of one statement on free aggregates, and the rest in their order."""
+        batch: list[_Item] = []
+        kept: list[_Item] = []
+        busy = set(self._in_flight)
+        for item in candidates:
+            same = not batch or item.statement == batch[0].statement
+            (batch if same and busy.isdisjoint(item.aggregates) else kept).append(item)
+            busy.update(item.aggregates)  # whoever waits keeps its place before later rows of its aggregate
+            if len(batch) == self._batch:
+                break
+        return batch, kept
+
+    def _run(self, items: list[_Item]) -> None:
+        """Writes a batch until each of its items has its answer."""
+        for attempt in itertools.count():
+            try:
+                results = self._transact(items)
+            except DBAPIError as error:
+                code = getattr(error.orig, "pgcode", None) or ""
+                if len(items) > 1 and code.startswith(_SPLIT_CLASSES):
+                    return self._split(items)
+                if not error.connection_invalidated and code not in _RETRY_CODES and not _is_away(error):
+                    return self._deliver(items, [error] * len(items))
+                _log.warning("batch of %d postponed: %s", len(items), code or type(error.orig).__name__)
+                items = self._give_up_impatient(items)
+                if not items:
+                    return None
+                time.sleep(min(_MAX_PAUSE_S, 0.01 * 2**attempt) * random.uniform(0.5, 1.0))  # noqa: S311 - jitter
+            except Exception as error:  # noqa: BLE001 - the thread must live; whoever waits gets the error
+                if len(items) > 1:
+                    return self._split(items)
+                return self._deliver(items, [error])
+            else:
+                return self._deliver(items, results)
+        return None
+
+    def _split(self, items: list[_Item]) -> None:
+        """Halves a batch so that the culprit ends up alone and its neighbours are written."""
+        middle = len(items) // 2
+        self._run(items[:middle])
+        self._run(items[middle:])
+
+    def _give_up_impatient(self, items: list[_Item]) -> list[_Item]:
+        now = time.monotonic()
+        gone = [item for item in items if not item.urgent and now - item.since > self._patience_s]
+        error = KassaError(Reason.SERVICE_UNAVAILABLE, "The database cannot be reached; nothing was done. Try again.")
+        self._deliver(gone, [error] * len(gone))
+        return [item for item in items if item not in gone]
+
+    def _transact(self, items: list[_Item]) -> Sequence[Any]:
+        with self._engine.connect() as connection:
+            xid = connection.scalar(text("SELECT pg_current_xact_id()::text"))
+            results = items[0].statement(connection, [item.row for item in items])
+            assert len(results) == len(items), "a statement answers every row"
+            try:
+                connection.commit()
+            except DBAPIError as error:
+                if not error.connection_invalidated or not self._was_committed(str(xid)):
+                    raise
+        return results
+
+    def _was_committed(self, xid: str) -> bool:
+        """Asks Postgres what became of a COMMIT whose answer was lost, for as long as it takes to know."""
+        for attempt in itertools.count():
+            try:
+                with self._engine.connect() as connection:
+                    status = connection.scalar(text("SELECT pg_xact_status(CAST(:xid AS xid8))"), {"xid": xid})
+            except DBAPIError:
+                _log.warning("the fate of transaction %s is unknown; asking again", xid)
+            else:
+                if status != "in progress":
+                    return bool(status == "committed")
+            time.sleep(min(_MAX_PAUSE_S, 0.01 * 2 ** min(attempt, 10)))
+        raise AssertionError("unreachable")
+
+    def _deliver(self, items: list[_Item], results: Sequence[Any]) -> None:
+        """Hands results over, in one call to the event loop; postponed rows go back to the end of their queue."""
+        answered = []
+        with self._wake:
+            for item, result in zip(items, results, strict=True):
+                if isinstance(result, Postponed):
+                    self._enqueue(item)
+                else:
+                    answered.append((item.future, result))
+        if answered:
+            self._loop.call_soon_threadsafe(_resolve, answered)
+
+
+def _resolve(answered: list[tuple["asyncio.Future[Any]", Any]]) -> None:
+    for future, result in answered:
+        if future.done():  # cancelled with its loop; its neighbours still get theirs
+            continue
+        if isinstance(result, BaseException):
+            future.set_exception(result)
+        else:
+            future.set_result(result)
+
+
+def _is_away(error: DBAPIError) -> bool:
+    """Says whether the database could not be reached at all, or is starting up or shutting down (class 57, 08)."""
+    code = getattr(error.orig, "pgcode", None)
+    return code is None or code.startswith(("57P", "08"))
