@@ -1,0 +1,119 @@
+"""Claims of idempotency keys: the first statement of every write that a merchant asks for."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Connection, text
+
+from server.domain.errors import KassaError, Reason
+from server.storage.engine import dumps
+from server.storage.group_commit import POSTPONED, Postponed
+
+CLAIM_COLUMNS = "merchant_id, key, attempt_id, request_hash, payment_id, transaction_id, created_at"
+
+# Sorted by the caller: two batches that claim k1, k2 and k2, k1 would deadlock.
+_CLAIM = text(f"""
+    INSERT INTO idempotency_keys ({CLAIM_COLUMNS})
+    SELECT merchant_id, key, attempt_id, request_hash, payment_id, transaction_id, now()
+    FROM jsonb_populate_recordset(NULL::idempotency_keys, CAST(:rows AS jsonb))
+    ON CONFLICT DO NOTHING RETURNING attempt_id
+""")
+_READ = text("""
+    SELECT q.attempt_id AS loser, k.request_hash = q.request_hash AS same, k.payment_id, k.transaction_id, k.answer
+    FROM jsonb_populate_recordset(NULL::idempotency_keys, CAST(:rows AS jsonb)) AS q
+    JOIN idempotency_keys k ON k.merchant_id = q.merchant_id AND k.key = q.key
+""")
+_ANSWER = text("""
+    UPDATE idempotency_keys k SET answer = q.answer
+    FROM jsonb_populate_recordset(NULL::idempotency_keys, CAST(:rows AS jsonb)) AS q
+    WHERE k.merchant_id = q.merchant_id AND k.key = q.key AND k.answer IS NULL
+""")
+_RELEASE = text("""
+    DELETE FROM idempotency_keys k
+    USING jsonb_populate_recordset(NULL::idempotency_keys, CAST(:rows AS jsonb)) AS q
+    WHERE k.merchant_id = q.merchant_id AND k.key = q.key AND k.answer IS NULL
+""")
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """A call's claim of its key.
+
+    Attributes:
+        attempt_id: New for every attempt; the winner is told by it, since two equal keys may share a batch.
+        request_hash: Keyed hash of the request, without card data.
+        payment_id: What the call is about; a repeat reads it from here.
+        transaction_id: The transaction that ends the call.
+    """
+
+    merchant_id: UUID
+    key: str
+    attempt_id: UUID
+    request_hash: bytes
+    payment_id: UUID
+    transaction_id: UUID
+
+    def row(self) -> dict[str, Any]:
+        """The claim as a row of its table."""
+        return {
+            "merchant_id": self.merchant_id,
+            "key": self.key,
+            "attempt_id": self.attempt_id,
+            "request_hash": "\\x" + self.request_hash.hex(),
+            "payment_id": self.payment_id,
+            "transaction_id": self.transaction_id,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Replay:
+    """An earlier call made the same claim; `answer` is None while that one is under way."""
+
+    payment_id: UUID
+    transaction_id: UUID
+    answer: Mapping[str, Any] | None
+
+
+Lost = Replay | KassaError | Postponed
+
+
+def claim_keys(connection: Connection, claims: Sequence[Claim]) -> dict[UUID, Lost]:
+    """Claims keys, and returns by attempt id what the losers get; whoever is missing has won."""
+    if not claims:
+        return {}
+    rows = dumps([claim.row() for claim in sorted(claims, key=lambda claim: (claim.merchant_id, claim.key))])
+    won = set(connection.scalars(_CLAIM, {"rows": rows}))
+    losers = [claim for claim in claims if claim.attempt_id not in won]
+    if not losers:
+        return {}
+    # A claim that was released since it beat ours is not found: the loser simply tries again.
+    lost: dict[UUID, Lost] = {claim.attempt_id: POSTPONED for claim in losers}
+    for row in connection.execute(_READ, {"rows": dumps([claim.row() for claim in losers])}).mappings():
+        lost[row["loser"]] = (
+            Replay(row["payment_id"], row["transaction_id"], row["answer"]) if row["same"] else _reused()
+        )
+    return lost
+
+
+def _reused() -> KassaError:
+    return KassaError(
+        Reason.IDEMPOTENCY_KEY_REUSED,
+        "This idempotency key belongs to a different request. Use a new key for a new request.",
+        field="idempotency-key",
+    )
+
+
+def store_answers(connection: Connection, answers: Sequence[tuple[UUID, str, Mapping[str, Any]]]) -> None:
+    """Makes answers final: (merchant, key, answer) each. An answer that stands is never replaced."""
+    rows = [{"merchant_id": merchant_id, "key": key, "answer": answer} for merchant_id, key, answer in answers]
+    if rows:
+        connection.execute(_ANSWER, {"rows": dumps(rows)})
+
+
+def release_keys(connection: Connection, keys: Sequence[tuple[UUID, str]]) -> None:
+    """Frees keys whose calls did nothing, so that the same call may be made again."""
+    if keys:
+        rows = [{"merchant_id": merchant_id, "key": key} for merchant_id, key in keys]
+        connection.execute(_RELEASE, {"rows": dumps(rows)})

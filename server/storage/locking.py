@@ -1,0 +1,94 @@
+"""Locks payments for a batch, with what hangs on them; whoever is locked elsewhere is skipped and tries again."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Connection, text
+
+from server.domain.payment import FraudDecision, Payment, Transaction
+from server.storage.engine import dumps
+from server.storage.rows import read_decision, read_payment, read_transaction
+
+Key = tuple[UUID, UUID]
+"""Merchant and payment."""
+
+_LOCK = text("""
+    SELECT to_jsonb(p) AS payment, now() AS now
+    FROM payments p
+    WHERE (p.merchant_id, p.id) IN (
+        SELECT q.merchant_id, q.id FROM jsonb_to_recordset(CAST(:keys AS jsonb)) AS q(merchant_id uuid, id uuid))
+    ORDER BY p.merchant_id, p.id
+    FOR NO KEY UPDATE OF p SKIP LOCKED
+""")
+# Their transactions need no lock of their own: whoever changes one locks its payment first.
+_HANGING = text("""
+    SELECT t.merchant_id, t.payment_id, to_jsonb(t) AS transaction, NULL::jsonb AS decision
+    FROM jsonb_to_recordset(CAST(:keys AS jsonb)) AS q(merchant_id uuid, id uuid)
+    JOIN transactions t ON t.merchant_id = q.merchant_id AND t.payment_id = q.id
+    UNION ALL
+    SELECT d.merchant_id, d.payment_id, NULL, to_jsonb(d)
+    FROM jsonb_to_recordset(CAST(:keys AS jsonb)) AS q(merchant_id uuid, id uuid)
+    JOIN fraud_decisions d ON d.merchant_id = q.merchant_id AND d.payment_id = q.id
+""")
+_KNOWN = text("""
+    SELECT p.merchant_id, p.id FROM payments p
+    WHERE (p.merchant_id, p.id) IN (
+        SELECT q.merchant_id, q.id FROM jsonb_to_recordset(CAST(:keys AS jsonb)) AS q(merchant_id uuid, id uuid))
+""")
+
+
+@dataclass(frozen=True, slots=True)
+class Lease:
+    """Who works on a transaction, and until when nobody else may."""
+
+    owner: UUID | None
+    until: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Locked:
+    """A payment under its row lock, with all its transactions and their leases; `now` is the database's clock."""
+
+    payment: Payment
+    transactions: dict[UUID, Transaction]
+    leases: dict[UUID, Lease]
+    now: datetime
+
+
+def lock_payments(connection: Connection, keys: Iterable[Key]) -> dict[Key, Locked]:
+    """Locks payments in the order of their keys, so that no two batches wait for each other."""
+    wanted = dumps([{"merchant_id": merchant, "id": payment} for merchant, payment in sorted(set(keys))])
+    found = connection.execute(_LOCK, {"keys": wanted}).mappings().all()
+    if not found:
+        return {}
+    now: datetime = found[0]["now"]
+    payments = [read_payment({**row["payment"], "fraud": None}) for row in found]
+    locked = {(payment.merchant_id, payment.id): Locked(payment, {}, {}, now) for payment in payments}
+    held = dumps([{"merchant_id": merchant, "id": payment} for merchant, payment in locked])
+    decisions: dict[Key, FraudDecision | None] = {}
+    for row in connection.execute(_HANGING, {"keys": held}).mappings():
+        key = (row["merchant_id"], row["payment_id"])
+        if row["decision"] is not None:
+            decisions[key] = read_decision(row["decision"])
+        else:
+            _hang(locked[key], row["transaction"])
+    return {
+        key: replace(one, payment=replace(one.payment, fraud=decisions[key])) if key in decisions else one
+        for key, one in locked.items()
+    }
+
+
+def _hang(locked: Locked, row: dict[str, Any]) -> None:
+    transaction = read_transaction(row)
+    locked.transactions[transaction.id] = transaction
+    owner = None if row["owner"] is None else UUID(row["owner"])
+    locked.leases[transaction.id] = Lease(owner, datetime.fromisoformat(row["lease_until"]))
+
+
+def known_payments(connection: Connection, keys: Iterable[Key]) -> set[Key]:
+    """Returns which payments there are, locked or not."""
+    wanted = dumps([{"merchant_id": merchant, "id": payment} for merchant, payment in keys])
+    return {(row.merchant_id, row.id) for row in connection.execute(_KNOWN, {"keys": wanted})}

@@ -1,0 +1,236 @@
+"""Transaction 1 of a capture, void, refund or confirmation: claim, guard under the payment's lock, transaction row.
+
+Called through group commit by the use cases and, without a claim, by recovery and webhooks.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from uuid import UUID
+
+from sqlalchemy import Connection, text
+
+from server.domain.errors import KassaError, Reason
+from server.domain.operations import check_operation, holds_slot
+from server.domain.payment import OPEN_TRANSACTION_STATES, Payment, Transaction, TransactionState, TransactionType
+from server.storage.answers import error_answer
+from server.storage.claims import Claim, Replay, claim_keys, release_keys, store_answers
+from server.storage.engine import dumps
+from server.storage.group_commit import POSTPONED, Postponed
+from server.storage.locking import Key, Locked, known_payments, lock_payments
+from server.storage.open_payments import insert_transactions, leased_row
+
+# The guard is repeated here so that the limit lives in Postgres, not in Python.
+_RESERVE = text("""
+    UPDATE payments p SET amount_refunding = p.amount_refunding + q.amount, updated_at = now()
+    FROM jsonb_to_recordset(CAST(:rows AS jsonb)) AS q(merchant_id uuid, id uuid, amount bigint)
+    WHERE p.merchant_id = q.merchant_id AND p.id = q.id
+      AND p.amount_captured - p.amount_refunded - p.amount_refunding >= q.amount
+    RETURNING p.id
+""")
+_TAKE_UP = text("""
+    UPDATE transactions t
+    SET waiting = false, owner = q.owner, lease_until = now() + q.lease_s * interval '1 second',
+        attempts = t.attempts + 1, idempotency_keys = t.idempotency_keys || q.keys, updated_at = now()
+    FROM jsonb_to_recordset(CAST(:rows AS jsonb))
+         AS q(merchant_id uuid, id uuid, owner uuid, lease_s numeric, keys jsonb)
+    WHERE t.merchant_id = q.merchant_id AND t.id = q.id AND t.state IN ('PENDING', 'UNKNOWN')
+    RETURNING t.id
+""")
+
+
+@dataclass(frozen=True, slots=True)
+class OpenOperation:
+    """A capture, void or refund that a merchant asks for.
+
+    Attributes:
+        amount: Minor units; None means all there is.
+        reason: The merchant's, kept with the transaction.
+        lease_s: Seconds for which only `owner` may act.
+    """
+
+    claim: Claim
+    type: TransactionType
+    amount: int | None
+    reason: str
+    owner: UUID
+    lease_s: float
+
+    @property
+    def key(self) -> Key:
+        """The payment it is about."""
+        return self.claim.merchant_id, self.claim.payment_id
+
+
+@dataclass(frozen=True, slots=True)
+class TakeUp:
+    """Carries on an open transaction: a confirmation, a retry of a lost attempt, recovery.
+
+    Attributes:
+        claim: A merchant's call has one; recovery and webhooks have none.
+        transaction_id: Which transaction; None for the authorization that waits for its customer.
+    """
+
+    merchant_id: UUID
+    payment_id: UUID
+    transaction_id: UUID | None
+    owner: UUID
+    lease_s: float
+    claim: Claim | None = None
+
+    @property
+    def key(self) -> Key:
+        """The payment it is about."""
+        return self.merchant_id, self.payment_id
+
+
+@dataclass(frozen=True, slots=True)
+class OperationOpened:
+    """The transaction is ours until its lease ends; the processor may be asked."""
+
+    payment: Payment
+    transaction: Transaction
+
+
+Result = OperationOpened | Replay | KassaError | Postponed
+
+
+def open_operations(connection: Connection, rows: Sequence[OpenOperation]) -> list[Result]:
+    """Opens a batch of operations; a refusal becomes the claim's final answer."""
+    locked = lock_payments(connection, [row.key for row in rows])
+    absent = _explain_absent(connection, {row.key for row in rows} - locked.keys())
+    lost = claim_keys(connection, [row.claim for row in rows if row.key in locked])
+    results: dict[UUID, Result] = {}
+    for row in rows:
+        attempt = row.claim.attempt_id
+        results[attempt] = absent.get(row.key) or lost.get(attempt) or _check(row, locked[row.key])
+    opened = [(row, result) for row in rows if isinstance(result := results[row.claim.attempt_id], OperationOpened)]
+    _insert(connection, opened)
+    refused = [
+        (row.claim, result)
+        for row in rows
+        if isinstance(result := results[row.claim.attempt_id], KassaError)
+        and row.key in locked
+        and row.claim.attempt_id not in lost
+    ]
+    _close_claims(connection, refused)
+    return [results[row.claim.attempt_id] for row in rows]
+
+
+def take_up(connection: Connection, rows: Sequence[TakeUp]) -> list[Result]:
+    """Leases open transactions to whoever carries them on; a transaction that is over or leased is refused."""
+    locked = lock_payments(connection, [row.key for row in rows])
+    absent = _explain_absent(connection, {row.key for row in rows} - locked.keys())
+    lost = claim_keys(connection, [row.claim for row in rows if row.claim is not None and row.key in locked])
+    results: list[Result] = []
+    taken = []
+    refused = []
+    for row in rows:
+        result = absent.get(row.key) or (lost.get(row.claim.attempt_id) if row.claim else None)
+        if result is None:
+            result = _find_open(row, locked[row.key])
+            if isinstance(result, OperationOpened):
+                taken.append((row, result.transaction))
+            elif isinstance(result, KassaError) and row.claim is not None:
+                refused.append((row.claim, result))
+        results.append(result)
+    if taken:
+        updates = [
+            {"merchant_id": row.merchant_id, "id": transaction.id, "owner": row.owner, "lease_s": row.lease_s,
+             "keys": [row.claim.key] if row.claim else []}
+            for row, transaction in taken
+        ]  # fmt: skip
+        connection.execute(_TAKE_UP, {"rows": dumps(updates)})
+    _close_claims(connection, refused)
+    return results
+
+
+def _explain_absent(connection: Connection, keys: set[Key]) -> dict[Key, KassaError | Postponed]:
+    """Tells payments that do not exist from those that somebody else holds locked."""
+    if not keys:
+        return {}
+    known = known_payments(connection, keys)
+    missing = KassaError(Reason.PAYMENT_NOT_FOUND, "There is no such payment.")
+    return {key: POSTPONED if key in known else missing for key in keys}
+
+
+def _check(row: OpenOperation, locked: Locked) -> OperationOpened | KassaError:
+    payment = locked.payment
+    under_way = [one for one in locked.transactions.values() if one.state in OPEN_TRANSACTION_STATES]
+    try:
+        amount = check_operation(payment, row.type, row.amount, under_way)
+    except KassaError as refusal:
+        return refusal
+    transaction = Transaction(
+        id=row.claim.transaction_id,
+        merchant_id=payment.merchant_id,
+        payment_id=payment.id,
+        type=row.type,
+        state=TransactionState.PENDING,
+        amount=amount,
+        currency=payment.currency,
+        processor=payment.processor,
+        processor_account_id=payment.processor_account_id,
+        processor_transaction_id="",
+        reason=row.reason,
+        failure=None,
+        waiting=False,
+        attempts=0,
+        idempotency_keys=(row.claim.key,),
+        created_at=locked.now,
+        updated_at=locked.now,
+    )
+    if row.type is TransactionType.REFUND:
+        payment = replace(payment, amount_refunding=payment.amount_refunding + amount, updated_at=locked.now)
+    return OperationOpened(payment, transaction)
+
+
+def _find_open(row: TakeUp, locked: Locked) -> OperationOpened | KassaError:
+    payment = locked.payment
+    under_way = [one for one in locked.transactions.values() if one.state in OPEN_TRANSACTION_STATES]
+    wanted = [one for one in under_way if one.id == row.transaction_id] if row.transaction_id else _waiting(under_way)
+    if not wanted:
+        return KassaError(
+            Reason.PAYMENT_STATE_INVALID,
+            f"The payment is {payment.state.value}; nothing of it waits to be carried on.",
+            metadata={"payment_state": payment.state.value, "allowed_states": "PENDING"},
+        )
+    transaction = wanted[0]
+    lease = locked.leases[transaction.id]
+    leased = lease.owner is not None and lease.owner != row.owner and lease.until > locked.now
+    others = any(holds_slot(other) for other in under_way if other.id != transaction.id)
+    if leased or (transaction.type is TransactionType.AUTHORIZATION and others):
+        return KassaError(
+            Reason.OPERATION_IN_PROGRESS,
+            "Another operation on this payment is under way. Read the payment, then try again.",
+            metadata={"payment_state": payment.state.value},
+        )
+    keys = (*transaction.idempotency_keys, row.claim.key) if row.claim else transaction.idempotency_keys
+    return OperationOpened(
+        payment, replace(transaction, waiting=False, attempts=transaction.attempts + 1, idempotency_keys=keys)
+    )
+
+
+def _waiting(under_way: Sequence[Transaction]) -> list[Transaction]:
+    return [one for one in under_way if one.type is TransactionType.AUTHORIZATION]
+
+
+def _insert(connection: Connection, opened: Sequence[tuple[OpenOperation, OperationOpened]]) -> None:
+    insert_transactions(connection, [leased_row(result.transaction, row.owner, row.lease_s) for row, result in opened])
+    reserved = [
+        {"merchant_id": result.payment.merchant_id, "id": result.payment.id, "amount": result.transaction.amount}
+        for _, result in opened
+        if result.transaction.type is TransactionType.REFUND
+    ]
+    if reserved:
+        updated = connection.execute(_RESERVE, {"rows": dumps(reserved)}).rowcount
+        assert updated == len(reserved), "a locked payment's refund reservation cannot be refused"
+
+
+def _close_claims(connection: Connection, refused: Sequence[tuple[Claim, KassaError]]) -> None:
+    """Keeps a refusal as the key's answer, but for one that time alone will lift: that key is free again."""
+    passing = [(c.merchant_id, c.key) for c, error in refused if error.reason is Reason.OPERATION_IN_PROGRESS]
+    release_keys(connection, passing)
+    store_answers(
+        connection,
+        [(c.merchant_id, c.key, error_answer(e)) for c, e in refused if e.reason is not Reason.OPERATION_IN_PROGRESS],
+    )

@@ -1,0 +1,166 @@
+"""Transaction 1 of a new payment: claim, payment, velocity, fraud decision and the transaction row, as one batch.
+
+Once it has committed, the payment cannot be forgotten. Called through group commit by `usecases.create_payment`.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from uuid import UUID
+
+from sqlalchemy import Connection, text
+
+from server.domain.errors import KassaError
+from server.domain.ids import new_id
+from server.domain.payment import FraudDecision, Payment, State, Transaction
+from server.domain.velocity import Velocity
+from server.storage.claims import Claim, Replay, claim_keys, store_answers
+from server.storage.engine import dumps
+from server.storage.group_commit import Postponed
+from server.storage.rows import (
+    DECISION_COLUMNS,
+    PAYMENT_COLUMNS,
+    TRANSACTION_COLUMNS,
+    columns,
+    decision_row,
+    failure_json,
+    insert,
+    payment_row,
+    snapshot,
+    transaction_row,
+)
+from server.storage.velocity import read_velocity
+
+Screen = Callable[[Mapping[str, int]], tuple[Payment, FraudDecision]]
+"""Decides a payment from its velocity facts: the payment, FAILED where it is blocked, and why. Must do no I/O."""
+
+_INSERT_PAYMENTS = text(insert("payments", PAYMENT_COLUMNS))
+_INSERT_DECISIONS = text(insert("fraud_decisions", DECISION_COLUMNS))
+_TRANSACTION_VALUES = columns([name for name in TRANSACTION_COLUMNS if name != "lease_until"])
+_INSERT_TRANSACTIONS = text(f"""
+    INSERT INTO transactions ({_TRANSACTION_VALUES}, lease_until)
+    SELECT {_TRANSACTION_VALUES}, now() + q.lease_s * interval '1 second'
+    FROM (SELECT (jsonb_populate_record(NULL::transactions, element)).*, (element->>'lease_s')::numeric AS lease_s
+          FROM jsonb_array_elements(CAST(:rows AS jsonb)) AS element) AS q
+""")
+_FAIL_BLOCKED = text("""
+    UPDATE payments p SET state = q.state, failure = q.failure
+    FROM jsonb_populate_recordset(NULL::payments, CAST(:rows AS jsonb)) AS q
+    WHERE p.merchant_id = q.merchant_id AND p.id = q.id
+""")
+EVENT_COLUMNS = ("merchant_id", "id", "type", "payment_id", "transaction_id", "data", "created_at")
+INSERT_EVENTS = text(insert("events", EVENT_COLUMNS))
+
+
+@dataclass(frozen=True, slots=True)
+class OpenPayment:
+    """What a new payment needs to become durable.
+
+    Attributes:
+        payment: In state PROCESSING.
+        transaction: Its first authorization, PENDING.
+        card_fingerprint: Keyed hash of the card number, or empty.
+        velocity: The numbers that the ruleset in force asks for.
+        screen: Decides with them.
+        owner: The process that will act; until `lease_s` seconds have passed nobody else may.
+    """
+
+    claim: Claim
+    payment: Payment
+    transaction: Transaction
+    card_fingerprint: str
+    velocity: tuple[Velocity, ...]
+    screen: Screen
+    owner: UUID
+    lease_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """A payment that is durable; FAILED already where the rules blocked it, and then nothing is to be sent."""
+
+    payment: Payment
+    transaction: Transaction
+
+
+def open_payments(
+    connection: Connection, rows: Sequence[OpenPayment]
+) -> list[Opened | Replay | KassaError | Postponed]:
+    """Opens a batch of payments; each row gets `Opened`, or what its claim lost to."""
+    lost = claim_keys(connection, [row.claim for row in rows])
+    winners = sorted(
+        (row for row in rows if row.claim.attempt_id not in lost),
+        key=lambda row: (row.payment.merchant_id, row.payment.id),
+    )
+    opened = _open(connection, winners) if winners else {}
+    return [lost.get(row.claim.attempt_id) or opened[row.claim.attempt_id] for row in rows]
+
+
+def _open(connection: Connection, rows: Sequence[OpenPayment]) -> dict[UUID, Opened]:
+    # Payments go in first, so that velocity counts the earlier ones of this very batch too.
+    connection.execute(
+        _INSERT_PAYMENTS, {"rows": dumps([payment_row(row.payment, row.card_fingerprint) for row in rows])}
+    )
+    counted = read_velocity(connection, [(row.payment, row.card_fingerprint, row.velocity) for row in rows])
+    decided = []
+    for row in rows:
+        payment, decision = row.screen(counted[row.payment.id])
+        decided.append((row, replace(payment, fraud=decision), decision))
+    connection.execute(
+        _INSERT_DECISIONS, {"rows": dumps([decision_row(payment, decision) for _, payment, decision in decided])}
+    )
+    sent = [(row, payment) for row, payment, _ in decided if payment.state is State.PROCESSING]
+    if sent:
+        connection.execute(
+            _INSERT_TRANSACTIONS, {"rows": dumps([leased_row(r.transaction, r.owner, r.lease_s) for r, _ in sent])}
+        )
+    _finish_blocked(connection, [(row, payment) for row, payment, _ in decided if payment.state is State.FAILED])
+    return {row.claim.attempt_id: Opened(payment, row.transaction) for row, payment, _ in decided}
+
+
+def leased_row(transaction: Transaction, owner: UUID, lease_s: float) -> dict[str, object]:
+    """A new transaction's row with its lease, which is counted on the database's clock."""
+    return transaction_row(transaction) | {"owner": owner, "lease_s": lease_s}
+
+
+def insert_transactions(connection: Connection, rows: Sequence[dict[str, object]]) -> None:
+    """Inserts transactions made by `leased_row`."""
+    if rows:
+        connection.execute(_INSERT_TRANSACTIONS, {"rows": dumps(rows)})
+
+
+def _finish_blocked(connection: Connection, blocked: Sequence[tuple[OpenPayment, Payment]]) -> None:
+    """Ends payments that the rules blocked: nothing is asked of a processor, so there is no second transaction."""
+    if not blocked:
+        return
+    changes = [
+        {
+            "merchant_id": payment.merchant_id,
+            "id": payment.id,
+            "state": payment.state,
+            "failure": failure_json(payment.failure),
+        }
+        for _, payment in blocked
+    ]
+    connection.execute(_FAIL_BLOCKED, {"rows": dumps(changes)})
+    store_answers(
+        connection,
+        [(row.claim.merchant_id, row.claim.key, {"payment": snapshot(payment)}) for row, payment in blocked],
+    )
+    events = [
+        event_row(payment, row.transaction.id, "payment.failed", {"payment": snapshot(payment)})
+        for row, payment in blocked
+    ]
+    connection.execute(INSERT_EVENTS, {"rows": dumps(events)})
+
+
+def event_row(payment: Payment, transaction_id: UUID, kind: str, data: Mapping[str, object]) -> dict[str, object]:
+    """An event for the merchant; numbered later, by one sequencer."""
+    return {
+        "merchant_id": payment.merchant_id,
+        "id": new_id(),
+        "type": kind,
+        "payment_id": payment.id,
+        "transaction_id": transaction_id,
+        "data": data,
+        "created_at": payment.updated_at,
+    }
