@@ -3,6 +3,7 @@
 Called by `storage.settle` under the row locks of the payment and its transaction.
 """
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import assert_never
 
@@ -38,6 +39,10 @@ class AmountMismatch(Exception):
 
 class Contradiction(Exception):
     """The transaction is closed and the processor now says otherwise; its fact is recorded and put right."""
+
+
+Known = Approved | Declined | ActionRequired | Pending | Cancelled | NotSent | Rejected
+"""Every finding but the lost answer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,22 +89,8 @@ def settle(payment: Payment, transaction: Transaction, finding: Finding) -> Sett
     if transaction.state not in OPEN_TRANSACTION_STATES:
         return _settle_closed(payment, transaction, finding)
     if isinstance(finding, Unknown):
-        if transaction.state is TransactionState.UNKNOWN:
-            return None
         return Settlement(payment, replace(transaction, state=TransactionState.UNKNOWN, waiting=False))
-    match transaction.type:
-        case TransactionType.AUTHORIZATION:
-            return _settle_authorization(payment, transaction, finding)
-        case TransactionType.CAPTURE:
-            return _settle_capture(payment, transaction, finding)
-        case TransactionType.VOID:
-            return _settle_void(payment, transaction, finding)
-        case TransactionType.REFUND:
-            return _settle_refund(payment, transaction, finding)
-        case TransactionType.CHARGEBACK | TransactionType.DISPUTE:
-            raise Contradiction(f"a {transaction.type.value} is never asked of a processor")
-        case _:
-            assert_never(transaction.type)
+    return _SETTLE[transaction.type](payment, transaction, finding)
 
 
 def _check_amount(transaction: Transaction, finding: Finding) -> None:
@@ -175,11 +166,7 @@ def _completed(transaction: Transaction, finding: Approved) -> Transaction:
     )
 
 
-def _settle_authorization(
-    payment: Payment,
-    transaction: Transaction,
-    finding: Approved | Declined | ActionRequired | Pending | Cancelled | NotSent | Rejected,
-) -> Settlement:
+def _settle_authorization(payment: Payment, transaction: Transaction, finding: Known) -> Settlement:
     match finding:
         case Approved():
             return _authorized(payment, transaction, finding)
@@ -208,10 +195,8 @@ def _settle_authorization(
 
 def _authorized(payment: Payment, transaction: Transaction, finding: Approved) -> Settlement:
     in_review = payment.fraud is not None and payment.fraud.outcome is FraudOutcome.REVIEW
-    if finding.captured:
-        event = Event.CAPTURED
-    else:
-        event = Event.HELD_FOR_REVIEW if in_review else Event.AUTHORIZED
+    held = Event.HELD_FOR_REVIEW if in_review else Event.AUTHORIZED
+    event = Event.CAPTURED if finding.captured else held
     moved = replace(
         payment,
         state=next_state(payment.state, event),
@@ -245,11 +230,7 @@ def _waits(payment: Payment, transaction: Transaction, object_id: str, redirect_
     return Settlement(moved, replace(transaction, state=TransactionState.PENDING, waiting=True), event=told)
 
 
-def _settle_capture(
-    payment: Payment,
-    transaction: Transaction,
-    finding: Approved | Declined | ActionRequired | Pending | Cancelled | NotSent | Rejected,
-) -> Settlement | None:
+def _settle_capture(payment: Payment, transaction: Transaction, finding: Known) -> Settlement | None:
     match finding:
         case Approved():
             moved = replace(
@@ -272,11 +253,7 @@ def _settle_capture(
             assert_never(finding)
 
 
-def _settle_void(
-    payment: Payment,
-    transaction: Transaction,
-    finding: Approved | Declined | ActionRequired | Pending | Cancelled | NotSent | Rejected,
-) -> Settlement | None:
+def _settle_void(payment: Payment, transaction: Transaction, finding: Known) -> Settlement | None:
     match finding:
         case Approved() | Cancelled():
             moved = replace(payment, state=next_state(payment.state, Event.CANCELLED), redirect_url="")
@@ -290,11 +267,7 @@ def _settle_void(
             assert_never(finding)
 
 
-def _settle_refund(
-    payment: Payment,
-    transaction: Transaction,
-    finding: Approved | Declined | ActionRequired | Pending | Cancelled | NotSent | Rejected,
-) -> Settlement | None:
+def _settle_refund(payment: Payment, transaction: Transaction, finding: Known) -> Settlement | None:
     released = replace(payment, amount_refunding=payment.amount_refunding - transaction.amount)
     match finding:
         case Approved():
@@ -338,3 +311,12 @@ def _reverse_refund(payment: Payment, transaction: Transaction, failure: Failure
 def _still_pending(payment: Payment, transaction: Transaction) -> Settlement:
     """The processor has it; whoever holds the lease lets go, and recovery asks again later."""
     return Settlement(payment, replace(transaction, state=TransactionState.PENDING, waiting=True))
+
+
+_SETTLE: Mapping[TransactionType, Callable[[Payment, Transaction, Known], Settlement | None]] = {
+    TransactionType.AUTHORIZATION: _settle_authorization,
+    TransactionType.CAPTURE: _settle_capture,
+    TransactionType.VOID: _settle_void,
+    TransactionType.REFUND: _settle_refund,
+}
+"""Chargebacks and disputes are done to us, never asked of a processor, so nothing of theirs is ever open."""

@@ -11,7 +11,7 @@ class Velocity:
         name: The fact's name, such as `count_payments_by_customer_1h`.
         function: `count`, `sum` or `distinct`.
         over: What is counted, summed or told apart, such as `payments`, `declines`, `amount`, `card`.
-        by: Which payments: those that share this with the payment at hand (`customer`, `card`, `email`, `ip`, `device`).
+        by: What those payments share with the one at hand (`customer`, `card`, `email`, `ip`, `device`).
         within_s: The window that ends at the payment's own creation, seconds.
     """
 

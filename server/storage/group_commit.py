@@ -14,6 +14,7 @@ from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
+import psycopg2
 from sqlalchemy import Connection, Engine, text
 from sqlalchemy.exc import DBAPIError
 
@@ -34,6 +35,7 @@ Statement = Callable[[Connection, Sequence[Row]], Sequence[Result | Postponed | 
 _log = logging.getLogger(__name__)
 _SPLIT_CLASSES = ("22", "23")  # data exceptions and broken constraints: one row's fault
 _RETRY_CODES = ("40001", "40P01")  # serialization failure, deadlock: nobody's fault
+_AWAY = (psycopg2.OperationalError, psycopg2.InterfaceError)
 _LOOK_AHEAD = 4
 _MAX_PAUSE_S = 1.0
 
@@ -194,23 +196,26 @@ class GroupCommit:
             try:
                 results = self._transact(items)
             except DBAPIError as error:
-                code = getattr(error.orig, "pgcode", None) or ""
-                if len(items) > 1 and code.startswith(_SPLIT_CLASSES):
-                    return self._split(items)
-                if not error.connection_invalidated and code not in _RETRY_CODES and not _is_away(error):
-                    return self._deliver(items, [error] * len(items))
-                _log.warning("batch of %d postponed: %s", len(items), code or type(error.orig).__name__)
+                if not _passes(error):
+                    return self._refuse(items, error)
+                _log.warning("batch of %d postponed: %s", len(items), type(error.orig).__name__)
                 items = self._give_up_impatient(items)
                 if not items:
-                    return None
-                time.sleep(min(_MAX_PAUSE_S, 0.01 * 2**attempt) * random.uniform(0.5, 1.0))  # noqa: S311 - jitter
-            except Exception as error:  # noqa: BLE001 - the thread must live; whoever waits gets the error
-                if len(items) > 1:
-                    return self._split(items)
-                return self._deliver(items, [error])
+                    break
+                time.sleep(min(_MAX_PAUSE_S, 0.01 * 2 ** min(attempt, 10)) * random.uniform(0.5, 1.0))
+            except Exception as error:  # the thread must live, and whoever waits gets the error
+                return self._refuse(items, error)
             else:
                 return self._deliver(items, results)
         return None
+
+    def _refuse(self, items: list[_Item], error: Exception) -> None:
+        """Hands an error to its culprit; a batch is halved first where one row alone may be at fault."""
+        code = _code(error) if isinstance(error, DBAPIError) else _SPLIT_CLASSES[0]
+        if len(items) > 1 and code.startswith(_SPLIT_CLASSES):
+            self._split(items)
+        else:
+            self._deliver(items, [error] * len(items))
 
     def _split(self, items: list[_Item]) -> None:
         """Halves a batch so that the culprit ends up alone and its neighbours are written."""
@@ -274,7 +279,13 @@ def _resolve(answered: list[tuple["asyncio.Future[Any]", Any]]) -> None:
             future.set_result(result)
 
 
-def _is_away(error: DBAPIError) -> bool:
-    """Says whether the database could not be reached at all, or is starting up or shutting down (class 57, 08)."""
-    code = getattr(error.orig, "pgcode", None)
-    return code is None or code.startswith(("57P", "08"))
+def _code(error: DBAPIError) -> str:
+    """The SQLSTATE, or an empty string where the connection failed before there was one."""
+    return getattr(error.orig, "pgcode", None) or ""
+
+
+def _passes(error: DBAPIError) -> bool:
+    """Whether time alone mends it: a deadlock, a database that is away, starting up or shutting down (57P, 08)."""
+    code = _code(error)
+    away = code.startswith(("57P", "08")) or (code == "" and isinstance(error.orig, _AWAY))
+    return error.connection_invalidated or code in _RETRY_CODES or away

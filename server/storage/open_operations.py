@@ -122,17 +122,18 @@ def take_up(connection: Connection, rows: Sequence[TakeUp]) -> list[Result]:
     absent = _explain_absent(connection, {row.key for row in rows} - locked.keys())
     lost = claim_keys(connection, [row.claim for row in rows if row.claim is not None and row.key in locked])
     results: list[Result] = []
-    taken = []
-    refused = []
     for row in rows:
-        result = absent.get(row.key) or (lost.get(row.claim.attempt_id) if row.claim else None)
-        if result is None:
-            result = _find_open(row, locked[row.key])
-            if isinstance(result, OperationOpened):
-                taken.append((row, result.transaction))
-            elif isinstance(result, KassaError) and row.claim is not None:
-                refused.append((row.claim, result))
-        results.append(result)
+        beaten = absent.get(row.key) or (lost.get(row.claim.attempt_id) if row.claim else None)
+        results.append(beaten or _find_open(row, locked[row.key]))
+    taken = [(row, r.transaction) for row, r in zip(rows, results, strict=True) if isinstance(r, OperationOpened)]
+    refused = [
+        (row.claim, result)
+        for row, result in zip(rows, results, strict=True)
+        if isinstance(result, KassaError)
+        and row.claim is not None
+        and row.key in locked
+        and row.claim.attempt_id not in lost
+    ]
     if taken:
         updates = [
             {"merchant_id": row.merchant_id, "id": transaction.id, "owner": row.owner, "lease_s": row.lease_s,
@@ -196,7 +197,7 @@ def _find_open(row: TakeUp, locked: Locked) -> OperationOpened | KassaError:
         )
     transaction = wanted[0]
     lease = locked.leases[transaction.id]
-    leased = lease.owner is not None and lease.owner != row.owner and lease.until > locked.now
+    leased = lease.owner is not None and lease.until > locked.now
     others = any(holds_slot(other) for other in under_way if other.id != transaction.id)
     if leased or (transaction.type is TransactionType.AUTHORIZATION and others):
         return KassaError(

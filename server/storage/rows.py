@@ -58,7 +58,7 @@ def insert(table: str, names: Sequence[str]) -> str:
     """Writes the statement that inserts a batch given as one JSON array of complete rows, `:rows`."""
     listed = columns(names)
     source = f"jsonb_populate_recordset(NULL::{table}, CAST(:rows AS jsonb))"
-    return f"INSERT INTO {table} ({listed}) SELECT {listed} FROM {source}"  # noqa: S608 - names are ours
+    return f"INSERT INTO {table} ({listed}) SELECT {listed} FROM {source}"
 
 
 def payment_row(payment: Payment, card_fingerprint: str = "") -> Row:

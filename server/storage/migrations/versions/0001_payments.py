@@ -224,7 +224,8 @@ CREATE TABLE attention_items (
     resolved_at    timestamptz,
     PRIMARY KEY (merchant_id, id)
 );
-CREATE UNIQUE INDEX attention_items_open ON attention_items (merchant_id, transaction_id, kind) WHERE resolved_at IS NULL;
+CREATE UNIQUE INDEX attention_items_open ON attention_items (merchant_id, transaction_id, kind)
+    WHERE resolved_at IS NULL;
 """
 
 # Postgres checks every journal as its rows are inserted; all lines of a journal come in one statement.

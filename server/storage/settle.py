@@ -1,0 +1,236 @@
+"""Transaction 2: what was found at the processor becomes the payment's state, its books, its event and its answer.
+
+The only place where an outcome meets a payment. Called through group commit's urgent queue by use cases, webhooks and
+recovery alike; the transaction being open is the guard, so whoever comes second changes nothing.
+"""
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from uuid import UUID
+
+from sqlalchemy import Connection, text
+
+from server.domain.errors import KassaError, Reason
+from server.domain.ledger import Journal
+from server.domain.outcome import Finding
+from server.domain.payment import Payment, Transaction, TransactionType
+from server.domain.recovery import pause_s
+from server.domain.settlement import AmountMismatch, Contradiction, Settlement, settle
+from server.domain.states import ImpossibleTransition
+from server.storage.answers import answer_of
+from server.storage.attention import Attention, insert_attention
+from server.storage.claims import release_keys, store_answers
+from server.storage.engine import dumps
+from server.storage.group_commit import POSTPONED, Postponed
+from server.storage.locking import Key, Locked, known_payments, lock_payments
+from server.storage.open_payments import INSERT_EVENTS, event_row
+from server.storage.rows import PAYMENT_CHANGES, Row, columns, insert, payment_row, snapshot, transaction_row
+
+_log = logging.getLogger(__name__)
+
+_CLOSE = text("""
+    UPDATE transactions t
+    SET state = q.state, processor_transaction_id = q.processor_transaction_id, failure = q.failure,
+        waiting = q.waiting, owner = NULL, lease_until = q.lease_until, attempts = q.attempts,
+        updated_at = q.updated_at
+    FROM jsonb_to_recordset(CAST(:rows AS jsonb))
+         AS q(merchant_id uuid, id uuid, was text, state text, processor_transaction_id text, failure jsonb,
+              waiting boolean, lease_until timestamptz, attempts integer, updated_at timestamptz)
+    WHERE t.merchant_id = q.merchant_id AND t.id = q.id AND t.state = q.was
+""")
+_CLOSE_AUTHORIZATION = text("""
+    UPDATE transactions t SET state = 'CANCELLED', waiting = false, owner = NULL, updated_at = now()
+    FROM jsonb_to_recordset(CAST(:rows AS jsonb)) AS q(merchant_id uuid, id uuid)
+    WHERE t.merchant_id = q.merchant_id AND t.payment_id = q.id AND t.type = 'AUTHORIZATION'
+      AND t.state IN ('PENDING', 'UNKNOWN')
+    RETURNING t.merchant_id, t.payment_id, t.idempotency_keys
+""")
+_MOVE = text(f"""
+    UPDATE payments p SET ({columns(PAYMENT_CHANGES)}) = ROW ({columns(PAYMENT_CHANGES, "q")})
+    FROM jsonb_populate_recordset(NULL::payments, CAST(:rows AS jsonb)) AS q
+    WHERE p.merchant_id = q.merchant_id AND p.id = q.id
+""")
+_ENTRY_COLUMNS = (
+    "merchant_id", "id", "journal_id", "kind", "account", "amount", "currency", "payment_id", "transaction_id",
+    "processor_reference", "created_at",
+)  # fmt: skip
+_INSERT_ENTRIES = text(insert("ledger_entries", _ENTRY_COLUMNS))
+_OBJECT_COLUMNS = ("account_id", "object_id", "merchant_id", "payment_id", "transaction_id")
+_INSERT_OBJECTS = text(insert("processor_objects", _OBJECT_COLUMNS) + " ON CONFLICT DO NOTHING")
+
+
+@dataclass(frozen=True, slots=True)
+class Settle:
+    """A finding about a transaction."""
+
+    merchant_id: UUID
+    payment_id: UUID
+    transaction_id: UUID
+    finding: Finding
+
+    @property
+    def key(self) -> Key:
+        """The payment it is about."""
+        return self.merchant_id, self.payment_id
+
+
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """How the payment and the transaction stand now; `changed` is False for whoever came second."""
+
+    payment: Payment
+    transaction: Transaction
+    changed: bool
+
+
+@dataclass(frozen=True, slots=True)
+class _Change:
+    """A settlement beside what stood before it."""
+
+    before: Locked
+    transaction: Transaction
+    settlement: Settlement
+
+
+def settle_transactions(connection: Connection, rows: Sequence[Settle]) -> list[Settled | KassaError | Postponed]:
+    """Settles a batch; each row learns how its payment stands, whoever settled it."""
+    locked = lock_payments(connection, [row.key for row in rows])
+    known = known_payments(connection, {row.key for row in rows} - locked.keys())
+    changes: list[_Change] = []
+    troubles: list[Attention] = []
+    results = [
+        _settle_one(row, locked[row.key], changes, troubles)
+        if row.key in locked
+        else (POSTPONED if row.key in known else _not_found())
+        for row in rows
+    ]
+    if changes:
+        _write(connection, changes)
+    insert_attention(connection, troubles)
+    return results
+
+
+def _not_found() -> KassaError:
+    return KassaError(Reason.PAYMENT_NOT_FOUND, "There is no such payment.")
+
+
+def _settle_one(row: Settle, locked: Locked, changes: list[_Change], troubles: list[Attention]) -> Settled | KassaError:
+    payment, transaction = locked.payment, locked.transactions.get(row.transaction_id)
+    if transaction is None:
+        return _not_found()
+    try:
+        settlement = settle(payment, transaction, row.finding)
+    except (AmountMismatch, Contradiction, ImpossibleTransition) as trouble:
+        # Recorded for people, never an error to a client who paid, never dropped.
+        _log.error("payment %s needs attention: %s: %s", payment.id, type(trouble).__name__, trouble)
+        troubles.append(Attention.about(transaction, type(trouble).__name__, str(trouble), row.finding))
+        return Settled(payment, transaction, changed=False)
+    if settlement is None:
+        return Settled(payment, transaction, changed=False)
+    settlement = _stamp(settlement, locked.now)
+    changes.append(_Change(locked, transaction, settlement))
+    return Settled(settlement.payment, settlement.transaction, changed=True)
+
+
+def _stamp(settlement: Settlement, now: datetime) -> Settlement:
+    return replace(
+        settlement,
+        payment=replace(settlement.payment, updated_at=now),
+        transaction=replace(settlement.transaction, updated_at=now),
+    )
+
+
+def _write(connection: Connection, changes: Sequence[_Change]) -> None:
+    """Writes what follows from a batch, one statement a table."""
+    closed = connection.execute(_CLOSE, {"rows": dumps([_closing(change) for change in changes])})
+    assert closed.rowcount == len(changes), "a transaction under its payment's lock cannot change"
+    connection.execute(_MOVE, {"rows": dumps([payment_row(change.settlement.payment) for change in changes])})
+    entries = [entry for change in changes for entry in _entries(change.settlement)]
+    if entries:
+        connection.execute(_INSERT_ENTRIES, {"rows": dumps(entries)})
+    objects = [found for change in changes for found in _objects(change)]
+    if objects:
+        connection.execute(_INSERT_OBJECTS, {"rows": dumps(objects)})
+    events = [_event(change.settlement) for change in changes if change.settlement.event]
+    if events:
+        connection.execute(INSERT_EVENTS, {"rows": dumps(events)})
+    _answer(connection, changes)
+
+
+def _closing(change: _Change) -> Row:
+    after = change.settlement.transaction
+    due = after.updated_at + timedelta(seconds=pause_s(after))
+    return transaction_row(after) | {"was": change.transaction.state, "lease_until": due}
+
+
+def _entries(settlement: Settlement) -> list[Row]:
+    return [row for journal in settlement.journals for row in journal_rows(journal, settlement.transaction)]
+
+
+def journal_rows(journal: Journal, transaction: Transaction) -> list[Row]:
+    """A journal's entries, each traceable to its transaction and the processor's object."""
+    return [
+        {
+            "merchant_id": transaction.merchant_id,
+            "id": entry.id,
+            "journal_id": journal.id,
+            "kind": journal.kind,
+            "account": entry.account,
+            "amount": entry.amount,
+            "currency": entry.currency,
+            "payment_id": transaction.payment_id,
+            "transaction_id": transaction.id,
+            "processor_reference": transaction.processor_transaction_id,
+            "created_at": transaction.updated_at,
+        }
+        for entry in journal.entries
+    ]
+
+
+def _objects(change: _Change) -> list[Row]:
+    """The processor's ids that events without our metadata will name."""
+    after, transaction = change.settlement.payment, change.settlement.transaction
+    found = {after.processor_payment_id, transaction.processor_transaction_id} - {""}
+    if change.before.payment.processor_payment_id:
+        found.discard(after.processor_payment_id)
+    return [
+        {
+            "account_id": after.processor_account_id,
+            "object_id": object_id,
+            "merchant_id": after.merchant_id,
+            "payment_id": after.id,
+            "transaction_id": transaction.id,
+        }
+        for object_id in sorted(found)
+    ]
+
+
+def _event(settlement: Settlement) -> Row:
+    data: dict[str, object] = {"payment": snapshot(settlement.payment)}
+    if settlement.transaction.type is TransactionType.REFUND:
+        data["transaction"] = transaction_row(settlement.transaction)
+    return event_row(settlement.payment, settlement.transaction.id, settlement.event, data)
+
+
+def _answer(connection: Connection, changes: Sequence[_Change]) -> None:
+    """Makes the answers of the calls final that these settlements end, and frees the keys of what was never sent."""
+    over = [change.settlement for change in changes if change.settlement.final]
+    release_keys(
+        connection,
+        [(s.payment.merchant_id, key) for s in over if s.release_key for key in s.transaction.idempotency_keys],
+    )
+    answers = [
+        (s.payment.merchant_id, key, answer_of(s))
+        for s in over
+        if not s.release_key
+        for key in s.transaction.idempotency_keys
+    ]
+    called_off = {(s.payment.merchant_id, s.payment.id): s.payment for s in over if s.closes_authorization}
+    if called_off:
+        keys = dumps([{"merchant_id": merchant_id, "id": payment_id} for merchant_id, payment_id in called_off])
+        for row in connection.execute(_CLOSE_AUTHORIZATION, {"rows": keys}).mappings():
+            payment = called_off[row["merchant_id"], row["payment_id"]]
+            answers += [(payment.merchant_id, key, {"payment": snapshot(payment)}) for key in row["idempotency_keys"]]
+    store_answers(connection, answers)
