@@ -146,17 +146,22 @@ def _write(connection: Connection, changes: Sequence[_Change]) -> None:
     """Writes what follows from a batch, one statement a table."""
     closed = connection.execute(_CLOSE, {"rows": dumps([_closing(change) for change in changes])})
     assert closed.rowcount == len(changes), "a transaction under its payment's lock cannot change"
-    connection.execute(_MOVE, {"rows": dumps([payment_row(change.settlement.payment) for change in changes])})
-    entries = [entry for change in changes for entry in _entries(change.settlement)]
-    if entries:
-        connection.execute(_INSERT_ENTRIES, {"rows": dumps(entries)})
     objects = [found for change in changes for found in _objects(change)]
     if objects:
         connection.execute(_INSERT_OBJECTS, {"rows": dumps(objects)})
-    events = [_event(change.settlement) for change in changes if change.settlement.event]
+    write_books(connection, [change.settlement for change in changes])
+    _answer(connection, changes)
+
+
+def write_books(connection: Connection, settlements: Sequence[Settlement]) -> None:
+    """Moves locked payments, books their journals, and tells their merchants."""
+    connection.execute(_MOVE, {"rows": dumps([payment_row(one.payment) for one in settlements])})
+    entries = [entry for one in settlements for entry in _entries(one)]
+    if entries:
+        connection.execute(_INSERT_ENTRIES, {"rows": dumps(entries)})
+    events = [_event(one) for one in settlements if one.event]
     if events:
         connection.execute(INSERT_EVENTS, {"rows": dumps(events)})
-    _answer(connection, changes)
 
 
 def _closing(change: _Change) -> Row:
@@ -166,10 +171,10 @@ def _closing(change: _Change) -> Row:
 
 
 def _entries(settlement: Settlement) -> list[Row]:
-    return [row for journal in settlement.journals for row in journal_rows(journal, settlement.transaction)]
+    return [row for journal in settlement.journals for row in _journal_rows(journal, settlement.transaction)]
 
 
-def journal_rows(journal: Journal, transaction: Transaction) -> list[Row]:
+def _journal_rows(journal: Journal, transaction: Transaction) -> list[Row]:
     """A journal's entries, each traceable to its transaction and the processor's object."""
     return [
         {

@@ -126,6 +126,8 @@ CREATE INDEX transactions_by_payment ON transactions (merchant_id, payment_id, i
 CREATE UNIQUE INDEX transactions_slot ON transactions (merchant_id, payment_id)
     WHERE state IN ('PENDING', 'UNKNOWN') AND type IN ('AUTHORIZATION', 'CAPTURE', 'VOID')
           AND NOT (type = 'AUTHORIZATION' AND waiting);
+-- A webhook names our transaction before its merchant is known.
+CREATE INDEX transactions_by_id ON transactions (id);
 CREATE INDEX transactions_open ON transactions (lease_until) WHERE state IN ('PENDING', 'UNKNOWN');
 
 CREATE TABLE processor_objects (

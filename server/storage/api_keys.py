@@ -1,0 +1,80 @@
+"""The api_keys table: hashes alone, never a key. Called by `usecases.api_keys` and `usecases.authenticate`."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy import Connection, Row, text
+
+from server.domain.merchant import ApiKey
+
+_COLUMNS = "id, merchant_id, name, last4, created_at, revoked_at"
+
+
+@dataclass(frozen=True, slots=True)
+class KeyOwner:
+    """Whom a key speaks for; `merchant_id` is None for the platform."""
+
+    merchant_id: UUID | None
+    test_mode: bool
+    time_zone: str
+
+
+def insert_api_key(connection: Connection, key: ApiKey, key_hash: bytes) -> None:
+    """Adds a key."""
+    connection.execute(
+        text(
+            "INSERT INTO api_keys (key_hash, id, merchant_id, name, last4, created_at) "
+            "VALUES (:key_hash, :id, :merchant_id, :name, :last4, :created_at)"
+        ),
+        {
+            "key_hash": key_hash,
+            "id": key.id,
+            "merchant_id": key.merchant_id,
+            "name": key.name,
+            "last4": key.last4,
+            "created_at": key.created_at,
+        },
+    )
+
+
+def read_key_owner(connection: Connection, key_hash: bytes) -> KeyOwner | None:
+    """Returns whose key has this hash, None where there is no such key or it is revoked."""
+    row = connection.execute(
+        text(
+            "SELECT k.merchant_id, m.test_mode, m.time_zone FROM api_keys k LEFT JOIN merchants m ON m.id = k.merchant_id "
+            "WHERE k.key_hash = :key_hash AND k.revoked_at IS NULL"
+        ),
+        {"key_hash": key_hash},
+    ).first()
+    if row is None:
+        return None
+    return KeyOwner(row.merchant_id, bool(row.test_mode), row.time_zone or "UTC")
+
+
+def list_api_keys(connection: Connection, merchant_id: UUID, before: UUID | None, limit: int) -> list[ApiKey]:
+    """Returns up to `limit` keys of a merchant that were made before `before`, newest first, revoked ones too."""
+    rows = connection.execute(
+        text(
+            f"SELECT {_COLUMNS} FROM api_keys WHERE merchant_id = :merchant_id "
+            "AND (CAST(:before AS uuid) IS NULL OR id < :before) ORDER BY id DESC LIMIT :limit"
+        ),
+        {"merchant_id": merchant_id, "before": before, "limit": limit},
+    )
+    return [_api_key(row) for row in rows]
+
+
+def revoke_api_key(connection: Connection, merchant_id: UUID, key_id: UUID, now: datetime) -> ApiKey | None:
+    """Revokes a key and returns it, None where the merchant has no such key; revoking twice changes nothing."""
+    row = connection.execute(
+        text(
+            "UPDATE api_keys SET revoked_at = COALESCE(revoked_at, :now) "
+            f"WHERE merchant_id = :merchant_id AND id = :id RETURNING {_COLUMNS}"
+        ),
+        {"merchant_id": merchant_id, "id": key_id, "now": now},
+    ).first()
+    return None if row is None else _api_key(row)
+
+
+def _api_key(row: Row[tuple[object, ...]]) -> ApiKey:
+    return ApiKey(**row._mapping)

@@ -1,0 +1,97 @@
+"""Refunds that somebody made in the processor's own dashboard: facts, booked even where they break our limit."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from uuid import UUID
+
+from sqlalchemy import Connection, text
+
+from server.domain.errors import KassaError, Reason
+from server.domain.ids import new_id
+from server.domain.ledger import refund_journal
+from server.domain.payment import Transaction, TransactionState, TransactionType
+from server.domain.settlement import Settlement, refunded
+from server.storage.attention import Attention, insert_attention
+from server.storage.group_commit import POSTPONED, Postponed
+from server.storage.locking import Locked, known_payments, lock_payments
+from server.storage.open_payments import insert_transactions, leased_row
+from server.storage.settle import write_books
+
+_CLAIM_OBJECT = text("""
+    INSERT INTO processor_objects (account_id, object_id, merchant_id, payment_id, transaction_id)
+    VALUES (:account_id, :object_id, :merchant_id, :payment_id, :transaction_id)
+    ON CONFLICT DO NOTHING RETURNING object_id
+""")
+
+
+@dataclass(frozen=True, slots=True)
+class ExternalRefund:
+    """A refund as the processor tells it; amount in minor units of the payment's currency."""
+
+    merchant_id: UUID
+    payment_id: UUID
+    processor_transaction_id: str
+    amount: int
+    currency: str
+
+
+def book_refunds(connection: Connection, rows: Sequence[ExternalRefund]) -> list[bool | KassaError | Postponed]:
+    """Books each refund once, by the processor's id of it, and opens an attention item for people."""
+    keys = {(row.merchant_id, row.payment_id) for row in rows}
+    locked = lock_payments(connection, keys)
+    known = known_payments(connection, keys - locked.keys())
+    results: list[bool | KassaError | Postponed] = []
+    for row in rows:
+        key = (row.merchant_id, row.payment_id)
+        if key in locked:
+            results.append(_book(connection, row, locked[key]))
+        elif key in known:
+            results.append(POSTPONED)
+        else:
+            results.append(KassaError(Reason.PAYMENT_NOT_FOUND, "There is no such payment."))
+    return results
+
+
+def _book(connection: Connection, row: ExternalRefund, locked: Locked) -> bool:
+    payment = locked.payment
+    transaction = Transaction(
+        id=new_id(),
+        merchant_id=payment.merchant_id,
+        payment_id=payment.id,
+        type=TransactionType.REFUND,
+        state=TransactionState.COMPLETED,
+        amount=row.amount,
+        currency=row.currency,
+        processor=payment.processor,
+        processor_account_id=payment.processor_account_id,
+        processor_transaction_id=row.processor_transaction_id,
+        reason="",
+        failure=None,
+        waiting=False,
+        attempts=0,
+        idempotency_keys=(),
+        created_at=locked.now,
+        updated_at=locked.now,
+        detail={"made_at": "processor"},
+    )
+    claim = {
+        "account_id": payment.processor_account_id,
+        "object_id": row.processor_transaction_id,
+        "merchant_id": payment.merchant_id,
+        "payment_id": payment.id,
+        "transaction_id": transaction.id,
+    }
+    if connection.execute(_CLAIM_OBJECT, claim).first() is None:
+        return False
+    moved = replace(refunded(payment, row.amount), updated_at=locked.now)
+    insert_transactions(connection, [leased_row(transaction, transaction.id, 0)])
+    write_books(
+        connection,
+        [Settlement(moved, transaction, (refund_journal(row.amount, row.currency),), "refund.completed")],
+    )
+    message = f"refunded {row.amount} {row.currency} at the processor, not through Kassa"
+    insert_attention(
+        connection,
+        [Attention(payment.merchant_id, payment.id, transaction.id, "ExternalRefund", message)],
+    )
+    return True

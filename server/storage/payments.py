@@ -1,0 +1,66 @@
+"""The payment store: every write of a payment goes through group commit here, every read through the read threads."""
+
+from collections.abc import Callable
+from typing import Any, Concatenate, ParamSpec, TypeVar
+
+from sqlalchemy import Connection
+
+from server.storage.claims import Replay
+from server.storage.engine import Reads
+from server.storage.external_refunds import ExternalRefund, book_refunds
+from server.storage.group_commit import GroupCommit
+from server.storage.open_operations import OpenOperation, OperationOpened, TakeUp, open_operations, take_up
+from server.storage.open_payments import Opened, OpenPayment, open_payments
+from server.storage.settle import Settle, Settled, settle_transactions
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+class PaymentStore:
+    """What use cases write with. All methods raise what `GroupCommit.write` raises, and the statements' refusals."""
+
+    def __init__(self, commit: GroupCommit, reads: Reads) -> None:
+        self._commit, self._reads = commit, reads
+
+    async def open_payment(self, row: OpenPayment) -> Opened | Replay:
+        """Makes a new payment durable, or finds the earlier call that its key belongs to."""
+        merchant = row.claim.merchant_id
+        keys = ((merchant, row.claim.key),)
+        result: Opened | Replay = await self._commit.write(open_payments, row, aggregates=keys, tenant=merchant)
+        return result
+
+    async def open_operation(self, row: OpenOperation) -> OperationOpened | Replay:
+        """Begins a capture, void or refund."""
+        merchant = row.claim.merchant_id
+        keys = (row.key, (merchant, row.claim.key))
+        result: OperationOpened | Replay = await self._commit.write(
+            open_operations, row, aggregates=keys, tenant=merchant
+        )
+        return result
+
+    async def take_up(self, row: TakeUp) -> OperationOpened | Replay:
+        """Leases an open transaction to carry it on."""
+        keys: tuple[Any, ...] = (row.key,) if row.claim is None else (row.key, (row.merchant_id, row.claim.key))
+        result: OperationOpened | Replay = await self._commit.write(
+            take_up, row, aggregates=keys, tenant=row.merchant_id
+        )
+        return result
+
+    async def settle(self, row: Settle) -> Settled:
+        """Settles a transaction; waits for as long as the database is away, since money has moved."""
+        result: Settled = await self._commit.write(
+            settle_transactions, row, aggregates=(row.key,), tenant=row.merchant_id, urgent=True
+        )
+        return result
+
+    async def book_refund(self, row: ExternalRefund) -> bool:
+        """Books a refund that was made at the processor itself; False where it is booked already."""
+        result: bool = await self._commit.write(
+            book_refunds, row, aggregates=((row.merchant_id, row.payment_id),), tenant=row.merchant_id, urgent=True
+        )
+        return result
+
+    async def read(self, read: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Runs one of `storage.reads`."""
+        return await self._reads.run(read, *args, **kwargs)

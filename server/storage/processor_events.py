@@ -1,0 +1,110 @@
+"""Inbound webhooks: stored before they are handled, once per account and event id. Called by the event use cases."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy import Connection, Engine, text
+
+_STORE = text("""
+    INSERT INTO processor_events (account_id, event_id, processor, type, subject, processor_payment_id,
+                                  processor_object_id, transaction_id, body, attempts, created_at)
+    VALUES (:account_id, :event_id, :processor, :type, :subject, :processor_payment_id, :processor_object_id,
+            :transaction_id, :body, 0, :created_at)
+    ON CONFLICT DO NOTHING
+""")
+_COLUMNS = """account_id, event_id, processor, type, subject, processor_payment_id, processor_object_id,
+              transaction_id, attempts, created_at, handled_at IS NOT NULL AS handled"""
+_GET = text(f"SELECT {_COLUMNS} FROM processor_events WHERE account_id = :account_id AND event_id = :event_id")
+_UNHANDLED = text(f"""
+    SELECT {_COLUMNS} FROM processor_events
+    WHERE handled_at IS NULL AND next_attempt_at < now() ORDER BY next_attempt_at LIMIT :size
+""")
+_HANDLED = text("""
+    UPDATE processor_events SET handled_at = now(), result = :result, attempts = attempts + 1
+    WHERE account_id = :account_id AND event_id = :event_id AND handled_at IS NULL
+""")
+_POSTPONE = text("""
+    UPDATE processor_events
+    SET attempts = attempts + 1, result = :result, next_attempt_at = now() + :pause_s * interval '1 second'
+    WHERE account_id = :account_id AND event_id = :event_id AND handled_at IS NULL
+""")
+_OWNER = text("""
+    SELECT merchant_id, payment_id, transaction_id FROM processor_objects
+    WHERE account_id = :account_id AND object_id = ANY(:object_ids)
+    ORDER BY array_position(:object_ids, object_id) LIMIT 1
+""")
+_TRANSACTION_OWNER = text("""
+    SELECT merchant_id, payment_id, id AS transaction_id FROM transactions
+    WHERE id = :transaction_id AND processor_account_id = :account_id
+""")
+
+
+@dataclass(frozen=True, slots=True)
+class StoredEvent:
+    """A verified webhook as stored; field by field what `processors.contract.ProcessorEvent` says."""
+
+    account_id: UUID
+    event_id: str
+    processor: str
+    type: str
+    subject: str
+    processor_payment_id: str
+    processor_object_id: str
+    transaction_id: UUID | None
+    attempts: int
+    created_at: datetime
+    handled: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Owner:
+    """Whose payment an event is about, and which transaction of it."""
+
+    merchant_id: UUID
+    payment_id: UUID
+    transaction_id: UUID
+
+
+class ProcessorEvents:
+    """The inbox of processors' events. Blocking: call it through a thread."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+    def store(self, event: StoredEvent, body: bytes) -> StoredEvent:
+        """Stores an event once, and returns it as it stands, handled or not."""
+        values = {name: getattr(event, name) for name in StoredEvent.__slots__} | {"body": body}
+        with self._engine.begin() as connection:
+            connection.execute(_STORE, values)
+            row = connection.execute(_GET, values).mappings().one()
+            return StoredEvent(**row)
+
+    def unhandled(self, size: int) -> list[StoredEvent]:
+        """Returns events whose time to be handled has come, oldest first."""
+        with self._engine.connect() as connection:
+            return [StoredEvent(**row) for row in connection.execute(_UNHANDLED, {"size": size}).mappings()]
+
+    def mark_handled(self, event: StoredEvent, result: str) -> None:
+        """Ends an event; `result` says in a word what came of it."""
+        values = {"account_id": event.account_id, "event_id": event.event_id, "result": result}
+        with self._engine.begin() as connection:
+            connection.execute(_HANDLED, values)
+
+    def postpone(self, event: StoredEvent, result: str, pause_s: float) -> None:
+        """Leaves an event for the sweep, not before `pause_s` seconds from now."""
+        values = {"account_id": event.account_id, "event_id": event.event_id, "result": result, "pause_s": pause_s}
+        with self._engine.begin() as connection:
+            connection.execute(_POSTPONE, values)
+
+
+def find_owner(connection: Connection, event: StoredEvent) -> Owner | None:
+    """Finds the payment of an event among those of its account: by our reference, else by the processor's ids."""
+    if event.transaction_id is not None:
+        values = {"transaction_id": event.transaction_id, "account_id": event.account_id}
+        row = connection.execute(_TRANSACTION_OWNER, values).mappings().first()
+        if row is not None:
+            return Owner(**row)
+    ids = [one for one in (event.processor_object_id, event.processor_payment_id) if one]
+    row = connection.execute(_OWNER, {"account_id": event.account_id, "object_ids": ids}).mappings().first()
+    return None if row is None else Owner(**row)

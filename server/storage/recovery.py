@@ -1,0 +1,47 @@
+"""What was left lying: open transactions whose lease has ended, and keys whose time is over. Read by the jobs."""
+
+from dataclasses import dataclass
+from uuid import UUID
+
+from sqlalchemy import Connection, Engine, text
+
+_DUE = text("""
+    SELECT merchant_id, payment_id, id AS transaction_id FROM transactions
+    WHERE state IN ('PENDING', 'UNKNOWN') AND lease_until < now() ORDER BY lease_until LIMIT :size
+""")
+_OPEN_OF_PAYMENT = text("""
+    SELECT merchant_id, payment_id, id AS transaction_id FROM transactions
+    WHERE merchant_id = :merchant_id AND payment_id = :payment_id AND state IN ('PENDING', 'UNKNOWN') ORDER BY id
+""")
+# Keys of unfinished work never expire.
+_EXPIRE = text("""
+    DELETE FROM idempotency_keys WHERE (merchant_id, key) IN (
+        SELECT merchant_id, key FROM idempotency_keys
+        WHERE created_at < now() - :age_s * interval '1 second' AND answer IS NOT NULL LIMIT :size)
+""")
+
+
+@dataclass(frozen=True, slots=True)
+class OpenTransaction:
+    """Where to find a transaction that is not over."""
+
+    merchant_id: UUID
+    payment_id: UUID
+    transaction_id: UUID
+
+
+def due_transactions(connection: Connection, size: int) -> list[OpenTransaction]:
+    """Returns open transactions that nobody works on and whose pause is over, longest overdue first."""
+    return [OpenTransaction(**row) for row in connection.execute(_DUE, {"size": size}).mappings()]
+
+
+def open_transactions(connection: Connection, merchant_id: UUID, payment_id: UUID) -> list[OpenTransaction]:
+    """Returns a payment's open transactions, oldest first."""
+    values = {"merchant_id": merchant_id, "payment_id": payment_id}
+    return [OpenTransaction(**row) for row in connection.execute(_OPEN_OF_PAYMENT, values).mappings()]
+
+
+def expire_keys(engine: Engine, age_s: float, size: int) -> int:
+    """Forgets at most `size` answered keys that are older than `age_s` seconds; returns how many."""
+    with engine.begin() as connection:
+        return connection.execute(_EXPIRE, {"age_s": age_s, "size": size}).rowcount

@@ -1,0 +1,45 @@
+"""Short transactions on threads, for the little that does not go through group commit. Called by use cases."""
+
+import asyncio
+from collections.abc import Callable
+from concurrent.futures import Executor
+from typing import Concatenate, ParamSpec, TypeVar
+
+from sqlalchemy import Connection, Engine
+from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+
+from server.domain.errors import KassaError, Reason
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+class ShortTransactions:
+    """Runs one function in one transaction.
+
+    Args:
+        engine: Connects as the writer; its pool should hold a connection for each thread.
+        threads: Where the blocking happens, so that the event loop never waits for Postgres.
+    """
+
+    def __init__(self, engine: Engine, threads: Executor) -> None:
+        self._engine, self._threads = engine, threads
+
+    async def run(self, work: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Calls `work(connection, …)` and commits; what it raises rolls back and is raised here.
+
+        Raises:
+            KassaError: SERVICE_UNAVAILABLE: Postgres cannot be reached.
+        """
+
+        def on_thread() -> T:
+            with self._engine.begin() as connection:
+                return work(connection, *args, **kwargs)
+
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self._threads, on_thread)
+        except (OperationalError, PoolTimeout) as error:
+            raise KassaError(
+                Reason.SERVICE_UNAVAILABLE, "The database cannot be reached. Try again shortly."
+            ) from error
