@@ -1,0 +1,138 @@
+"""Rules as one generated Python function: the reference that the engine is checked against, and its stand-in.
+
+Called by `ruleset` and `agreement`; `compiler` uses it for what the engine cannot do itself. Each condition is written
+out twice, for where it is true and for where it is false, because unknown is neither.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from ipaddress import IPv4Network, IPv6Network, ip_address
+from typing import Any, assert_never, cast
+
+from fraud_rules.expressions import (
+    NEGATED,
+    And,
+    Arithmetic,
+    Comparison,
+    Condition,
+    FactRef,
+    Known,
+    Literal,
+    Membership,
+    Not,
+    Or,
+    Term,
+    TextTest,
+    TextTestKind,
+    facts_of,
+)
+from fraud_rules.facts import Value
+from fraud_rules.patterns import compile_pattern
+
+Evaluate = Callable[[Mapping[str, Value]], list[bool | None]]
+
+
+def compile_conditions(conditions: Sequence[Condition]) -> Evaluate:
+    """Generates a function from the known facts of a payment to each condition's truth, None where it is unknown.
+
+    The function expects facts as `admission` leaves them, and then raises nothing.
+    """
+    writer = _Writer()
+    values = ", ".join(f"{_choice(writer.true(item), writer.false(item))}" for item in conditions)
+    loads = [f"    {local} = get({name!r})" for name, local in writer.locals.items()]
+    source = "\n".join(["def evaluate(facts):", "    get = facts.get", *loads, f"    return [{values}]"])
+    namespace: dict[str, Any] = dict(writer.constants)
+    exec(compile(source, "<fraud rules>", "exec"), namespace)
+    return cast(Evaluate, namespace["evaluate"])
+
+
+def inside(address: str, networks: Sequence[IPv4Network | IPv6Network]) -> bool:
+    """Says whether an address lies in any of the networks; what is no address lies in none."""
+    try:
+        parsed = ip_address(address)
+    except ValueError:
+        return False
+    return any(parsed in network for network in networks)
+
+
+def _choice(true: str, false: str) -> str:
+    return f"(True if {true} else False if {false} else None)"
+
+
+class _Writer:
+    """Writes conditions as Python expressions, and collects the facts and constants they mention."""
+
+    def __init__(self) -> None:
+        self.locals: dict[str, str] = {}
+        self.constants: dict[str, object] = {"inside": inside}
+
+    def true(self, condition: Condition) -> str:
+        """Writes an expression that holds where the condition is true."""
+        return self._write(condition, True)
+
+    def false(self, condition: Condition) -> str:
+        """Writes an expression that holds where the condition is false, which is not where it is unknown."""
+        return self._write(condition, False)
+
+    def _write(self, condition: Condition, wanted: bool) -> str:
+        match condition:
+            case Not():
+                return self._write(condition.operand, not wanted)
+            case And() | Or():
+                joint = " and " if isinstance(condition, And) is wanted else " or "
+                return f"({joint.join(self._write(operand, wanted) for operand in condition.operands)})"
+            case Known():
+                return f"({self._local(condition.fact)} is {'not ' if wanted else ''}None)"
+            case Comparison():
+                operator = condition.operator if wanted else NEGATED[condition.operator]
+                test = f"{self._term(condition.left)} {operator} {self._term(condition.right)}"
+                return self._guarded(condition, test)
+            case Membership():
+                return self._guarded(condition, f"{'' if wanted else 'not '}{self._membership(condition)}")
+            case TextTest():
+                return self._guarded(condition, f"{'' if wanted else 'not '}{self._text_test(condition)}")
+            case _:
+                assert_never(condition)
+
+    def _guarded(self, condition: Condition, test: str) -> str:
+        known = dict.fromkeys(f"{self._local(fact)} is not None" for fact in facts_of(condition))
+        return f"({' and '.join([*known, test])})"
+
+    def _term(self, term: Term) -> str:
+        match term:
+            case Literal():
+                return self._constant(term.value)
+            case FactRef():
+                return self._local(term)
+            case Arithmetic():
+                return f"({self._term(term.left)} {term.sign} {self._term(term.right)})"
+            case _:
+                assert_never(term)
+
+    def _membership(self, condition: Membership) -> str:
+        local = self._local(condition.fact)
+        test = f"{local} in {self._constant(condition.values)}"
+        if condition.networks:
+            test = f"{test} or inside({local}, {self._constant(condition.networks)})"
+        return f"({test})"
+
+    def _text_test(self, condition: TextTest) -> str:
+        local, argument = self._local(condition.fact), condition.argument
+        match condition.kind:
+            case TextTestKind.STARTS_WITH | TextTestKind.ENDS_WITH:
+                return f"{local}.{condition.kind}({self._constant(argument)})"
+            case TextTestKind.CONTAINS:
+                return f"({self._constant(argument)} in {local})"
+            case TextTestKind.MATCHES:
+                pattern = compile_pattern(argument, condition.fact.name)
+                return f"({self._constant(pattern)}.search({local}) is not None)"
+            case _:
+                assert_never(condition.kind)
+
+    def _local(self, fact: FactRef) -> str:
+        return self.locals.setdefault(fact.name, f"f{len(self.locals)}")
+
+    def _constant(self, value: object) -> str:
+        """Binds a constant to a name, so that no text of a rule file is ever part of the generated source."""
+        name = f"c{len(self.constants)}"
+        self.constants[name] = value
+        return name

@@ -1,0 +1,185 @@
+"""What stands on either side of a comparison: facts, constants, arithmetic, and their types. Called by `parser`."""
+
+import ast
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import TypeVar
+
+from fraud_rules.errors import nearest
+from fraud_rules.expressions import Arithmetic, FactRef, Literal, Term
+from fraud_rules.facts import MAX_INTEGER, VOCABULARY, Fact, Kind, Unit
+from fraud_rules.literals import LiteralError, in_unit, number, text_value
+from fraud_rules.source import Source
+from fraud_rules.velocity import Function, velocity_fact
+
+FUNCTIONS = (*(str(function) for function in Function), "known", "list", "matches")
+
+_SIGNS: Mapping[type[ast.operator], str] = {ast.Add: "+", ast.Sub: "-", ast.Mult: "*"}
+_Result = TypeVar("_Result")
+
+
+@dataclass(frozen=True, slots=True)
+class Number:
+    """A constant whose unit is not known before it meets a fact."""
+
+    value: Fraction
+
+
+Side = Term | Number
+
+
+def word_of(fact: FactRef) -> Fact:
+    """Returns the vocabulary's entry for a fact."""
+    return fact.velocity.fact() if fact.velocity else VOCABULARY[fact.name]
+
+
+def kind_of(side: Side) -> Kind:
+    """Returns the type that a side has on its own."""
+    match side:
+        case FactRef():
+            return side.kind
+        case Literal(value=bool()):
+            return Kind.BOOLEAN
+        case Literal(value=str()):
+            return Kind.TEXT
+        case _:
+            return Kind.INTEGER
+
+
+def unit_of(term: Term) -> Unit:
+    """Returns the unit of an integer; a factor does not change it. Texts and booleans have none."""
+    match term:
+        case FactRef():
+            return term.unit
+        case Literal():
+            return Unit.NUMBER
+        case Arithmetic(sign="*"):
+            left, right = unit_of(term.left), unit_of(term.right)
+            return right if left is Unit.NUMBER else left
+        case Arithmetic():
+            return unit_of(term.right if isinstance(term.left, Literal) else term.left)
+
+
+class Terms:
+    """Reads the terms of one expression. Every method raises `ExpressionError` where the text has no meaning."""
+
+    def __init__(self, source: Source) -> None:
+        self._source = source
+
+    def term(self, node: ast.expr) -> Side:
+        """Reads a fact, a constant, or arithmetic."""
+        match node:
+            case ast.Constant(value=bool()):
+                return Literal(bool(node.value))
+            case ast.Constant(value=int() | float()):
+                return self._guarded(node, lambda: Number(number(self._source.written(node))))
+            case ast.Constant(value=str()):
+                return Literal(self.text(node))
+            case ast.Name(id="true" | "false"):
+                return Literal(node.id == "true")
+            case ast.Name() | ast.Call():
+                return self.fact(node)
+            case ast.UnaryOp(op=ast.USub()):
+                return self._arithmetic(node, "*", Number(Fraction(-1)), self._numeric(node.operand))
+            case ast.BinOp() if type(node.op) in _SIGNS:
+                sides = self._numeric(node.left), self._numeric(node.right)
+                return self._arithmetic(node, _SIGNS[type(node.op)], *sides)
+            case ast.BinOp():
+                hint = "there are + - *; multiply the other side instead of dividing"
+                self._source.fail(node, "this operator is not in the language", hint)
+        self._source.fail(node, f"{self._source.written(node)[:80]} is not in the language")
+
+    def fact(self, node: ast.expr) -> FactRef:
+        """Reads the name of a fact, or a velocity function."""
+        match node:
+            case ast.Name():
+                fact = VOCABULARY.get(node.id)
+                if fact is None:
+                    hint = nearest(node.id, [*VOCABULARY, *FUNCTIONS]) or "the fact reference lists what there is"
+                    self._source.fail(node, f"unknown fact {node.id[:80]!r}", hint)
+                return FactRef(fact.name, fact.kind, fact.unit)
+            case ast.Call(func=ast.Name(id="count" | "sum" | "distinct" as name)):
+                return self._velocity(node, name)
+            case ast.Call(func=ast.Name(id=name)):
+                hint = nearest(name, FUNCTIONS) or f"there are {', '.join(FUNCTIONS)}"
+                self._source.fail(node, f"{name[:80]} is no function that gives a value", hint)
+        self._source.fail(node, f"{self._source.written(node)[:80]} is not a fact", "name a fact of the vocabulary")
+
+    def text(self, node: ast.expr) -> str:
+        """Reads a text in quotes."""
+        written = self._source.written(node)
+        if not isinstance(node, ast.Constant) or not isinstance(node.value, str):
+            self._source.fail(node, f"a text is needed here, not {written[:80]}", 'put it in quotes: "…"')
+        if "\\" in written and not written.lower().startswith("r"):
+            hint = 'put an r before the quote: r"…"'
+            self._source.fail(node, "a backslash means something else in a plain text", hint)
+        return node.value
+
+    def text_literal(self, node: ast.expr, text: str, fact: FactRef) -> Literal:
+        """Checks and normalises a text that is compared with the whole of a fact."""
+        return self._guarded(node, lambda: Literal(text_value(text, word_of(fact))))
+
+    def number_literal(self, node: ast.expr, side: Side, unit: Unit) -> Literal:
+        """Converts a constant to the unit of the fact that it meets."""
+        if not isinstance(side, Number):
+            self._source.fail(node, f"a number is needed here, not {self._source.written(node)[:80]}")
+        return self._guarded(node, lambda: Literal(in_unit(side.value, unit)))
+
+    def require(self, node: ast.expr, fact: FactRef, kind: Kind) -> None:
+        """Refuses a fact of another kind."""
+        if fact.kind is not kind:
+            self._source.fail(node, f"{fact.name} is of type {fact.kind}; type {kind} is needed here")
+
+    def arguments(self, call: ast.Call, count: int) -> list[ast.expr]:
+        """Returns the call's arguments, of which there must be `count`, without names."""
+        if len(call.args) != count or call.keywords:
+            self._source.fail(call, f"this takes {count} argument{'s' if count > 1 else ''} without names")
+        return call.args
+
+    def _numeric(self, node: ast.expr) -> Side:
+        side = self.term(node)
+        if kind_of(side) is not Kind.INTEGER:
+            self._source.fail(node, f"{self._source.written(node)[:80]} is of type {kind_of(side)}, not a number")
+        return side
+
+    def _arithmetic(self, node: ast.expr, sign: str, left: Side, right: Side) -> Side:
+        if isinstance(left, Number) and isinstance(right, Number):
+            return self._folded(node, sign, left.value, right.value)
+        units = {unit_of(side) for side in (left, right) if not isinstance(side, Number)}
+        if sign == "*":
+            if len(units) > 1 and Unit.NUMBER not in units:
+                self._source.fail(node, "money times money has no meaning", "multiply by a number")
+            units = {Unit.NUMBER}
+        elif len(units) > 1:
+            self._source.fail(node, f"{' and '.join(sorted(units))} do not add up", "add facts of one unit")
+        first, second = (
+            self.number_literal(node, side, next(iter(units))) if isinstance(side, Number) else side
+            for side in (left, right)
+        )
+        return Arithmetic(sign, first, second)
+
+    def _folded(self, node: ast.expr, sign: str, left: Fraction, right: Fraction) -> Number:
+        value = {"+": left + right, "-": left - right, "*": left * right}[sign]
+        if abs(value) > MAX_INTEGER:
+            self._source.fail(node, "the constant is out of range")
+        return Number(value)
+
+    def _velocity(self, call: ast.Call, name: str) -> FactRef:
+        function = Function(name)
+        usage = f'write {function}("{"card" if function is Function.DISTINCT else "payments"}", by="ip", within="1h")'
+        named = {keyword.arg: keyword.value for keyword in call.keywords}
+        if len(call.args) != 1 or set(named) != {"by", "within"} or len(call.keywords) != len(named):
+            self._source.fail(call, f"{function} takes what to count, by= and within=", usage)
+        over, by, within = (self.text(node) for node in (call.args[0], named["by"], named["within"]))
+        try:
+            velocity = velocity_fact(function, over, by, within)
+        except ValueError as error:
+            self._source.fail(call, str(error), usage)
+        return FactRef(velocity.name, Kind.INTEGER, velocity.fact().unit, velocity)
+
+    def _guarded(self, node: ast.expr, make: Callable[[], _Result]) -> _Result:
+        try:
+            return make()
+        except LiteralError as error:
+            self._source.fail(node, error.message, error.hint)
