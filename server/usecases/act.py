@@ -1,0 +1,122 @@
+"""Steps four and five of every operation: one call to the processor, then the settlement of whatever came back."""
+
+import logging
+from collections.abc import Awaitable
+from dataclasses import replace
+from typing import Protocol, assert_never
+from uuid import UUID
+
+from server.domain.outcome import Finding, NotSent, Rejected, Unknown
+from server.domain.payment import Payment, Transaction
+from server.processors.contract import (
+    Account,
+    Authorization,
+    Capture,
+    Instrument,
+    Outcome,
+    OutcomeUnknown,
+    Processor,
+    ProcessorRejected,
+    ProcessorUnavailable,
+    Refund,
+    Void,
+)
+from server.storage.payments import PaymentStore
+from server.storage.settle import Settle, Settled
+from server.usecases.processor_requests import authorization_request, follow_up_request
+
+_log = logging.getLogger(__name__)
+
+
+class Accounts(Protocol):
+    """Where processor accounts are looked up; secrets stay inside."""
+
+    async def for_merchant(self, merchant_id: UUID, processor: str) -> Account:
+        """The merchant's own account, else the platform's."""
+
+    async def by_id(self, account_id: UUID) -> Account:
+        """Any account by its id."""
+
+
+class Processors(Protocol):
+    """Where adapters are looked up."""
+
+    def get(self, name: str) -> Processor:
+        """The adapter of a processor."""
+
+
+class Act:
+    """Asks the processor about an opened transaction and settles the answer. The lease must be ours."""
+
+    def __init__(self, store: PaymentStore, accounts: Accounts, processors: Processors) -> None:
+        self._store, self._accounts, self._processors = store, accounts, processors
+
+    async def authorize(
+        self, payment: Payment, transaction: Transaction, instrument: Instrument, holder: str = ""
+    ) -> Settled:
+        """Sends a first authorization, or repeats it under the same key with the same instrument."""
+        account, processor = await self._reach(payment)
+        request = authorization_request(payment, transaction, instrument, holder)
+        return await self._settle(transaction, processor.authorize(account, request))
+
+    async def follow_up(self, payment: Payment, transaction: Transaction) -> Settled:
+        """Sends a capture, void or refund for the first time."""
+        account, processor = await self._reach(payment)
+        return await self._settle(transaction, _send(processor, account, follow_up_request(payment, transaction)))
+
+    async def carry_on(
+        self, payment: Payment, transaction: Transaction, processor_payment_id: str | None = None
+    ) -> Settled:
+        """Finds out how an open transaction stands, and takes the step that its customer has made possible.
+
+        Args:
+            processor_payment_id: The processor's object, where a webhook told it before our own reply came.
+        """
+        account, processor = await self._reach(payment)
+        request = follow_up_request(payment, transaction)
+        if isinstance(request, Authorization) and (known := request.processor_payment_id or processor_payment_id):
+            completion = replace(request, processor_payment_id=known)
+            return await self._settle(transaction, processor.complete(account, completion))
+        return await self._settle(transaction, processor.resolve(account, request))
+
+    async def read_again(self, payment: Payment, transaction: Transaction) -> Settled:
+        """Holds a transaction that is over against the processor's present word, which may contradict it."""
+        account, processor = await self._reach(payment)
+        return await self._settle(transaction, processor.resolve(account, follow_up_request(payment, transaction)))
+
+    async def _reach(self, payment: Payment) -> tuple[Account, Processor]:
+        return await self._accounts.by_id(payment.processor_account_id), self._processors.get(payment.processor)
+
+    async def _settle(self, transaction: Transaction, call: Awaitable[Outcome]) -> Settled:
+        finding = await _find(call)
+        row = Settle(transaction.merchant_id, transaction.payment_id, transaction.id, finding)
+        return await self._store.settle(row)
+
+
+def _send(
+    processor: Processor, account: Account, request: Authorization | Capture | Void | Refund
+) -> Awaitable[Outcome]:
+    match request:
+        case Authorization():
+            raise AssertionError("an authorization is sent with its instrument, by `authorize`")
+        case Capture():
+            return processor.capture(account, request)
+        case Void():
+            return processor.void(account, request)
+        case Refund():
+            return processor.refund(account, request)
+        case _:
+            assert_never(request)
+
+
+async def _find(call: Awaitable[Outcome]) -> Finding:
+    """Waits for the processor's word, and says what it means that there is none."""
+    try:
+        return await call
+    except OutcomeUnknown:
+        return Unknown()
+    except ProcessorUnavailable:
+        return NotSent()
+    except ProcessorRejected as rejected:
+        _log.warning("processor rejected our request: %s", rejected.code)
+        return Rejected(rejected.code)

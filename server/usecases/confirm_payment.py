@@ -1,0 +1,65 @@
+"""Carries a payment on after its customer has acted: 3-D Secure, a wallet's approval, a redirect."""
+
+from uuid import UUID, uuid4
+
+from server.domain.ids import new_id
+from server.domain.payment import Payment, TransactionType
+from server.storage.claims import Claim, Replay
+from server.storage.open_operations import TakeUp
+from server.storage.payments import PaymentStore
+from server.storage.reads import list_transactions
+from server.usecases.act import Act
+from server.usecases.answers import Answer, Caller
+from server.usecases.idempotency import RequestHasher
+from server.usecases.operate import find_payment
+from server.usecases.replay import Replays
+from server.usecases.shielding import Shield
+
+_FIRST = UUID(int=0)
+
+
+class ConfirmPayment:
+    """See the module.
+
+    Args:
+        lease_s: Seconds for which only this attempt may act; longer than the processor's deadline.
+    """
+
+    def __init__(
+        self, store: PaymentStore, act: Act, replays: Replays, hasher: RequestHasher, shield: Shield, *, lease_s: float
+    ) -> None:
+        self._store, self._act, self._replays, self._hasher, self._shield = store, act, replays, hasher, shield
+        self._lease_s = lease_s
+
+    async def __call__(self, caller: Caller, key: str, payment_id: UUID) -> Answer[Payment]:
+        """Asks the processor how the payment stands and takes the step that the customer has made possible.
+
+        Returns:
+            The payment; still PENDING when the customer has not acted yet.
+
+        Raises:
+            KassaError: PAYMENT_NOT_FOUND, PAYMENT_STATE_INVALID, OPERATION_IN_PROGRESS, or what a repeat may be told.
+        """
+        payment = await find_payment(self._store, caller.merchant_id, payment_id)
+        # The first transaction of a payment is its authorization; a payment that was blocked has none.
+        first = await self._store.read(list_transactions, caller.merchant_id, payment_id, _FIRST, 1)
+        claim = Claim(
+            merchant_id=caller.merchant_id,
+            key=key,
+            attempt_id=uuid4(),
+            request_hash=self._hasher.hash("ConfirmPayment", {"payment_id": payment_id}),
+            payment_id=payment_id,
+            transaction_id=first[0].id if first else new_id(),
+        )
+        row = TakeUp(payment.merchant_id, payment.id, None, uuid4(), self._lease_s, claim)
+        return await self._shield.run(self._confirm(row, claim))
+
+    async def _confirm(self, row: TakeUp, claim: Claim) -> Answer[Payment]:
+        taken = await self._store.take_up(row)
+        if isinstance(taken, Replay):
+            answer = await self._replays(claim.merchant_id, claim.key, taken, self._act.carry_on)
+            assert isinstance(answer.value, Payment)
+            return Answer(answer.value, answer.replayed)
+        assert taken.transaction.type is TransactionType.AUTHORIZATION
+        settled = await self._act.carry_on(taken.payment, taken.transaction)
+        return Answer(settled.payment)

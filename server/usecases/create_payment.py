@@ -1,0 +1,214 @@
+"""Takes a payment: open, screen, act, settle. The one road on which money is first asked for."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Protocol
+from uuid import uuid4
+
+from server.domain.card import Card
+from server.domain.ids import new_id
+from server.domain.payment import (
+    Address,
+    CaptureMethod,
+    CardSummary,
+    Customer,
+    FraudDecision,
+    Method,
+    Payment,
+    State,
+    Transaction,
+    TransactionState,
+    TransactionType,
+)
+from server.domain.velocity import Velocity
+from server.processors.capabilities import require
+from server.processors.contract import Account, Instrument, MethodRule, Processor
+from server.storage.claims import Claim, Replay
+from server.storage.open_payments import OpenPayment, Screen
+from server.storage.payments import PaymentStore
+from server.usecases.act import Accounts, Act
+from server.usecases.answers import Answer, Caller
+from server.usecases.idempotency import RequestHasher
+from server.usecases.replay import Replays
+from server.usecases.shielding import Shield
+
+
+@dataclass(frozen=True, slots=True)
+class CreatePaymentCommand:
+    """A parsed and checked request. `amount` is in minor units of `currency`."""
+
+    amount: int
+    currency: str
+    method: Method
+    capture_method: CaptureMethod
+    instrument: Instrument
+    customer: Customer
+    billing_address: Address
+    shipping_address: Address
+    description: str
+    metadata: Mapping[str, str]
+    return_url: str
+    cancel_url: str
+
+
+class Screening(Protocol):
+    """Decides payments by the ruleset in force."""
+
+    def velocity(self) -> tuple[Velocity, ...]:
+        """The numbers that the ruleset asks for."""
+
+    def decide(
+        self, payment: Payment, instrument: Instrument, rule: MethodRule, time_zone: str, counted: Mapping[str, int]
+    ) -> tuple[Payment, FraudDecision]:
+        """The payment, FAILED where it is blocked, and why; no I/O."""
+
+
+class Routing(Protocol):
+    """Chooses the processor of a method."""
+
+    def processor_for(self, method: Method) -> str:
+        """The processor's name."""
+
+    def get(self, name: str) -> Processor:
+        """Its adapter."""
+
+
+class CreatePayment:
+    """See the module.
+
+    Args:
+        lease_s: Seconds for which only this attempt may act; longer than the processor's deadline.
+    """
+
+    def __init__(
+        self, store: PaymentStore, accounts: Accounts, routing: Routing, screening: Screening, act: Act,
+        replays: Replays, hasher: RequestHasher, shield: Shield, *, lease_s: float,
+    ) -> None:  # fmt: skip
+        self._store, self._accounts, self._routing, self._screening = store, accounts, routing, screening
+        self._act, self._replays, self._hasher, self._shield = act, replays, hasher, shield
+        self._lease_s = lease_s
+
+    async def __call__(self, caller: Caller, key: str, command: CreatePaymentCommand) -> Answer[Payment]:
+        """Makes one payment for one key, however often it is called.
+
+        Returns:
+            The payment: FAILED when declined or blocked, PROCESSING while its fate is unknown.
+
+        Raises:
+            KassaError: The request cannot be done, or belongs to another use of its key; nothing was asked of a
+                processor.
+        """
+        name = self._routing.processor_for(command.method)
+        account = await self._accounts.for_merchant(caller.merchant_id, name)
+        hold = command.capture_method is CaptureMethod.MANUAL
+        capabilities = self._routing.get(name).capabilities
+        require(capabilities, name, command.method, command.currency, command.amount, hold=hold)
+        return await self._shield.run(self._take(caller, key, command, account, capabilities.methods[command.method]))
+
+    async def _take(
+        self, caller: Caller, key: str, command: CreatePaymentCommand, account: Account, rule: MethodRule
+    ) -> Answer[Payment]:
+        holder = command.instrument.holder if isinstance(command.instrument, Card) else ""
+
+        def screen(counted: Mapping[str, int]) -> tuple[Payment, FraudDecision]:
+            return self._screening.decide(row.payment, command.instrument, rule, caller.time_zone, counted)
+
+        row = self._row(caller, key, command, account, screen)
+        opened = await self._store.open_payment(row)
+        if isinstance(opened, Replay):
+            answer = await self._replays(
+                caller.merchant_id, key, opened, lambda p, t: self._act.authorize(p, t, command.instrument, holder)
+            )
+            assert isinstance(answer.value, Payment)
+            return Answer(answer.value, answer.replayed)
+        if opened.payment.state is State.FAILED:
+            return Answer(opened.payment)
+        settled = await self._act.authorize(opened.payment, opened.transaction, command.instrument, holder)
+        return Answer(settled.payment)
+
+    def _row(
+        self, caller: Caller, key: str, command: CreatePaymentCommand, account: Account, screen: Screen
+    ) -> OpenPayment:
+        now = datetime.now(UTC)
+        payment = _new_payment(caller, command, account, now)
+        transaction = _first_authorization(payment, key)
+        card = command.instrument if isinstance(command.instrument, Card) else None
+        fields = {name: getattr(command, name) for name in CreatePaymentCommand.__slots__}
+        return OpenPayment(
+            claim=Claim(
+                merchant_id=caller.merchant_id,
+                key=key,
+                attempt_id=uuid4(),
+                request_hash=self._hasher.hash("CreatePayment", fields),
+                payment_id=payment.id,
+                transaction_id=transaction.id,
+            ),
+            payment=payment,
+            transaction=transaction,
+            card_fingerprint=self._hasher.fingerprint(card.number) if card else "",
+            velocity=self._screening.velocity(),
+            screen=screen,
+            owner=uuid4(),
+            lease_s=self._lease_s,
+        )
+
+
+def _new_payment(caller: Caller, command: CreatePaymentCommand, account: Account, now: datetime) -> Payment:
+    card = command.instrument if isinstance(command.instrument, Card) else None
+    return Payment(
+        id=new_id(),
+        merchant_id=caller.merchant_id,
+        state=State.PROCESSING,
+        amount=command.amount,
+        currency=command.currency,
+        method=command.method,
+        capture_method=command.capture_method,
+        amount_authorized=0,
+        amount_captured=0,
+        amount_refunded=0,
+        amount_refunding=0,
+        amount_disputed=0,
+        beyond_limit=False,
+        card=CardSummary(card.brand, card.last4, card.exp_month, card.exp_year) if card else None,
+        customer=command.customer,
+        billing_address=command.billing_address,
+        shipping_address=command.shipping_address,
+        description=command.description,
+        metadata=command.metadata,
+        return_url=command.return_url,
+        cancel_url=command.cancel_url,
+        redirect_url="",
+        failure=None,
+        fraud=None,
+        processor=account.processor,
+        processor_account_id=account.id,
+        processor_payment_id="",
+        processor_authorization_id="",
+        processor_capture_id="",
+        test_mode=caller.test_mode,
+        created_at=now,
+        updated_at=now,
+    )
+
+
+def _first_authorization(payment: Payment, key: str) -> Transaction:
+    return Transaction(
+        id=new_id(),
+        merchant_id=payment.merchant_id,
+        payment_id=payment.id,
+        type=TransactionType.AUTHORIZATION,
+        state=TransactionState.PENDING,
+        amount=payment.amount,
+        currency=payment.currency,
+        processor=payment.processor,
+        processor_account_id=payment.processor_account_id,
+        processor_transaction_id="",
+        reason="",
+        failure=None,
+        waiting=False,
+        attempts=0,
+        idempotency_keys=(key,),
+        created_at=payment.created_at,
+        updated_at=payment.created_at,
+    )

@@ -1,0 +1,96 @@
+"""What capture, cancel and refund share: read, claim and open, act, settle, answer. Called by those three."""
+
+from uuid import UUID, uuid4
+
+from server.domain.decline import DeclineCode
+from server.domain.errors import KassaError, Reason
+from server.domain.ids import new_id
+from server.domain.payment import Payment, Transaction, TransactionState, TransactionType
+from server.storage.answers import refusal_of
+from server.storage.claims import Claim, Replay
+from server.storage.open_operations import OpenOperation
+from server.storage.payments import PaymentStore
+from server.storage.reads import get_payment
+from server.storage.settle import Settled
+from server.usecases.act import Act
+from server.usecases.answers import Answer, Caller
+from server.usecases.idempotency import RequestHasher
+from server.usecases.replay import Replays
+from server.usecases.shielding import Shield
+
+
+class Operate:
+    """Does one operation on a payment for one key, however often it is called.
+
+    Args:
+        lease_s: Seconds for which only this attempt may act; longer than the processor's deadline.
+    """
+
+    def __init__(
+        self, store: PaymentStore, act: Act, replays: Replays, hasher: RequestHasher, shield: Shield, *, lease_s: float
+    ) -> None:
+        self._store, self._act, self._replays, self._hasher, self._shield = store, act, replays, hasher, shield
+        self._lease_s = lease_s
+
+    async def __call__(
+        self, caller: Caller, key: str, payment_id: UUID, kind: TransactionType, amount: int | None, reason: str
+    ) -> Answer[Payment | Transaction]:
+        """Opens, acts and settles.
+
+        Args:
+            amount: Minor units; None means all there is.
+            reason: Kept with the transaction.
+
+        Returns:
+            The payment, or the transaction for a refund.
+
+        Raises:
+            KassaError: PAYMENT_NOT_FOUND, a guard of `domain.operations`, PROCESSOR_REFUSED, PROCESSOR_UNAVAILABLE,
+                or what a repeat may be told.
+        """
+        fields = {"payment_id": payment_id, "amount": amount, "reason": reason}
+        claim = Claim(
+            merchant_id=caller.merchant_id,
+            key=key,
+            attempt_id=uuid4(),
+            request_hash=self._hasher.hash(kind.value, fields),
+            payment_id=payment_id,
+            transaction_id=new_id(),
+        )
+        row = OpenOperation(claim, kind, amount, reason, uuid4(), self._lease_s)
+        return await self._shield.run(self._do(row))
+
+    async def _do(self, row: OpenOperation) -> Answer[Payment | Transaction]:
+        opened = await self._store.open_operation(row)
+        if isinstance(opened, Replay):
+            return await self._replays(row.claim.merchant_id, row.claim.key, opened, self._act.carry_on)
+        settled = await self._act.follow_up(opened.payment, opened.transaction)
+        return Answer(_result(settled))
+
+
+def _result(settled: Settled) -> Payment | Transaction:
+    transaction = settled.transaction
+    failed = transaction.state in {TransactionState.FAILED, TransactionState.CANCELLED}
+    if failed and transaction.failure is not None and transaction.failure.code is DeclineCode.PROCESSOR_UNAVAILABLE:
+        raise KassaError(
+            Reason.PROCESSOR_UNAVAILABLE,
+            "The processor could not be reached; nothing was done. Repeat the request with the same key.",
+            metadata={"retry_after_s": "1"},
+        )
+    if transaction.type is TransactionType.REFUND:
+        return transaction
+    if failed:
+        raise refusal_of(transaction)
+    return settled.payment
+
+
+async def find_payment(store: PaymentStore, merchant_id: UUID, payment_id: UUID) -> Payment:
+    """Reads a merchant's payment.
+
+    Raises:
+        KassaError: PAYMENT_NOT_FOUND, also for somebody else's.
+    """
+    payment = await store.read(get_payment, merchant_id, payment_id)
+    if payment is None:
+        raise KassaError(Reason.PAYMENT_NOT_FOUND, "There is no such payment.")
+    return payment

@@ -1,0 +1,68 @@
+"""Reads payments and their transactions for merchants."""
+
+from uuid import UUID
+
+from server.domain.payment import Payment, Transaction
+from server.storage.payments import PaymentStore
+from server.storage.reads import PaymentFilter, list_payments, list_transactions
+from server.usecases.answers import Caller, Page
+from server.usecases.operate import find_payment
+from server.usecases.page_tokens import PageTokens
+
+_FIRST = UUID(int=0)
+
+
+class GetPayment:
+    """Reads one payment."""
+
+    def __init__(self, store: PaymentStore) -> None:
+        self._store = store
+
+    async def __call__(self, caller: Caller, payment_id: UUID) -> Payment:
+        """Returns the payment.
+
+        Raises:
+            KassaError: PAYMENT_NOT_FOUND, also for somebody else's.
+        """
+        return await find_payment(self._store, caller.merchant_id, payment_id)
+
+
+class ListPayments:
+    """Lists payments, newest first, in pages that stay stable while new ones come in."""
+
+    def __init__(self, store: PaymentStore, tokens: PageTokens) -> None:
+        self._store, self._tokens = store, tokens
+
+    async def __call__(self, caller: Caller, wanted: PaymentFilter, page_size: int, page_token: str) -> Page[Payment]:
+        """Returns at most `page_size` payments.
+
+        Raises:
+            KassaError: PAGE_TOKEN_INVALID.
+        """
+        scope = f"payments:{caller.merchant_id}:{sorted(wanted.set_fields().items())}"
+        before = UUID(self._tokens.read(scope, page_token)) if page_token else None
+        found = await self._store.read(list_payments, caller.merchant_id, wanted, before, page_size + 1)
+        items = tuple(found[:page_size])
+        more = len(found) > page_size
+        return Page(items, self._tokens.issue(scope, str(items[-1].id)) if more else "")
+
+
+class ListTransactions:
+    """Lists the transactions of a payment, oldest first."""
+
+    def __init__(self, store: PaymentStore, tokens: PageTokens) -> None:
+        self._store, self._tokens = store, tokens
+
+    async def __call__(self, caller: Caller, payment_id: UUID, page_size: int, page_token: str) -> Page[Transaction]:
+        """Returns at most `page_size` transactions.
+
+        Raises:
+            KassaError: PAYMENT_NOT_FOUND, PAGE_TOKEN_INVALID.
+        """
+        await find_payment(self._store, caller.merchant_id, payment_id)
+        scope = f"transactions:{caller.merchant_id}:{payment_id}"
+        after = UUID(self._tokens.read(scope, page_token)) if page_token else _FIRST
+        found = await self._store.read(list_transactions, caller.merchant_id, payment_id, after, page_size + 1)
+        items = tuple(found[:page_size])
+        more = len(found) > page_size
+        return Page(items, self._tokens.issue(scope, str(items[-1].id)) if more else "")

@@ -1,0 +1,93 @@
+"""What a repeat of a call is told: the stored answer, or the first call's outcome once it has one."""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from uuid import UUID, uuid4
+
+from server.domain.errors import KassaError, Reason
+from server.domain.payment import Payment, Transaction, TransactionState, TransactionType
+from server.storage.answers import read_answer
+from server.storage.claims import Replay
+from server.storage.open_operations import OperationOpened, TakeUp
+from server.storage.payments import PaymentStore
+from server.storage.reads import get_claim, get_payment, get_transaction
+from server.storage.settle import Settled
+from server.usecases.answers import Answer
+
+CarryOn = Callable[[Payment, Transaction], Awaitable[Settled]]
+
+_LOOK_EVERY_S = 0.05
+
+
+class Replays:
+    """Answers repeats.
+
+    Args:
+        store: Where claims and answers are.
+        wait_s: Seconds to wait for a first call that is still under way.
+        lease_s: Seconds for which an attempt that is taken over belongs to us.
+    """
+
+    def __init__(self, store: PaymentStore, *, wait_s: float = 2.0, lease_s: float) -> None:
+        self._store, self._wait_s, self._lease_s = store, wait_s, lease_s
+
+    async def __call__(
+        self, merchant_id: UUID, key: str, replay: Replay, carry_on: CarryOn
+    ) -> Answer[Payment | Transaction]:
+        """Returns the first call's answer; carries its attempt on where it was cut short.
+
+        Args:
+            carry_on: Sends the same request again under the same processor key; called only with the lease held.
+
+        Raises:
+            KassaError: The stored refusal, or REQUEST_IN_FLIGHT when the first call takes longer than we wait.
+        """
+        deadline = time.monotonic() + self._wait_s
+        while replay.answer is None:
+            transaction = await self._store.read(get_transaction, merchant_id, replay.transaction_id)
+            if transaction is not None and transaction.waiting:
+                return await self._as_it_stands(transaction)
+            late = time.monotonic() >= deadline
+            if transaction is not None and (late or transaction.state is TransactionState.UNKNOWN):
+                return await self._take_over(transaction, carry_on)
+            if late:
+                raise _in_flight()
+            await asyncio.sleep(_LOOK_EVERY_S)
+            found = await self._store.read(get_claim, merchant_id, key)
+            if found is None:  # released: nothing was done, so the same call may be made anew
+                raise _in_flight()
+            replay = found
+        return Answer(read_answer(replay.answer), replayed=True)
+
+    async def _take_over(self, transaction: Transaction, carry_on: CarryOn) -> Answer[Payment | Transaction]:
+        """Carries on an attempt whose process is gone; refused while its lease lasts."""
+        row = TakeUp(transaction.merchant_id, transaction.payment_id, transaction.id, uuid4(), self._lease_s)
+        try:
+            taken = await self._store.take_up(row)
+        except KassaError as refusal:
+            if refusal.reason is Reason.PAYMENT_STATE_INVALID:  # it ended meanwhile
+                return await self._as_it_stands(transaction)
+            raise _in_flight() from None
+        assert isinstance(taken, OperationOpened), "without a claim there is nothing to replay"
+        settled = await carry_on(taken.payment, taken.transaction)
+        return _answer(settled)
+
+    async def _as_it_stands(self, transaction: Transaction) -> Answer[Payment | Transaction]:
+        now = await self._store.read(get_transaction, transaction.merchant_id, transaction.id)
+        payment = await self._store.read(get_payment, transaction.merchant_id, transaction.payment_id)
+        assert now is not None and payment is not None, "payments and transactions are never deleted"
+        return _answer(Settled(payment, now, changed=False))
+
+
+def _answer(settled: Settled) -> Answer[Payment | Transaction]:
+    is_refund = settled.transaction.type is TransactionType.REFUND
+    return Answer(settled.transaction if is_refund else settled.payment, replayed=True)
+
+
+def _in_flight() -> KassaError:
+    return KassaError(
+        Reason.REQUEST_IN_FLIGHT,
+        "The first request with this idempotency key is still under way. Repeat it with the same key in a second.",
+        metadata={"retry_after_s": "1"},
+    )
