@@ -42,7 +42,8 @@ def read_key_owner(connection: Connection, key_hash: bytes) -> KeyOwner | None:
     """Returns whose key has this hash, None where there is no such key or it is revoked."""
     row = connection.execute(
         text(
-            "SELECT k.merchant_id, m.test_mode, m.time_zone FROM api_keys k LEFT JOIN merchants m ON m.id = k.merchant_id "
+            "SELECT k.merchant_id, m.test_mode, m.time_zone "
+            "FROM api_keys k LEFT JOIN merchants m ON m.id = k.merchant_id "
             "WHERE k.key_hash = :key_hash AND k.revoked_at IS NULL"
         ),
         {"key_hash": key_hash},
