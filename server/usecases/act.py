@@ -6,8 +6,8 @@ from dataclasses import replace
 from typing import Protocol, assert_never
 from uuid import UUID
 
-from server.domain.outcome import Finding, NotSent, Rejected, Unknown
-from server.domain.payment import Payment, Transaction
+from server.domain.outcome import Approved, Finding, NotSent, Rejected, Unknown
+from server.domain.payment import Payment, Transaction, TransactionType
 from server.processors.contract import (
     Account,
     Authorization,
@@ -83,6 +83,19 @@ class Act:
         """Holds a transaction that is over against the processor's present word, which may contradict it."""
         account, processor = await self._reach(payment)
         return await self._settle(transaction, processor.resolve(account, follow_up_request(payment, transaction)))
+
+    async def read_refund(
+        self, payment: Payment, transaction: Transaction, processor_refund_id: str
+    ) -> tuple[int, str] | None:
+        """Reads a refund that none of our transactions asked for: amount (minor units) and currency once it is done.
+
+        Raises:
+            OutcomeUnknown, ProcessorUnavailable, ProcessorRejected: The processor could not say.
+        """
+        account, processor = await self._reach(payment)
+        ours = replace(transaction, type=TransactionType.REFUND, processor_transaction_id=processor_refund_id)
+        found = await processor.resolve(account, follow_up_request(payment, ours))
+        return (found.amount, found.currency) if isinstance(found, Approved) else None
 
     async def _reach(self, payment: Payment) -> tuple[Account, Processor]:
         return await self._accounts.by_id(payment.processor_account_id), self._processors.get(payment.processor)
