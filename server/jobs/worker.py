@@ -1,0 +1,62 @@
+"""The worker process: procrastinate runs the sweeps periodically. Started by `kassa worker`.
+
+No job is ever deferred on the payment path; the sweeps look at partial indexes, so an idle one costs next to nothing.
+"""
+
+import logging
+from collections.abc import Awaitable, Callable
+
+import procrastinate
+from procrastinate.exceptions import AlreadyEnqueued
+from sqlalchemy.engine import make_url
+
+from server.usecases.sweep import Sweep
+
+_log = logging.getLogger(__name__)
+
+# croniter's six-field form: the last field is seconds.
+EVERY_2_SECONDS = "* * * * * */2"
+EVERY_MINUTE = "* * * * *"
+EVERY_HOUR = "7 * * * *"
+
+
+def make_worker(database_url: str, sweep: Sweep) -> procrastinate.App:
+    """Builds procrastinate's app with the sweeps registered.
+
+    Args:
+        database_url: The writer's DSN in SQLAlchemy's form; procrastinate brings psycopg 3 for itself alone.
+    """
+    url = make_url(database_url).set(drivername="postgresql").render_as_string(hide_password=False)
+    app = procrastinate.App(connector=procrastinate.PsycopgConnector(conninfo=url, min_size=1, max_size=4))
+    _register(app, "transactions", EVERY_2_SECONDS, sweep.transactions)
+    _register(app, "processor_events", EVERY_2_SECONDS, sweep.events)
+    _register(app, "idempotency_keys", EVERY_HOUR, sweep.keys)
+    _register_retries(app)
+    return app
+
+
+def _register(app: procrastinate.App, name: str, cron: str, work: Callable[[], Awaitable[int]]) -> None:
+    """Registers a sweep. One waits in the queue at most; that two may run at once is harmless, since work is leased."""
+
+    @app.periodic(cron=cron, queueing_lock=name)
+    @app.task(name=f"sweep_{name}", pass_context=False)
+    async def sweep(timestamp: int) -> None:
+        done = await work()
+        if done:
+            _log.info("sweep of %s: %d", name, done)
+
+
+def _register_retries(app: procrastinate.App) -> None:
+    """A killed worker's job is restarted by nobody else."""
+
+    @app.periodic(cron=EVERY_MINUTE, queueing_lock="stalled_jobs")
+    @app.task(name="retry_stalled_jobs", pass_context=False)
+    async def retry_stalled_jobs(timestamp: int) -> None:
+        for job in await app.job_manager.get_stalled_jobs():
+            try:
+                await app.job_manager.retry_job(job)
+            except AlreadyEnqueued:  # its successor waits already
+                assert job.id is not None
+                await app.job_manager.finish_job_by_id_async(
+                    job.id, procrastinate.jobs.Status.FAILED, delete_job=True
+                )
