@@ -1,0 +1,38 @@
+"""Fraud rules: files that analysts write, and decisions on payments. `server.screening` is the only caller in Kassa.
+
+ruleset = load_ruleset("fraud_rules/rules/default.yaml")
+ruleset.velocity            # the windows over the past that its rules ask for
+ruleset.decide({"amount": 1_200_000, "currency": "USD", "count_payments_by_customer_1h": 11})
+"""
+
+from fraud_rules.decision import CURRENCY_WITHOUT_RATE, SCREENING_FAILED, Backend, Decision, Outcome
+from fraud_rules.errors import Problem, RulesError, Severity
+from fraud_rules.facts import VOCABULARY, Facts
+from fraud_rules.holder import Rejected, Reloaded, RulesetHolder
+from fraud_rules.loading import DEFAULT_RULES, load_ruleset
+from fraud_rules.rates import Rates
+from fraud_rules.ruleset import Ruleset, ScreeningFailure
+from fraud_rules.velocity import Function, VelocityFact
+
+__all__ = [
+    "CURRENCY_WITHOUT_RATE",
+    "DEFAULT_RULES",
+    "SCREENING_FAILED",
+    "VOCABULARY",
+    "Backend",
+    "Decision",
+    "Facts",
+    "Function",
+    "Outcome",
+    "Problem",
+    "Rates",
+    "Rejected",
+    "Reloaded",
+    "RulesError",
+    "Ruleset",
+    "RulesetHolder",
+    "ScreeningFailure",
+    "Severity",
+    "VelocityFact",
+    "load_ruleset",
+]

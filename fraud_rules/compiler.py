@@ -1,4 +1,4 @@
-"""Rules as definitions for durable-rules, within the limits in which it was measured to answer right. Called by `engine`.
+"""Rules as definitions for durable-rules, within the limits in which it answers right. Called by `engine`.
 
 What the engine cannot do, or does wrongly (lists, text tests, fractions of its 64-bit integers, large trees), becomes a
 *computed* boolean fact that the evaluator works out beforehand. Definitions are built from typed trees only, because
@@ -198,7 +198,7 @@ def _fits(term: Term) -> bool:
     if not isinstance(term, Arithmetic):
         return True
     least, greatest = bounds(term)
-    return -_INT64 <= least and greatest <= _INT64
+    return least >= -_INT64 and greatest <= _INT64
 
 
 def _operand(term: Term) -> Any:

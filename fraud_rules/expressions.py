@@ -96,7 +96,7 @@ class Known:
 
 @dataclass(frozen=True, slots=True)
 class Membership:
-    """Whether the fact's value is one of `values`, or an address inside one of `networks`; `list_name` where they are a list."""
+    """Whether the fact's value is one of `values` or lies in one of `networks`; `list_name` where a list gave them."""
 
     fact: FactRef
     values: frozenset[str] | frozenset[int]

@@ -44,9 +44,7 @@ def _entries(path: Path) -> tuple[str, ...]:
     return tuple(dict.fromkeys(value for value in values if value))
 
 
-def entries_for(
-    fact: str, entries: Iterable[str]
-) -> tuple[frozenset[str], tuple[IPv4Network | IPv6Network, ...]]:
+def entries_for(fact: str, entries: Iterable[str]) -> tuple[frozenset[str], tuple[IPv4Network | IPv6Network, ...]]:
     """Splits entries into whole values and, for `ip`, networks such as `203.0.113.0/24`.
 
     Raises:

@@ -1,4 +1,4 @@
-"""Constants as rules and tests write them, turned into the values that facts have. Called by `parser` and `rulefile`."""
+"""Constants as rules and tests write them, turned into values of facts. Called by `terms` and `fields`."""
 
 import re
 from fractions import Fraction

@@ -55,24 +55,28 @@ class _Conditions:
 
     def condition(self, node: ast.expr) -> Condition:
         match node:
-            case ast.BoolOp(op=ast.And()):
-                return And(tuple(self.condition(value) for value in node.values))
             case ast.BoolOp():
-                return Or(tuple(self.condition(value) for value in node.values))
+                joint = And if isinstance(node.op, ast.And) else Or
+                return joint(tuple(self.condition(value) for value in node.values))
             case ast.UnaryOp(op=ast.Not()):
                 return Not(self.condition(node.operand))
             case ast.Compare():
                 return self._chain(node)
-            case ast.Call(func=ast.Name(id="known")):
-                return Known(self._terms.fact(self._terms.arguments(node, 1)[0]))
-            case ast.Call(func=ast.Name(id="matches")):
-                return self._matches(node)
-            case ast.Call(func=ast.Attribute() as method):
-                return self._method(node, method)
+            case ast.Call(func=ast.Attribute() | ast.Name(id="known" | "matches")):
+                return self._call(node)
         term = self._terms.term(node)
         if isinstance(term, FactRef) and term.kind is Kind.BOOLEAN:
             return Comparison(Operator.EQ, term, Literal(True))
         self._source.fail(node, f"{self._source.written(node)[:80]} is not true or false", "compare it with something")
+
+    def _call(self, node: ast.Call) -> Condition:
+        match node.func:
+            case ast.Attribute() as method:
+                return self._method(node, method)
+            case ast.Name(id="matches"):
+                return self._matches(node)
+            case _:
+                return Known(self._terms.fact(self._terms.arguments(node, 1)[0]))
 
     def _chain(self, node: ast.Compare) -> Condition:
         """`a < b < c` is `a < b and b < c`."""
@@ -126,7 +130,7 @@ class _Conditions:
         match right:
             case ast.Call(func=ast.Name(id="list")):
                 return self._listed(fact, right)
-            case (ast.List() | ast.Tuple() | ast.Set()) if right.elts:
+            case ast.List() | ast.Tuple() | ast.Set() if right.elts:
                 return self._one_of(fact, right.elts)
         hint = 'write in ["a", "b"], in list("name"), or "part" in fact'
         self._source.fail(right, "`in` needs what to look in", hint)

@@ -9,15 +9,16 @@ from fraud_rules.document import Entries, Node, Scalar, read_document
 from fraud_rules.errors import Problem, RulesError
 from fraud_rules.literals import LiteralError, number
 
-# Minor-unit digits where they are not two: ISO 4217, https://www.six-group.com/en/products-services/financial-information/data-standards.html
-_DIGITS: Mapping[str, int] = dict.fromkeys(
-    "BIF CLP DJF GNF ISK JPY KMF KRW PYG RWF UGX UYI VND VUV XAF XOF XPF".split(), 0
-) | dict.fromkeys("BHD IQD JOD KWD LYD OMR TND".split(), 3)
+# Digits of the minor unit where they are not two: ISO 4217, list one, https://www.iso.org/iso-4217-currency-codes.html
+_NO_DIGITS = ("BIF", "CLP", "DJF", "GNF", "ISK", "JPY", "KMF", "KRW", "PYG", "RWF", "UGX", "UYI", "VND", "VUV")
+_CFA_AND_CFP = ("XAF", "XOF", "XPF")
+_THREE_DIGITS = ("BHD", "IQD", "JOD", "KWD", "LYD", "OMR", "TND")
+_DIGITS: Mapping[str, int] = dict.fromkeys((*_NO_DIGITS, *_CFA_AND_CFP), 0) | dict.fromkeys(_THREE_DIGITS, 3)
 
 
 @dataclass(frozen=True, slots=True)
 class Rates:
-    """What one US cent costs, as of one day.
+    """Prices of currencies in US cents, as of one day.
 
     Attributes:
         date: The day that the rates are of.
@@ -30,8 +31,8 @@ class Rates:
     def to_usd_cents(self, amount: int, currency: str) -> int | None:
         """Converts minor units of a currency to US cents, rounded half up; None where the file has no rate."""
         factor = self.cents_per_minor_unit.get(currency)
-        return None if factor is None else (2 * amount * factor.numerator + factor.denominator) // (
-            2 * factor.denominator
+        return (
+            None if factor is None else (2 * amount * factor.numerator + factor.denominator) // (2 * factor.denominator)
         )
 
 

@@ -55,6 +55,8 @@ class Source:
             raise ExpressionError(offset, f"not an expression: {error.msg}", hint) from error
         except (MemoryError, RecursionError, ValueError) as error:
             raise ExpressionError(0, "the expression is nested too deeply, or holds a null character") from error
+        if isinstance(body, ast.Tuple) and not body.elts:
+            raise ExpressionError(0, "the expression is empty")
         if (body.lineno, body.col_offset) == (1, 0):
             raise ExpressionError(0, "a parenthesis is closed before it is opened")
         self._check_size(body)

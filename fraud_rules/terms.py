@@ -70,12 +70,8 @@ class Terms:
     def term(self, node: ast.expr) -> Side:
         """Reads a fact, a constant, or arithmetic."""
         match node:
-            case ast.Constant(value=bool()):
-                return Literal(bool(node.value))
-            case ast.Constant(value=int() | float()):
-                return self._guarded(node, lambda: Number(number(self._source.written(node))))
-            case ast.Constant(value=str()):
-                return Literal(self.text(node))
+            case ast.Constant():
+                return self._constant(node)
             case ast.Name(id="true" | "false"):
                 return Literal(node.id == "true")
             case ast.Name() | ast.Call():
@@ -89,6 +85,15 @@ class Terms:
                 hint = "there are + - *; multiply the other side instead of dividing"
                 self._source.fail(node, "this operator is not in the language", hint)
         self._source.fail(node, f"{self._source.written(node)[:80]} is not in the language")
+
+    def _constant(self, node: ast.Constant) -> Side:
+        match node.value:
+            case bool():
+                return Literal(node.value)
+            case int() | float():
+                return self._guarded(node, lambda: Number(number(self._source.written(node))))
+            case _:
+                return Literal(self.text(node))
 
     def fact(self, node: ast.expr) -> FactRef:
         """Reads the name of a fact, or a velocity function."""
@@ -146,16 +151,16 @@ class Terms:
     def _arithmetic(self, node: ast.expr, sign: str, left: Side, right: Side) -> Side:
         if isinstance(left, Number) and isinstance(right, Number):
             return self._folded(node, sign, left.value, right.value)
-        units = {unit_of(side) for side in (left, right) if not isinstance(side, Number)}
+        units = [unit_of(side) for side in (left, right) if not isinstance(side, Number)]
+        unit = units[0]
         if sign == "*":
             if len(units) > 1 and Unit.NUMBER not in units:
-                self._source.fail(node, "money times money has no meaning", "multiply by a number")
-            units = {Unit.NUMBER}
-        elif len(units) > 1:
-            self._source.fail(node, f"{' and '.join(sorted(units))} do not add up", "add facts of one unit")
+                self._source.fail(node, f"{units[0]} times {units[1]} has no meaning", "multiply by a number")
+            unit = Unit.NUMBER
+        elif units[0] is not units[-1]:
+            self._source.fail(node, f"{units[0]} and {units[1]} do not add up", "add facts of one unit")
         first, second = (
-            self.number_literal(node, side, next(iter(units))) if isinstance(side, Number) else side
-            for side in (left, right)
+            self.number_literal(node, side, unit) if isinstance(side, Number) else side for side in (left, right)
         )
         return Arithmetic(sign, first, second)
 

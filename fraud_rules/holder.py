@@ -1,0 +1,110 @@
+"""The ruleset in force, and its replacement while payments go on. The server owns one and calls `refresh` on a tick."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from fraud_rules.decision import Decision
+from fraud_rules.errors import Problem, RulesError
+from fraud_rules.facts import Facts
+from fraud_rules.loading import LISTS, RATES, load_ruleset
+from fraud_rules.ruleset import OnFailure, Ruleset
+
+Trial = Callable[[Path, Path | None, Path | None], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Reloaded:
+    """A new ruleset is in force."""
+
+    old_hash: str
+    new_hash: str
+    warnings: tuple[Problem, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Rejected:
+    """The files changed and are not sound; the ruleset of `hash_in_force` goes on deciding."""
+
+    hash_in_force: str
+    problems: tuple[Problem, ...]
+
+
+_Stamp = tuple[tuple[str, int, int, int], ...]
+
+
+class RulesetHolder:
+    """Holds the ruleset in force. `decide` may be called from any thread, `refresh` from one at a time.
+
+    Attributes:
+        ruleset: The one in force; ask anew for each payment, since `refresh` closes the old one.
+    """
+
+    def __init__(
+        self,
+        path: Path | str,
+        *,
+        lists: Path | None = None,
+        rates: Path | None = None,
+        on_failure: OnFailure | None = None,
+        trial: Trial | None = None,
+    ) -> None:
+        """Loads the first ruleset.
+
+        Args:
+            path, lists, rates, on_failure: As for `load_ruleset`.
+            trial: Called before each load with path, lists and rates, such as `trial.try_in_child`.
+
+        Raises:
+            RulesError: The file is not sound; there is nothing to fall back on.
+        """
+        self._path, self._lists, self._rates = Path(path), lists, rates
+        self._on_failure, self._trial = on_failure, trial
+        self._stamp = self._look()
+        self.ruleset: Ruleset = self._load()
+
+    def decide(self, facts: Facts) -> Decision:
+        """Decides by the ruleset in force: see `Ruleset.decide`."""
+        return self.ruleset.decide(facts)
+
+    def refresh(self) -> Reloaded | Rejected | None:
+        """Takes up changed files; None where nothing changed. Costs some stat calls, or a load of up to seconds.
+
+        A change that is not sound is reported once, and tried again when the files change again.
+        """
+        stamp = self._look()
+        if stamp == self._stamp:
+            return None
+        self._stamp = stamp
+        old = self.ruleset
+        try:
+            new = self._load()
+        except RulesError as error:
+            return Rejected(old.hash, error.problems)
+        if new.hash == old.hash:
+            new.close()
+            return None
+        self.ruleset = new
+        old.close()
+        return Reloaded(old.hash, new.hash, new.warnings)
+
+    def close(self) -> None:
+        """Releases the ruleset in force; it can still decide, by the evaluator."""
+        self.ruleset.close()
+
+    def _load(self) -> Ruleset:
+        if self._trial is not None:
+            self._trial(self._path, self._lists, self._rates)
+        return load_ruleset(self._path, lists=self._lists, rates=self._rates, on_failure=self._on_failure)
+
+    def _look(self) -> _Stamp:
+        """Returns what changes when a file is written or replaced."""
+        lists = self._lists or LISTS
+        stamps = []
+        for path in (self._path, self._rates or RATES, lists, *sorted(lists.glob("*.txt"))):
+            try:
+                status = path.stat()
+            except OSError:
+                continue
+            stamps.append((str(path), status.st_mtime_ns, status.st_size, status.st_ino))
+        return tuple(stamps)

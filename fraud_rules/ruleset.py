@@ -1,0 +1,208 @@
+"""A loaded ruleset: facts of one payment in, a decision out. Made by `loading`; this is what a gateway calls."""
+
+import hashlib
+from collections.abc import Callable, Mapping, Sequence, Set
+from dataclasses import dataclass
+from types import MappingProxyType
+
+from fraud_rules.admission import FactError, admit, with_usd
+from fraud_rules.decision import CURRENCY_WITHOUT_RATE, MAX_SCORE, SCREENING_FAILED, Backend, Decision, Outcome
+from fraud_rules.engine import Engine, EngineError
+from fraud_rules.errors import Problem
+from fraud_rules.evaluator import Evaluate, compile_conditions
+from fraud_rules.expressions import Condition, facts_of
+from fraud_rules.facts import VOCABULARY, Fact, Facts, Value
+from fraud_rules.rates import Rates
+from fraud_rules.rules import Action, Mode, Rule, RuleFile, Thresholds
+from fraud_rules.velocity import VelocityFact
+
+# In this order, whatever the scores: the first that a live rule asks for is the outcome.
+_ACTIONS = (
+    (Action.ALLOW, Outcome.ALLOW),
+    (Action.BLOCK, Outcome.BLOCK),
+    (Action.CHALLENGE, Outcome.CHALLENGE),
+    (Action.REVIEW, Outcome.REVIEW),
+)
+_EVALUATION_ERRORS = (ArithmeticError, AttributeError, LookupError, MemoryError, RuntimeError, TypeError, ValueError)
+
+
+@dataclass(frozen=True, slots=True)
+class ScreeningFailure:
+    """Something inside failed and the decision was made without it.
+
+    Attributes:
+        part: `facts`, `engine` or `evaluator`.
+        detail: What it said; holds no value of any fact.
+    """
+
+    part: str
+    ruleset_hash: str
+    detail: str
+
+
+OnFailure = Callable[[ScreeningFailure], None]
+
+
+class Ruleset:
+    """Rules ready to decide. Safe to share between threads; `close` releases the engine.
+
+    Attributes:
+        name: As the file calls it.
+        hash: SHA-256 over rules, lists and rates, in hexadecimal: the ruleset's identity.
+        rules: Every rule of the file, in order.
+        thresholds: In thousandths.
+        velocity: The windows over the past that its rules ask for, in order of their names, each once.
+        rates: What amounts are converted with; sums over the past are in US cents by these rates too.
+        warnings: What `check` had to say about the file.
+    """
+
+    def __init__(  # noqa: PLR0913 - the parts that loading has made and checked, each named
+        self,
+        file: RuleFile,
+        *,
+        ruleset_hash: str,
+        rates: Rates,
+        engine: Engine | None,
+        warnings: Sequence[Problem] = (),
+        on_failure: OnFailure | None = None,
+    ) -> None:
+        """Takes a checked file; without an engine the evaluator decides."""
+        self.name, self.hash, self.rates = file.name, ruleset_hash, rates
+        self.rules, self.thresholds, self.warnings = file.rules, file.thresholds, tuple(warnings)
+        self._file, self._engine, self._on_failure = file, engine, on_failure
+        self._watched = tuple(rule for rule in file.rules if rule.mode is not Mode.OFF)
+        self._evaluate: Evaluate = compile_conditions(conditions_of(file))
+        asked = {fact.name: fact for condition in conditions_of(file) for fact in facts_of(condition)}
+        windows = {fact.velocity for fact in asked.values() if fact.velocity}
+        self.velocity: tuple[VelocityFact, ...] = tuple(sorted(windows, key=lambda window: window.name))
+        self._uses_usd = "amount_usd" in asked
+        self._words: Mapping[str, Fact] = {**VOCABULARY, **{window.name: window.fact() for window in self.velocity}}
+
+    @property
+    def words(self) -> Mapping[str, Fact]:
+        """The facts that `decide` takes: the vocabulary and this ruleset's velocity facts."""
+        return MappingProxyType(dict(self._words))
+
+    def decide(self, facts: Facts) -> Decision:
+        """Decides on one payment; raises nothing, and where it cannot decide the outcome is REVIEW.
+
+        Args:
+            facts: By name, units as in the vocabulary; what is unknown is None, empty, or left out.
+        """
+        try:
+            known, without_rate = with_usd(admit(facts, self._words), self.rates)
+        except FactError as error:
+            self._report("facts", error)
+            return self._undecided({})
+        try:
+            fired, backend = self._fired(known)
+        except _EVALUATION_ERRORS as error:
+            self._report("evaluator", error)
+            return self._undecided(known)
+        if self._file.applies_to is not None and 0 not in fired:
+            return self._decision(Outcome.ALLOW, 0, (), (), known, False, backend)
+        return self._settle(fired, known, without_rate and self._uses_usd, backend)
+
+    def truths(self, facts: Facts) -> Mapping[str, bool | None]:
+        """Says by the evaluator whether each rule's condition is true, false or unknown (None), by the rule's id.
+
+        Raises:
+            FactError: A fact is of a wrong type or out of range.
+        """
+        known, _ = with_usd(admit(facts, self._words), self.rates)
+        truths = self._evaluate(known)[self._offset :]
+        return {rule.id: truth for rule, truth in zip(self._watched, truths, strict=True)}
+
+    def close(self) -> None:
+        """Releases the engine; from then on the evaluator decides. Closing twice does nothing."""
+        engine, self._engine = self._engine, None
+        if engine is not None:
+            engine.close()
+
+    @property
+    def _offset(self) -> int:
+        return 0 if self._file.applies_to is None else 1
+
+    def _fired(self, known: Mapping[str, Value]) -> tuple[Set[int], Backend]:
+        engine = self._engine
+        if engine is not None:
+            try:
+                return engine.match(known), Backend.ENGINE
+            except EngineError as error:
+                if self._engine is not None:  # closed meanwhile is no failure
+                    self._report("engine", error)
+        truths = self._evaluate(known)
+        return {index for index, truth in enumerate(truths) if truth}, Backend.EVALUATOR
+
+    def _settle(self, fired: Set[int], known: Mapping[str, Value], without_rate: bool, backend: Backend) -> Decision:
+        live: list[Rule] = []
+        shadow: list[str] = []
+        for index, rule in enumerate(self._watched, self._offset):
+            if index in fired:
+                if rule.mode is Mode.LIVE and in_share(rule, known.get("payment_id")):
+                    live.append(rule)
+                else:
+                    shadow.append(rule.id)
+        score = min(max(0, sum(rule.score_thousandths for rule in live)), MAX_SCORE)
+        outcome, allowed = _outcome(live, score, self.thresholds)
+        ids = [rule.id for rule in live]
+        if without_rate:
+            ids.append(CURRENCY_WITHOUT_RATE)
+            if outcome in (Outcome.ALLOW, Outcome.CHALLENGE) and not allowed:
+                outcome = Outcome.REVIEW
+        return self._decision(outcome, score, tuple(ids), tuple(shadow), known, True, backend)
+
+    def _undecided(self, known: Mapping[str, Value]) -> Decision:
+        return self._decision(Outcome.REVIEW, 0, (SCREENING_FAILED,), (), known, True, Backend.NOBODY)
+
+    def _decision(  # noqa: PLR0913, PLR0917 - the fields that differ from payment to payment
+        self,
+        outcome: Outcome,
+        score: int,
+        fired: tuple[str, ...],
+        shadow: tuple[str, ...],
+        known: Mapping[str, Value],
+        applied: bool,
+        backend: Backend,
+    ) -> Decision:
+        facts = MappingProxyType(dict(known))
+        return Decision(outcome, score, fired, shadow, self.name, self.hash, facts, applied, backend)
+
+    def _report(self, part: str, error: Exception) -> None:
+        if self._on_failure is not None:
+            detail = str(error) if isinstance(error, FactError | EngineError) else type(error).__name__
+            self._on_failure(ScreeningFailure(part, self.hash, detail))
+
+
+def in_share(rule: Rule, payment_id: Value | None) -> bool:
+    """Says whether a rule's `percent` includes a payment: always the same answer for the same two ids.
+
+    Without a payment id only a rule of 100 percent is live.
+    """
+    if rule.percent == 100 or payment_id is None:
+        return rule.percent == 100
+    digest = hashlib.sha256(f"{rule.id}\0{payment_id}".encode()).digest()
+    return int.from_bytes(digest[:8], "big") % 100 < rule.percent
+
+
+def conditions_of(file: RuleFile) -> tuple[Condition, ...]:
+    """Returns what the back ends evaluate: `applies_to`, where there is one, then each rule that is not off."""
+    applies_to = () if file.applies_to is None else (file.applies_to,)
+    return (*applies_to, *(rule.condition for rule in file.rules if rule.mode is not Mode.OFF))
+
+
+def _outcome(live: Sequence[Rule], score: int, thresholds: Thresholds) -> tuple[Outcome, bool]:
+    """Returns the outcome, and whether an `allow` rule has settled it."""
+    asked = {rule.action for rule in live}
+    for action, outcome in _ACTIONS:
+        if action in asked:
+            return outcome, action is Action.ALLOW
+    reached = (
+        (thresholds.block, Outcome.BLOCK),
+        (thresholds.review, Outcome.REVIEW),
+        (thresholds.challenge, Outcome.CHALLENGE),
+    )
+    for threshold, outcome in reached:
+        if threshold is not None and score >= threshold:
+            return outcome, False
+    return Outcome.ALLOW, False
