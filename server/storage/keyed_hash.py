@@ -29,11 +29,3 @@ def derive_key(secret: str, purpose: Purpose) -> bytes:
 def keyed_hash(key: bytes, data: bytes) -> bytes:
     """Returns the HMAC-SHA256, 32 bytes."""
     return hmac.digest(key, data, "sha256")
-
-
-def card_fingerprint(key: bytes, number: str) -> str:
-    """Returns what stands for a card number wherever cards are compared: 64 hexadecimal digits.
-
-    Card numbers are few enough to try them all, so only the key keeps the fingerprint from being undone.
-    """
-    return keyed_hash(key, number.encode()).hex()
