@@ -1,5 +1,6 @@
 """How often something happened lately: what rules ask for and `storage.velocity` counts."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 
@@ -10,13 +11,17 @@ class Velocity:
     Attributes:
         name: The fact's name, such as `count_payments_by_customer_1h`.
         function: `count`, `sum` or `distinct`.
-        over: What is counted, summed or told apart, such as `payments`, `declines`, `amount`, `card`.
+        over: What is counted or summed (`payments`, `declines`, `refunds`), or told apart (`card`, `email`, …).
         by: What those payments share with the one at hand (`customer`, `card`, `email`, `ip`, `device`).
-        within_s: The window that ends at the payment's own creation, seconds.
+        within_s: The window that ends at the payment's own creation, seconds; None for all time.
     """
 
     name: str
     function: str
     over: str
     by: str
-    within_s: int
+    within_s: int | None
+
+
+Counted = Mapping[str, int | Mapping[str, int]]
+"""By fact name: a number, or for a sum the minor units by currency. What a payment lacks is missing."""

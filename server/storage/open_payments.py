@@ -12,7 +12,7 @@ from sqlalchemy import Connection, text
 from server.domain.errors import KassaError
 from server.domain.ids import new_id
 from server.domain.payment import FraudDecision, Payment, State, Transaction
-from server.domain.velocity import Velocity
+from server.domain.velocity import Counted, Velocity
 from server.storage.claims import Claim, Replay, claim_keys, store_answers
 from server.storage.engine import dumps
 from server.storage.group_commit import Postponed
@@ -30,7 +30,7 @@ from server.storage.rows import (
 )
 from server.storage.velocity import read_velocity
 
-Screen = Callable[[Mapping[str, int]], tuple[Payment, FraudDecision]]
+Screen = Callable[[Counted], tuple[Payment, FraudDecision]]
 """Decides a payment from its velocity facts: the payment, FAILED where it is blocked, and why. Must do no I/O."""
 
 _INSERT_PAYMENTS = text(insert("payments", PAYMENT_COLUMNS))

@@ -13,7 +13,6 @@ from server.domain.payment import (
     CaptureMethod,
     CardSummary,
     Customer,
-    FraudDecision,
     Method,
     Payment,
     State,
@@ -55,13 +54,10 @@ class CreatePaymentCommand:
 class Screening(Protocol):
     """Decides payments by the ruleset in force."""
 
-    def velocity(self) -> tuple[Velocity, ...]:
-        """The numbers that the ruleset asks for."""
-
-    def decide(
-        self, payment: Payment, instrument: Instrument, rule: MethodRule, time_zone: str, counted: Mapping[str, int]
-    ) -> tuple[Payment, FraudDecision]:
-        """The payment, FAILED where it is blocked, and why; no I/O."""
+    def prepare(
+        self, payment: Payment, instrument: Instrument, rule: MethodRule, time_zone: str, card_fingerprint: str
+    ) -> tuple[tuple[Velocity, ...], Screen]:
+        """The numbers that the ruleset asks for, and what decides the payment with them."""
 
 
 class Routing(Protocol):
@@ -110,11 +106,7 @@ class CreatePayment:
         self, caller: Caller, key: str, command: CreatePaymentCommand, account: Account, rule: MethodRule
     ) -> Answer[Payment]:
         holder = command.instrument.holder if isinstance(command.instrument, Card) else ""
-
-        def screen(counted: Mapping[str, int]) -> tuple[Payment, FraudDecision]:
-            return self._screening.decide(row.payment, command.instrument, rule, caller.time_zone, counted)
-
-        row = self._row(caller, key, command, account, screen)
+        row = self._row(caller, key, command, account, rule)
         opened = await self._store.open_payment(row)
         if isinstance(opened, Replay):
             answer = await self._replays(
@@ -128,12 +120,14 @@ class CreatePayment:
         return Answer(settled.payment)
 
     def _row(
-        self, caller: Caller, key: str, command: CreatePaymentCommand, account: Account, screen: Screen
+        self, caller: Caller, key: str, command: CreatePaymentCommand, account: Account, rule: MethodRule
     ) -> OpenPayment:
         now = datetime.now(UTC)
         payment = _new_payment(caller, command, account, now)
         transaction = _first_authorization(payment, key)
         card = command.instrument if isinstance(command.instrument, Card) else None
+        fingerprint = self._hasher.fingerprint(card.number) if card else ""
+        velocity, screen = self._screening.prepare(payment, command.instrument, rule, caller.time_zone, fingerprint)
         fields = {name: getattr(command, name) for name in CreatePaymentCommand.__slots__}
         return OpenPayment(
             claim=Claim(
@@ -146,8 +140,8 @@ class CreatePayment:
             ),
             payment=payment,
             transaction=transaction,
-            card_fingerprint=self._hasher.fingerprint(card.number) if card else "",
-            velocity=self._screening.velocity(),
+            card_fingerprint=fingerprint,
+            velocity=velocity,
             screen=screen,
             owner=uuid4(),
             lease_s=self._lease_s,

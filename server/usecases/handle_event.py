@@ -5,15 +5,25 @@ Called when a webhook arrives, and by the sweep for those that could not be hand
 
 import asyncio
 
-from server.domain.payment import Payment, Transaction, TransactionState, TransactionType
+from server.domain.payment import (
+    Payment,
+    Transaction,
+    TransactionState,
+    TransactionType,
+)
 from server.processors.contract import Subject
 from server.storage.external_refunds import ExternalRefund
 from server.storage.payments import PaymentStore
-from server.storage.processor_events import Owner, ProcessorEvents, StoredEvent, find_owner
+from server.storage.processor_events import (
+    Owner,
+    ProcessorEvents,
+    StoredEvent,
+    find_owner,
+)
 from server.storage.reads import get_payment, get_transaction
 from server.storage.recovery import open_transactions
 from server.usecases.act import Act
-from server.usecases.recover_transaction import RecoverTransaction, Recovered
+from server.usecases.recover_transaction import Recovered, RecoverTransaction
 
 _PAUSE_S = 2.0
 _LONGEST_PAUSE_S = 600.0

@@ -1,0 +1,123 @@
+"""Decides payments by the ruleset in force. Called by `usecases.create_payment` inside the opening transaction."""
+
+import logging
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from functools import lru_cache
+
+from fraud_rules import Decision, Function, Rejected, Reloaded, Ruleset, RulesetHolder, VelocityFact
+from server.domain.decline import Advice, DeclineCode, Failure
+from server.domain.payment import FraudDecision, FraudOutcome, Payment
+from server.domain.states import Event, next_state
+from server.domain.velocity import Counted, Velocity
+from server.processors.contract import Instrument, MethodRule
+from server.screening.facts import facts_of
+
+_log = logging.getLogger(__name__)
+
+Servable = Callable[[Velocity], bool]
+Screen = Callable[[Counted], tuple[Payment, FraudDecision]]
+
+
+class UnservableRules(Exception):
+    """A rule asks for a number that the database does not count; the message names the facts."""
+
+
+class Screening:
+    """Holds the ruleset in force.
+
+    Args:
+        holder: Reloads the rule files.
+        servable: Says whether storage can count a number that rules ask for.
+
+    Raises:
+        UnservableRules: The first ruleset asks for what cannot be counted.
+    """
+
+    def __init__(self, holder: RulesetHolder, servable: Servable) -> None:
+        self._holder, self._servable = holder, servable
+        self._ruleset = self._checked(holder.ruleset)
+
+    def prepare(
+        self, payment: Payment, instrument: Instrument, rule: MethodRule, time_zone: str, card_fingerprint: str
+    ) -> tuple[tuple[Velocity, ...], Screen]:
+        """Returns the numbers to be counted, and what decides the payment with them.
+
+        Both belong to one ruleset, also when another is swapped in between. The second does no I/O and returns the
+        payment, FAILED where it is blocked, and why.
+        """
+        ruleset = self._ruleset
+        velocity = _velocity(ruleset.velocity)
+
+        def screen(counted: Counted) -> tuple[Payment, FraudDecision]:
+            facts = facts_of(payment, instrument, time_zone, card_fingerprint)
+            decision = ruleset.decide({**facts, **_numbers(ruleset, counted)})
+            return _apply(payment, decision, rule)
+
+        return velocity, screen
+
+    def refresh(self) -> None:
+        """Takes up changed rule files; a bad one leaves the old in force and is logged with every problem."""
+        changed = self._holder.refresh()
+        match changed:
+            case None:
+                return
+            case Rejected(problems=problems):
+                for problem in problems:
+                    _log.error("rules not taken up: %s", problem)
+            case Reloaded(old_hash=old, new_hash=new):
+                try:
+                    self._ruleset = self._checked(self._holder.ruleset)
+                except UnservableRules as unservable:
+                    _log.error("rules not taken up: %s", unservable)
+                else:
+                    _log.info("rules taken up: %s after %s", new[:12], old[:12])
+
+    def _checked(self, ruleset: Ruleset) -> Ruleset:
+        unknown = [v.name for v in _velocity(ruleset.velocity) if not self._servable(v)]
+        if unknown:
+            raise UnservableRules(f"this server cannot count {', '.join(unknown)}")
+        return ruleset
+
+
+@lru_cache(maxsize=8)
+def _velocity(asked: tuple[VelocityFact, ...]) -> tuple[Velocity, ...]:
+    return tuple(Velocity(one.name, one.function.value, one.over, one.by, one.within_seconds) for one in asked)
+
+
+def _numbers(ruleset: Ruleset, counted: Counted) -> dict[str, int]:
+    """Sums come by currency and become US cents; one with a currency that has no rate stays unknown."""
+    numbers = {name: value for name, value in counted.items() if isinstance(value, int)}
+    for fact in ruleset.velocity:
+        by_currency = counted.get(fact.name)
+        if fact.function is Function.SUM and isinstance(by_currency, Mapping):
+            cents = [ruleset.rates.to_usd_cents(amount, currency) for currency, amount in by_currency.items()]
+            if None not in cents:
+                numbers[fact.name] = sum(one for one in cents if one is not None)
+    return numbers
+
+
+def _apply(payment: Payment, decision: Decision, rule: MethodRule) -> tuple[Payment, FraudDecision]:
+    outcome = FraudOutcome(decision.outcome.value)
+    failure = None
+    if outcome is FraudOutcome.BLOCK:
+        failure = _refusal(DeclineCode.FRAUD_BLOCKED)
+    elif outcome is FraudOutcome.REVIEW and not rule.holds:
+        # Funds that cannot be held cannot wait for an analyst.
+        outcome, failure = FraudOutcome.BLOCK, _refusal(DeclineCode.REVIEW_NOT_POSSIBLE)
+    stored = FraudDecision(
+        outcome,
+        decision.score_thousandths,
+        decision.fired,
+        decision.shadow_fired,
+        decision.ruleset_hash,
+        dict(decision.facts),
+    )
+    if failure is None:
+        return replace(payment, fraud=stored), stored
+    state = next_state(payment.state, Event.DECLINED)
+    return replace(payment, state=state, failure=failure, fraud=stored), stored
+
+
+def _refusal(code: DeclineCode) -> Failure:
+    return Failure(code, "The payment was refused by fraud screening; nothing was charged.", Advice.DO_NOT_RETRY)
