@@ -85,7 +85,8 @@ def _interesting(condition: Condition) -> Iterator[tuple[FactRef, Value]]:
                 yield from ((fact, value) for value in (*fitting, *_default(fact)))
         case Membership():
             addresses = [str(network[0]) for network in condition.networks[:3]]
-            members: list[Value] = [*sorted(condition.values, key=str)[:3], *addresses, *_default(condition.fact)]
+            some: list[Value] = list(condition.values)
+            members = [*sorted(some, key=str)[:3], *addresses, *_default(condition.fact)]
             yield from ((condition.fact, value) for value in members)
         case TextTest():
             text = condition.argument

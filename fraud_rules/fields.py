@@ -22,11 +22,17 @@ _VELOCITY = re.compile(rf"({'|'.join(Function)})_(\w+)_by_([a-z]+)_(\w+)")
 
 
 class Fields:
-    """One file being read. A field that is wrong becomes a problem and None, so that all are found in one go."""
+    """One file being read. A field that is wrong becomes a problem and None, so that all are found in one go.
+
+    Attributes:
+        problems: What was found so far.
+        windows_given: The velocity facts that tests name, with their places.
+    """
 
     def __init__(self, file: str, source: str, lists: Lists) -> None:
         self._file, self._source, self._lists = file, source, lists
         self.problems: list[Problem] = []
+        self.windows_given: list[tuple[str, Node]] = []
 
     def problem(self, node: Node, message: str, hint: str = "", severity: Severity = Severity.ERROR) -> None:
         """Notes a problem at a node."""
@@ -135,6 +141,8 @@ class Fields:
             return given
         for name, (key, value) in node.items.items():
             fact = VOCABULARY.get(name) or _velocity_word(name)
+            if fact is not None and name not in VOCABULARY:
+                self.windows_given.append((name, key))
             if fact is None:
                 self.problem(key, f"unknown fact {name[:80]!r}", nearest(name, VOCABULARY))
             elif not isinstance(value, Scalar):

@@ -1,4 +1,4 @@
-"""Regular expressions of rules, by RE2: linear in the text, whatever the pattern. Called by `parser` and `evaluator`."""
+"""Regular expressions of rules, by RE2: linear in the text, whatever the pattern. Used by `parser` and `evaluator`."""
 
 from typing import Protocol, cast
 

@@ -5,10 +5,12 @@ from decimal import Decimal
 
 from fraud_rules.decision import BUILT_IN, MAX_SCORE, Outcome
 from fraud_rules.document import Node, read_document
-from fraud_rules.errors import Problem, RulesError, Severity
+from fraud_rules.errors import Problem, RulesError, Severity, nearest
+from fraud_rules.expressions import Condition, facts_of
 from fraud_rules.fields import Fields
 from fraud_rules.lists import Lists
 from fraud_rules.rules import Action, Mode, Rule, RuleFile, RulesetTest, RuleTest, Thresholds
+from fraud_rules.satisfiability import satisfiable
 
 MAX_RULES = 2_000
 
@@ -61,7 +63,10 @@ def _ruleset(fields: Fields, root: Node) -> RuleFile | None:
     tests = [_ruleset_test(fields, node) for node in fields.sequence(entries.get("tests"), "tests")]
     applies_to = fields.condition(entries["applies_to"]) if "applies_to" in entries else None
     fields.text(entries.get("why"))
-    return RuleFile(name or "", applies_to, thresholds, tuple(rules), tuple(test for test in tests if test))
+    file = RuleFile(name or "", applies_to, thresholds, tuple(rules), tuple(test for test in tests if test))
+    _check_windows(fields, file)
+    _check_conditions(fields, rules, nodes)
+    return file
 
 
 def _thresholds(fields: Fields, node: Node | None) -> Thresholds:
@@ -133,6 +138,29 @@ def _check_ids(fields: Fields, rules: list[Rule], nodes: list[Node]) -> None:
             node = next(node for node in nodes if node.line == rule.line)
             fields.problem(node, f"the id {rule.id!r} is that of the rule in line {lines[rule.id]}", "ids are unique")
         lines.setdefault(rule.id, rule.line)
+
+
+def _check_windows(fields: Fields, file: RuleFile) -> None:
+    """Warns of tests that give a velocity fact under a name by which no rule asks for it."""
+    applies_to = [] if file.applies_to is None else [file.applies_to]
+    conditions = [*applies_to, *(rule.condition for rule in file.rules)]
+    asked = {fact.name for condition in conditions for fact in facts_of(condition) if fact.velocity}
+    for name, node in fields.windows_given:
+        if name not in asked:
+            fields.problem(node, f"no rule asks for {name}", nearest(name, asked), Severity.WARNING)
+
+
+def _check_conditions(fields: Fields, rules: list[Rule], nodes: list[Node]) -> None:
+    """Warns of rules that can never fire, and of rules that ask the same as another."""
+    places = {node.line: node for node in nodes}
+    first: dict[Condition, Rule] = {}
+    for rule in rules:
+        if not satisfiable(rule.condition):
+            fields.problem(places[rule.line], f"{rule.id} can never fire: it contradicts itself", "", Severity.WARNING)
+        elif rule.condition in first:
+            message = f"{rule.id} asks the same as {first[rule.condition].id}"
+            fields.problem(places[rule.line], message, "", Severity.WARNING)
+        first.setdefault(rule.condition, rule)
 
 
 def _check_scores(fields: Fields, rules: list[Rule], thresholds: Thresholds, node: Node) -> None:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from fraud_rules.decision import Outcome
-from fraud_rules.expressions import Condition
+from fraud_rules.expressions import Condition, facts_of
 from fraud_rules.facts import Value
 
 
@@ -64,6 +64,11 @@ class Rule:
     percent: int
     tests: tuple[RuleTest, ...]
     line: int
+
+    @property
+    def windows(self) -> tuple[str, ...]:
+        """Names of the velocity facts that the rule asks for, each once."""
+        return tuple(dict.fromkeys(fact.name for fact in facts_of(self.condition) if fact.velocity))
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,62 @@
+"""The fact reference in README.md, written from the vocabulary: run `python -m fraud_rules.reference` to renew it."""
+
+from pathlib import Path
+
+from fraud_rules.facts import VOCABULARY, Case, Fact, Kind, Unit
+from fraud_rules.velocity import BY, COUNTED, DISTINCT
+
+README = Path(__file__).parent / "README.md"
+_START, _END = "<!-- facts: written by fraud_rules.reference -->", "<!-- end of facts -->"
+
+
+def fact_reference() -> str:
+    """Returns the tables of facts and velocity functions as Markdown."""
+    rows = [f"| `{fact.name}` | {fact.kind} | {_values(fact)} | {fact.meaning} |" for fact in VOCABULARY.values()]
+    functions = (
+        ("count", COUNTED, "how many"),
+        ("sum", COUNTED, "their amounts, written in dollars"),
+        ("distinct", DISTINCT, "how many different values among payments"),
+    )
+    windows = [f"| `{name}` | {_code(over)} | {gives} |" for name, over, gives in functions]
+    return "\n".join(
+        [
+            "| fact | type | unit or values | meaning |",
+            "|---|---|---|---|",
+            *rows,
+            "",
+            f"`by=` is one of {_code(BY)}; `within=` is `1m` to `90d`, or `ever`.",
+            "",
+            "| function | over | gives |",
+            "|---|---|---|",
+            *windows,
+        ]
+    )
+
+
+def with_reference(readme: str) -> str:
+    """Returns the README's text with its fact reference renewed."""
+    before, _, rest = readme.partition(_START)
+    _, _, after = rest.partition(_END)
+    return f"{before}{_START}\n{fact_reference()}\n{_END}{after}"
+
+
+def _values(fact: Fact) -> str:
+    if fact.values:
+        return _code(fact.values)
+    match fact.kind:
+        case Kind.INTEGER if fact.unit is Unit.US_CENTS:
+            return "US dollars"
+        case Kind.INTEGER:
+            return str(fact.unit)
+        case Kind.BOOLEAN:
+            return "true, false"
+        case Kind.TEXT:
+            return "" if fact.case is Case.AS_IS else f"{fact.case} case"
+
+
+def _code(words: tuple[str, ...]) -> str:
+    return ", ".join(f"`{word}`" for word in words)
+
+
+if __name__ == "__main__":
+    README.write_text(with_reference(README.read_text(encoding="utf-8")), encoding="utf-8")
