@@ -5,9 +5,11 @@ Called by `storage.settle` under the row locks of the payment and its transactio
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import assert_never
 
 from server.domain.decline import Advice, DeclineCode, Failure
+from server.domain.ids import new_id
 from server.domain.ledger import Journal, capture_journal, refund_failed_journal, refund_journal
 from server.domain.outcome import (
     ActionRequired,
@@ -90,6 +92,8 @@ def settle(payment: Payment, transaction: Transaction, finding: Finding) -> Sett
         return _settle_closed(payment, transaction, finding)
     if isinstance(finding, Unknown):
         return Settlement(payment, replace(transaction, state=TransactionState.UNKNOWN, waiting=False))
+    if "compensates" in transaction.detail:
+        return _settle_compensation(payment, transaction, finding)
     return _SETTLE[transaction.type](payment, transaction, finding)
 
 
@@ -311,6 +315,49 @@ def _reverse_refund(payment: Payment, transaction: Transaction, failure: Failure
 def _still_pending(payment: Payment, transaction: Transaction) -> Settlement:
     """The processor has it; whoever holds the lease lets go, and recovery asks again later."""
     return Settlement(payment, replace(transaction, state=TransactionState.PENDING, waiting=True))
+
+
+def compensation(payment: Payment, transaction: Transaction, finding: Finding, now: datetime) -> Transaction | None:
+    """Returns the void or refund that puts right an authorization which we hold for failed and the processor approved.
+
+    None where there is nothing to give back. Recovery sends it; the payment stays as it is.
+    """
+    if transaction.type is not TransactionType.AUTHORIZATION or not isinstance(finding, Approved):
+        return None
+    return replace(
+        transaction,
+        id=new_id(),
+        type=TransactionType.REFUND if finding.captured else TransactionType.VOID,
+        state=TransactionState.PENDING,
+        processor_transaction_id="",
+        failure=None,
+        attempts=0,
+        idempotency_keys=(),
+        created_at=now,
+        updated_at=now,
+        detail={
+            "compensates": str(transaction.id),
+            "processor_payment_id": finding.processor_payment_id,
+            "object_id": finding.processor_transaction_id,
+        },
+    )
+
+
+def _settle_compensation(payment: Payment, transaction: Transaction, finding: Known) -> Settlement:
+    """The payment stays FAILED or CANCELLED; money that came and went back is explained by two journals."""
+    match finding:
+        case Approved() | Cancelled():
+            went = transaction.type is TransactionType.REFUND
+            amount, currency = transaction.amount, transaction.currency
+            journals = (capture_journal(amount, currency), refund_journal(amount, currency)) if went else ()
+            object_id = finding.processor_transaction_id if isinstance(finding, Approved) else ""
+            done = replace(transaction, state=TransactionState.COMPLETED, processor_transaction_id=object_id)
+            return Settlement(payment, replace(done, waiting=False), journals)
+        case Pending() | ActionRequired() | NotSent() | Rejected() | Declined():
+            # The customer's money is still out there: it is asked for again until it is back.
+            return Settlement(payment, replace(transaction, state=TransactionState.UNKNOWN, waiting=False))
+        case _:
+            assert_never(finding)
 
 
 _SETTLE: Mapping[TransactionType, Callable[[Payment, Transaction, Known], Settlement | None]] = {

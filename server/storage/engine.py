@@ -7,6 +7,10 @@ from typing import Concatenate, ParamSpec, TypeVar
 
 import orjson
 from sqlalchemy import Connection, Engine, create_engine
+from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+
+from server.domain.errors import KassaError, Reason
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -38,13 +42,20 @@ class Reads:
         self._threads = ThreadPoolExecutor(threads, thread_name_prefix="read")
 
     async def run(self, read: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
-        """Calls `read(connection, …)` on a thread; whatever it did is rolled back, since reads write nothing."""
+        """Calls `read(connection, …)` on a thread; whatever it did is rolled back, since reads write nothing.
+
+        Raises:
+            KassaError: SERVICE_UNAVAILABLE: Postgres cannot be reached.
+        """
 
         def on_thread() -> T:
             with self._engine.connect() as connection:
                 return read(connection, *args, **kwargs)
 
-        return await asyncio.get_running_loop().run_in_executor(self._threads, on_thread)
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self._threads, on_thread)
+        except (OperationalError, PoolTimeout) as error:
+            raise KassaError(Reason.SERVICE_UNAVAILABLE, "The database cannot be reached. Try again.") from error
 
     def close(self) -> None:
         """Ends the threads once their reads are done."""

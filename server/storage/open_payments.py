@@ -117,7 +117,7 @@ def _open(connection: Connection, rows: Sequence[OpenPayment]) -> dict[UUID, Ope
     return {row.claim.attempt_id: Opened(payment, row.transaction) for row, payment, _ in decided}
 
 
-def leased_row(transaction: Transaction, owner: UUID, lease_s: float) -> dict[str, object]:
+def leased_row(transaction: Transaction, owner: UUID | None, lease_s: float) -> dict[str, object]:
     """A new transaction's row with its lease, which is counted on the database's clock."""
     return transaction_row(transaction) | {"owner": owner, "lease_s": lease_s}
 

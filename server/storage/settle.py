@@ -17,7 +17,7 @@ from server.domain.ledger import Journal
 from server.domain.outcome import Finding
 from server.domain.payment import Payment, Transaction, TransactionType
 from server.domain.recovery import pause_s
-from server.domain.settlement import AmountMismatch, Contradiction, Settlement, settle
+from server.domain.settlement import AmountMismatch, Contradiction, Settlement, compensation, settle
 from server.domain.states import ImpossibleTransition
 from server.storage.answers import answer_of
 from server.storage.attention import Attention, insert_attention
@@ -25,7 +25,7 @@ from server.storage.claims import release_keys, store_answers
 from server.storage.engine import dumps
 from server.storage.group_commit import POSTPONED, Postponed
 from server.storage.locking import Key, Locked, known_payments, lock_payments
-from server.storage.open_payments import INSERT_EVENTS, event_row
+from server.storage.open_payments import INSERT_EVENTS, event_row, insert_transactions, leased_row
 from server.storage.rows import PAYMENT_CHANGES, Row, columns, insert, payment_row, snapshot, transaction_row
 
 _log = logging.getLogger(__name__)
@@ -94,12 +94,22 @@ class _Change:
     settlement: Settlement
 
 
+@dataclass(frozen=True, slots=True)
+class _Trouble:
+    """A finding that contradicts our books."""
+
+    locked: Locked
+    transaction: Transaction
+    finding: Finding
+    error: AmountMismatch | Contradiction | ImpossibleTransition
+
+
 def settle_transactions(connection: Connection, rows: Sequence[Settle]) -> list[Settled | KassaError | Postponed]:
     """Settles a batch; each row learns how its payment stands, whoever settled it."""
     locked = lock_payments(connection, [row.key for row in rows])
     known = known_payments(connection, {row.key for row in rows} - locked.keys())
     changes: list[_Change] = []
-    troubles: list[Attention] = []
+    troubles: list[_Trouble] = []
     results = [
         _settle_one(row, locked[row.key], changes, troubles)
         if row.key in locked
@@ -108,7 +118,7 @@ def settle_transactions(connection: Connection, rows: Sequence[Settle]) -> list[
     ]
     if changes:
         _write(connection, changes)
-    insert_attention(connection, troubles)
+    _record(connection, troubles)
     return results
 
 
@@ -116,7 +126,7 @@ def _not_found() -> KassaError:
     return KassaError(Reason.PAYMENT_NOT_FOUND, "There is no such payment.")
 
 
-def _settle_one(row: Settle, locked: Locked, changes: list[_Change], troubles: list[Attention]) -> Settled | KassaError:
+def _settle_one(row: Settle, locked: Locked, changes: list[_Change], troubles: list[_Trouble]) -> Settled | KassaError:
     payment, transaction = locked.payment, locked.transactions.get(row.transaction_id)
     if transaction is None:
         return _not_found()
@@ -125,7 +135,7 @@ def _settle_one(row: Settle, locked: Locked, changes: list[_Change], troubles: l
     except (AmountMismatch, Contradiction, ImpossibleTransition) as trouble:
         # Recorded for people, never an error to a client who paid, never dropped.
         _log.error("payment %s needs attention: %s: %s", payment.id, type(trouble).__name__, trouble)
-        troubles.append(Attention.about(transaction, type(trouble).__name__, str(trouble), row.finding))
+        troubles.append(_Trouble(locked, transaction, row.finding, trouble))
         return Settled(payment, transaction, changed=False)
     if settlement is None:
         return Settled(payment, transaction, changed=False)
@@ -140,6 +150,18 @@ def _stamp(settlement: Settlement, now: datetime) -> Settlement:
         payment=replace(settlement.payment, updated_at=now),
         transaction=replace(settlement.transaction, updated_at=now),
     )
+
+
+def _record(connection: Connection, troubles: Sequence[_Trouble]) -> None:
+    """Opens attention items, and puts right what is ours to put right by an ordinary void or refund."""
+    items = [Attention.about(t.transaction, type(t.error).__name__, str(t.error), t.finding) for t in troubles]
+    insert_attention(connection, items)
+    for trouble in troubles:
+        begun = {one.detail.get("compensates") for one in trouble.locked.transactions.values()}
+        if isinstance(trouble.error, Contradiction) and str(trouble.transaction.id) not in begun:
+            made = compensation(trouble.locked.payment, trouble.transaction, trouble.finding, trouble.locked.now)
+            if made is not None:
+                insert_transactions(connection, [leased_row(made, None, 0)])
 
 
 def _write(connection: Connection, changes: Sequence[_Change]) -> None:

@@ -36,11 +36,11 @@ def follow_up_request(payment: Payment, transaction: Transaction) -> Authorizati
         case TransactionType.CAPTURE:
             return Capture(**_named(payment, transaction), authorization_id=payment.processor_authorization_id)
         case TransactionType.VOID:
-            return Void(**_named(payment, transaction), authorization_id=payment.processor_authorization_id)
+            held = transaction.detail.get("object_id", payment.processor_authorization_id)
+            return Void(**_named(payment, transaction), authorization_id=held)
         case TransactionType.REFUND:
-            return Refund(
-                **_named(payment, transaction), capture_id=payment.processor_capture_id, reason=transaction.reason
-            )
+            taken = transaction.detail.get("object_id", payment.processor_capture_id)
+            return Refund(**_named(payment, transaction), capture_id=taken, reason=transaction.reason)
         case TransactionType.CHARGEBACK | TransactionType.DISPUTE:
             raise AssertionError(f"a {transaction.type.value} is never asked of a processor")
         case _:
@@ -59,7 +59,7 @@ class _Named(TypedDict):
 
 
 def _named(payment: Payment, transaction: Transaction) -> _Named:
-    """What every request names."""
+    """What every request names; a compensation names the object that it undoes, which the payment may not know."""
     return {
         "merchant_id": payment.merchant_id,
         "payment_id": payment.id,
@@ -67,6 +67,6 @@ def _named(payment: Payment, transaction: Transaction) -> _Named:
         "amount": transaction.amount,
         "currency": transaction.currency,
         "first_sent_at": transaction.created_at,
-        "processor_payment_id": payment.processor_payment_id or None,
+        "processor_payment_id": transaction.detail.get("processor_payment_id", payment.processor_payment_id) or None,
         "processor_transaction_id": transaction.processor_transaction_id or None,
     }
