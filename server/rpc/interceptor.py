@@ -1,0 +1,136 @@
+"""The one interceptor around every call of ours: request id, API key, errors, response headers and the log line.
+
+One wrapper is cheaper than a chain of five, and leaves one place that sends initial metadata: after the handler has
+returned, since a status sent before an abort would win over it at Envoy.
+"""
+
+import asyncio
+import re
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, Never, Protocol, cast
+from uuid import uuid4
+
+from google.protobuf.message import DecodeError
+from grpc import HandlerCallDetails, RpcMethodHandler, StatusCode, unary_unary_rpc_method_handler
+from grpc.aio import ServerInterceptor, ServicerContext
+
+from server.domain.errors import KassaError, Reason
+from server.rpc.access import ACCESS, Access, check_access
+from server.rpc.call import Call, enter_call
+from server.rpc.errors import refuse
+from server.rpc.request_log import log_call, log_defect
+from server.usecases.authenticate import Principal
+
+# grpc's own types are generic over messages that an interceptor never looks into.
+Handler = RpcMethodHandler[Any, Any]
+Context = ServicerContext[Any, Any]
+
+_REQUEST_ID = re.compile(r"[0-9A-Za-z._:-]{1,128}", re.ASCII)
+_BEARER = re.compile(r"bearer +([\x21-\x7e]+)", re.ASCII | re.IGNORECASE)
+
+
+class Authenticates(Protocol):
+    """Tells whose an API key is."""
+
+    async def __call__(self, secret: str) -> Principal:
+        """Returns whom the key speaks for, or raises KassaError."""
+
+
+class CallInterceptor(ServerInterceptor):
+    """Wraps the methods that `ACCESS` lists, and leaves health and reflection alone."""
+
+    def __init__(self, authenticate: Authenticates) -> None:
+        self._authenticate = authenticate
+        self._wrapped: dict[str, Handler] = {}
+
+    async def intercept_service(
+        self,
+        continuation: Callable[[HandlerCallDetails], Awaitable[Handler | None]],
+        handler_call_details: HandlerCallDetails,
+    ) -> Handler | None:
+        """Returns the method's handler inside the wrapper; wrapped once, then remembered."""
+        method = handler_call_details.method
+        access = ACCESS.get(method)
+        if access is None:
+            return await continuation(handler_call_details)
+        if method not in self._wrapped:
+            handler = await continuation(handler_call_details)
+            if handler is None:
+                return None
+            self._wrapped[method] = self._wrap(method, access, handler)
+        return self._wrapped[method]
+
+    def _wrap(self, method: str, access: Access, handler: Handler) -> Handler:
+        assert not handler.request_streaming and not handler.response_streaming, "streams need a wrapper of their own"
+        behaviour = cast(Callable[[object, Context], Awaitable[object]], handler.unary_unary)
+        parse = handler.request_deserializer
+        assert parse is not None, "generated handlers parse"
+
+        async def serve(raw: bytes, context: Context) -> object:
+            started = time.perf_counter()
+            call = _start(method, context)
+            try:
+                if access is not Access.SIGNED:
+                    call.principal = await self._authenticate(_bearer(call.headers))
+                    check_access(access, call.principal)
+                response = await behaviour(_parse(parse, raw), context)
+            except KassaError as error:
+                await _abort(call, error, context, started)
+            except asyncio.CancelledError:  # the caller left or its deadline passed; work on money goes on, shielded
+                log_call(call, StatusCode.CANCELLED, None, started)
+                raise
+            except Exception as error:  # the outermost place: nothing of it may reach the caller
+                log_defect(call, error)
+                hidden = KassaError(Reason.INTERNAL, "Something went wrong here. Tell us the request id.")
+                await _abort(call, hidden, context, started)
+            await context.send_initial_metadata(_headers(call))
+            log_call(call, StatusCode.OK, None, started)
+            return response
+
+        # The request is parsed inside, so that bytes which are no message are refused like any other bad request.
+        return unary_unary_rpc_method_handler(serve, None, handler.response_serializer)
+
+
+def _start(method: str, context: Context) -> Call:
+    headers: Mapping[str, str | bytes] = dict(context.invocation_metadata() or ())
+    given = headers.get("x-request-id")
+    known = isinstance(given, str) and _REQUEST_ID.fullmatch(given) is not None
+    call = Call(method, str(given) if known else uuid4().hex, headers)
+    enter_call(call)
+    return call
+
+
+def _bearer(headers: Mapping[str, str | bytes]) -> str:
+    header = headers.get("authorization")
+    found = _BEARER.fullmatch(header) if isinstance(header, str) else None
+    if found is None:
+        raise KassaError(Reason.AUTHENTICATION_REQUIRED, "An API key is missing; send `authorization: Bearer sk_…`.")
+    return found[1]
+
+
+def _parse(parse: Callable[[bytes], object], raw: bytes) -> object:
+    try:
+        return parse(raw)
+    except DecodeError:
+        message = "The request is not the message of this method; all text must be UTF-8."
+        raise KassaError(Reason.INVALID_FIELD, message) from None
+
+
+def _headers(call: Call) -> tuple[tuple[str, str], ...]:
+    headers = [("x-request-id", call.request_id)]
+    if call.http_status != 200:
+        headers.append(("x-http-status", str(call.http_status)))
+    if call.replayed:
+        headers.append(("idempotent-replayed", "true"))
+    return tuple(headers)
+
+
+async def _abort(call: Call, error: KassaError, context: Context, started: float) -> Never:
+    refusal = refuse(error, call.request_id)
+    headers = [("x-request-id", call.request_id)]
+    if refusal.retry_after_s is not None:
+        headers.append(("retry-after", str(refusal.retry_after_s)))
+    log_call(call, refusal.status, error.reason, started)
+    await context.send_initial_metadata(tuple(headers))
+    await context.abort(refusal.status, refusal.message, refusal.trailing)
