@@ -90,7 +90,7 @@ def _interesting(condition: Condition) -> Iterator[tuple[FactRef, Value]]:
             yield from ((condition.fact, value) for value in members)
         case TextTest():
             text = condition.argument
-            yield from ((condition.fact, value) for value in (text, f"a{text}", f"{text}a", "a"))
+            yield from ((condition.fact, value) for value in (text, f"a{text}", f"{text}a", "a", "-"))
 
 
 def _near(term: Term) -> Iterator[Value]:

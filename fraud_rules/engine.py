@@ -69,6 +69,7 @@ class Matcher:
             self._handle = durable.create_ruleset(f"kassa{next(_names)}", f"{self._shard.definition} ")
             self._warm_up()
         except (durable.error, ValueError, MemoryError) as error:
+            # A handle in which nothing ever fired is left alone: deleting it can crash.
             raise EngineError(f"the engine refuses the rules: {error}") from error
 
     def _warm_up(self) -> None:

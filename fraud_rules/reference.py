@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from fraud_rules.facts import VOCABULARY, Case, Fact, Kind, Unit
+from fraud_rules.facts import MAX_INTEGER, VOCABULARY, Case, Fact, Kind, Unit
 from fraud_rules.velocity import BY, COUNTED, DISTINCT
 
 README = Path(__file__).parent / "README.md"
@@ -46,6 +46,8 @@ def _values(fact: Fact) -> str:
     match fact.kind:
         case Kind.INTEGER if fact.unit is Unit.US_CENTS:
             return "US dollars"
+        case Kind.INTEGER if fact.maximum < MAX_INTEGER:
+            return f"{fact.minimum} to {fact.maximum}"
         case Kind.INTEGER:
             return str(fact.unit)
         case Kind.BOOLEAN:
