@@ -1,0 +1,110 @@
+"""The gRPC server: services, health, reflection, and an end that loses nothing. Called by `bootstrap` and `cli`."""
+
+import asyncio
+import logging
+import signal
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+import grpc.aio
+
+# The classes behind `health.aio` and `reflection.aio`, by the modules that type stubs know.
+from grpc_health.v1._async import HealthServicer
+from grpc_health.v1.health_pb2 import HealthCheckResponse
+from grpc_health.v1.health_pb2_grpc import add_HealthServicer_to_server
+from grpc_reflection.v1alpha._async import ReflectionServicer
+from grpc_reflection.v1alpha.reflection_pb2_grpc import add_ServerReflectionServicer_to_server
+from kassa.v1 import merchant_service_pb2_grpc, payment_service_pb2_grpc, webhook_service_pb2_grpc
+
+from server.rpc.interceptor import Authenticates, CallInterceptor
+from server.rpc.merchant_service import MerchantService, MerchantUseCases
+from server.rpc.payment_service import PaymentService, PaymentUseCases
+from server.rpc.webhook_service import ReceivesEvents, WebhookService
+
+SERVICES = ("kassa.v1.PaymentService", "kassa.v1.MerchantService", "kassa.v1.WebhookService")
+_HEALTH, _REFLECTION = "grpc.health.v1.Health", "grpc.reflection.v1alpha.ServerReflection"
+
+_OPTIONS = (
+    # Two servers on one port would share it silently, and Envoy would send everything to one of them.
+    ("grpc.so_reuseport", 0),
+    # Above the largest body that Envoy lets through (a webhook of 512 KiB).
+    ("grpc.max_receive_message_length", 1 << 20),
+    ("grpc.max_send_message_length", 4 << 20),
+    # Finds dead peers, and lets Envoy ping an idle connection without being sent away for it.
+    ("grpc.keepalive_time_ms", 30_000),
+    ("grpc.keepalive_timeout_ms", 10_000),
+    ("grpc.keepalive_permit_without_calls", 1),
+    ("grpc.http2.min_recv_ping_interval_without_data_ms", 5_000),
+)
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UseCases:
+    """Everything that the gRPC face calls."""
+
+    authenticate: Authenticates
+    payments: PaymentUseCases
+    merchants: MerchantUseCases
+    receive_event: ReceivesEvents
+
+
+class RpcServer:
+    """Serves on one address.
+
+    Args:
+        listen: `host:port`; port 0 takes a free one.
+        supported_currencies: ISO 4217 codes that requests may name.
+        grace_s: Seconds that calls in flight get when the server stops; more than a processor's deadline.
+        drain: Waits for shielded work and for the commit queues, after the last call has ended.
+    """
+
+    def __init__(
+        self,
+        use_cases: UseCases,
+        *,
+        listen: str,
+        supported_currencies: frozenset[str],
+        grace_s: float,
+        drain: Callable[[], Awaitable[None]],
+    ) -> None:
+        self._grace_s, self._drain = grace_s, drain
+        self._server = grpc.aio.server(interceptors=[CallInterceptor(use_cases.authenticate)], options=_OPTIONS)
+        self._health = HealthServicer()
+        payments = PaymentService(use_cases.payments, supported_currencies)
+        payment_service_pb2_grpc.add_PaymentServiceServicer_to_server(payments, self._server)
+        merchants = MerchantService(use_cases.merchants, supported_currencies)
+        merchant_service_pb2_grpc.add_MerchantServiceServicer_to_server(merchants, self._server)
+        webhooks = WebhookService(use_cases.receive_event)
+        webhook_service_pb2_grpc.add_WebhookServiceServicer_to_server(webhooks, self._server)
+        add_HealthServicer_to_server(self._health, self._server)
+        reflection = ReflectionServicer((*SERVICES, _HEALTH, _REFLECTION))
+        add_ServerReflectionServicer_to_server(reflection, self._server)  # type: ignore[no-untyped-call]
+        self.port = self._server.add_insecure_port(listen)
+        """Where it listens; known at once, also where `listen` asked for a free port."""
+
+    async def start(self) -> None:
+        """Begins to serve, and says so to health checks."""
+        await self._server.start()
+        for service in ("", *SERVICES):
+            await self._health.set(service, HealthCheckResponse.SERVING)
+
+    async def stop(self) -> None:
+        """Ends without losing anything: no new calls, then those in flight, then what goes on behind them."""
+        await self._health.enter_graceful_shutdown()
+        await self._server.stop(self._grace_s)
+        # A call that was cut off left its work on money running: `stop` returns without it.
+        await self._drain()
+
+    async def run(self) -> None:
+        """Serves until SIGTERM or SIGINT."""
+        told = asyncio.Event()
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, told.set)
+        await self.start()
+        _log.info("serving on port %d", self.port)
+        await told.wait()
+        _log.info("stopping")
+        await self.stop()
