@@ -57,6 +57,4 @@ def _register_retries(app: procrastinate.App) -> None:
                 await app.job_manager.retry_job(job)
             except AlreadyEnqueued:  # its successor waits already
                 assert job.id is not None
-                await app.job_manager.finish_job_by_id_async(
-                    job.id, procrastinate.jobs.Status.FAILED, delete_job=True
-                )
+                await app.job_manager.finish_job_by_id_async(job.id, procrastinate.jobs.Status.FAILED, delete_job=True)

@@ -35,7 +35,11 @@ REVIEW = FraudDecision(FraudOutcome.REVIEW, 700, (), (), "hash", {})
 
 def captured(amount: int = 1999) -> Payment:
     return make_payment(
-        state=State.COMPLETED, amount=amount, amount_authorized=amount, amount_captured=amount, processor_payment_id="pi_1"
+        state=State.COMPLETED,
+        amount=amount,
+        amount_authorized=amount,
+        amount_captured=amount,
+        processor_payment_id="pi_1",
     )
 
 
@@ -110,7 +114,9 @@ def test_a_failed_capture_leaves_the_authorization() -> None:
 
 def test_a_void_ends_a_waiting_payment_and_its_authorization() -> None:
     payment = make_payment(state=State.PENDING, redirect_url="https://bank.example")
-    result = settle(payment, make_transaction(payment, type=TransactionType.VOID), Cancelled(processor_payment_id="pi_1"))
+    result = settle(
+        payment, make_transaction(payment, type=TransactionType.VOID), Cancelled(processor_payment_id="pi_1")
+    )
     assert result is not None
     assert (result.payment.state, result.payment.redirect_url) == (State.CANCELLED, "")
     assert result.closes_authorization
@@ -157,7 +163,11 @@ def test_a_declined_refund_gives_its_reservation_back() -> None:
 
 def test_a_refund_that_fails_later_brings_the_money_back() -> None:
     payment = make_payment(
-        state=State.REFUNDED, amount_authorized=1999, amount_captured=1999, amount_refunded=1999, processor_payment_id="pi"
+        state=State.REFUNDED,
+        amount_authorized=1999,
+        amount_captured=1999,
+        amount_refunded=1999,
+        processor_payment_id="pi",
     )
     result = settle(payment, refund_of(payment, 1999, state=TransactionState.COMPLETED), DECLINED)
     assert result is not None

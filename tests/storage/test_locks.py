@@ -1,0 +1,75 @@
+"""Two processes on one database: neither deadlocks with the other, and a hot row stalls nobody."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from uuid import uuid4
+
+import pytest
+from sqlalchemy import text
+
+from server.domain.payment import TransactionType
+from server.storage.claims import Claim, claim_keys
+from server.storage.engine import Reads, make_engine
+from server.storage.group_commit import GroupCommit
+from server.storage.open_operations import OperationOpened
+from server.storage.payments import PaymentStore
+from tests.cluster import Database
+from tests.factories import approved
+from tests.storage.conftest import Till
+
+
+@pytest.fixture
+async def other(till: Till, database: Database) -> AsyncIterator[Till]:
+    """The same merchant's store in another process, as far as Postgres can tell."""
+    engine = make_engine(database.writer_url, 2)
+    commit, reads = GroupCommit(engine), Reads(engine, 1)
+    yield Till(PaymentStore(commit, reads), commit, engine, till.merchant)
+    await commit.close()
+    reads.close()
+    engine.dispose()
+
+
+async def test_batches_that_claim_the_same_keys_in_opposite_order_do_not_deadlock(till: Till) -> None:
+    """Unsorted, k1, k2 against k2, k1 deadlocks."""
+
+    def claims(keys: list[str]) -> list[Claim]:
+        return [Claim(till.merchant, key, uuid4(), b"request", uuid4(), uuid4()) for key in keys]
+
+    def claim_all(keys: list[str]) -> int:
+        with till.engine.connect() as connection:
+            lost = claim_keys(connection, claims(keys))
+            connection.commit()
+            return len(lost)
+
+    keys = [f"key-{number}" for number in range(400)]
+    lost = await asyncio.gather(asyncio.to_thread(claim_all, keys), asyncio.to_thread(claim_all, keys[::-1]))
+    assert sum(lost) == len(keys)
+
+
+async def test_settlements_of_the_same_payments_from_two_processes_all_end(till: Till, other: Till) -> None:
+    payments = [await till.charged(1000) for _ in range(20)]
+    refunds = [await till.begin(payment, TransactionType.REFUND, 400) for payment in payments]
+    jobs = [store.settle(one.transaction, approved(one.transaction)) for one in refunds for store in (till, other)]
+    results = await asyncio.wait_for(asyncio.gather(*jobs), 20)
+    assert sum(one.changed for one in results) == 20
+    assert all(one.payment.amount_refunded == 400 for one in results)
+
+
+async def test_a_row_locked_elsewhere_stalls_only_itself(till: Till) -> None:
+    hot, cold = await till.charged(1000), await till.charged(1000)
+    with till.engine.connect() as connection:
+        lock = text("SELECT 1 FROM payments WHERE merchant_id = :m AND id = :id FOR UPDATE")
+        connection.execute(lock, {"m": hot.merchant_id, "id": hot.id})
+        waiting = asyncio.ensure_future(till.begin(hot, TransactionType.REFUND))
+        assert isinstance(await asyncio.wait_for(till.begin(cold, TransactionType.REFUND), 5), OperationOpened)
+        assert not waiting.done()
+    assert isinstance(await asyncio.wait_for(waiting, 5), OperationOpened)
+
+
+async def test_refunds_from_two_processes_never_exceed_what_was_captured(till: Till, other: Till) -> None:
+    payment = await till.charged(1000)
+    rows = [
+        (store, store.operation(payment, TransactionType.REFUND, 300)) for _ in range(10) for store in (till, other)
+    ]
+    results = await asyncio.gather(*(s.store.open_operation(row) for s, row in rows), return_exceptions=True)
+    assert sum(isinstance(one, OperationOpened) for one in results) == 3

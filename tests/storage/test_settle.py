@@ -1,0 +1,190 @@
+"""Settling: only the first finding counts, books balance, and what a processor says is never lost."""
+
+import asyncio
+
+import pytest
+from sqlalchemy import text
+from sqlalchemy.exc import DBAPIError
+
+from server.domain.decline import Advice, DeclineCode, Failure
+from server.domain.errors import KassaError, Reason
+from server.domain.outcome import ActionRequired, Declined, NotSent, Unknown
+from server.domain.payment import CaptureMethod, Payment, State, TransactionState, TransactionType
+from server.storage.external_refunds import ExternalRefund
+from server.storage.open_operations import OperationOpened
+from server.storage.open_payments import Opened
+from tests.factories import approved, make_payment
+from tests.storage.conftest import Till
+
+DECLINED = Declined(failure=Failure(DeclineCode.CARD_DECLINED, "Declined.", Advice.TRY_ANOTHER_METHOD))
+LEDGER = "SELECT kind, account, amount FROM ledger_entries WHERE merchant_id = :merchant ORDER BY id"
+
+
+async def opened(till: Till, **changes: object) -> Opened:
+    result = await till.open(make_payment(merchant_id=till.merchant, **changes))
+    assert isinstance(result, Opened)
+    return result
+
+
+async def test_a_charge_is_booked_once_however_often_it_is_told(till: Till) -> None:
+    one = await opened(till)
+    results = await asyncio.gather(*(till.settle(one.transaction, approved(one.transaction)) for _ in range(10)))
+    assert sum(result.changed for result in results) == 1
+    assert all(result.payment.state is State.COMPLETED for result in results)
+    assert till.query(LEDGER) == [("CAPTURE", "processor_receivable", 1999), ("CAPTURE", "merchant_payable", -1999)]
+    assert till.query("SELECT type, sequence FROM events WHERE merchant_id = :merchant") == [
+        ("payment.completed", None)
+    ]
+
+
+async def test_one_partial_refund_is_booked_once(till: Till) -> None:
+    """Guarded by the payment's state alone it would be booked twice: COMPLETED stays COMPLETED."""
+    payment = await till.charged()
+    refund = (await till.begin(payment, TransactionType.REFUND, 500)).transaction
+    results = await asyncio.gather(*(till.settle(refund, approved(refund)) for _ in range(5)))
+    assert {(r.payment.amount_refunded, r.payment.amount_refunding) for r in results} == {(500, 0)}
+    assert len(till.query(LEDGER)) == 4
+
+
+async def test_concurrent_refunds_never_exceed_what_was_captured(till: Till) -> None:
+    payment = await till.charged(1000)
+    rows = [till.operation(payment, TransactionType.REFUND, 300) for _ in range(50)]
+    results = await asyncio.gather(*(till.store.open_operation(row) for row in rows), return_exceptions=True)
+    won = [one for one in results if isinstance(one, OperationOpened)]
+    refused = [one for one in results if isinstance(one, KassaError)]
+    assert len(won) == 3
+    assert {one.reason for one in refused} == {Reason.REFUND_EXCEEDS_CAPTURED}
+    assert len(won) + len(refused) == 50
+
+
+async def test_postgres_itself_refuses_to_refund_more_than_was_captured(till: Till) -> None:
+    payment = await till.charged(1000)
+    with till.engine.connect() as connection, pytest.raises(DBAPIError, match="refunds_within_captured"):
+        connection.execute(
+            text("UPDATE payments SET amount_refunding = 1001 WHERE merchant_id = :m AND id = :id"),
+            {"m": payment.merchant_id, "id": payment.id},
+        )
+
+
+async def test_a_refused_approval_of_a_failed_payment_is_given_back_and_shown(till: Till) -> None:
+    one = await opened(till)
+    await till.settle(one.transaction, DECLINED)
+    late = await till.settle(one.transaction, approved(one.transaction))
+    assert (late.changed, late.payment.state) == (False, State.FAILED)
+    again = await till.settle(one.transaction, approved(one.transaction))
+    assert not again.changed
+    assert till.query("SELECT kind FROM attention_items WHERE merchant_id = :merchant") == [("Contradiction",)]
+    made = till.query(
+        "SELECT type, state, detail->>'compensates' FROM transactions WHERE merchant_id = :merchant AND type = 'REFUND'"
+    )
+    assert made == [("REFUND", "PENDING", str(one.transaction.id))]
+
+
+async def test_another_amount_is_shown_and_settles_nothing(till: Till) -> None:
+    one = await opened(till)
+    result = await till.settle(one.transaction, approved(one.transaction, amount=1))
+    assert (result.changed, result.transaction.state) == (False, TransactionState.PENDING)
+    assert till.query("SELECT kind FROM attention_items WHERE merchant_id = :merchant") == [("AmountMismatch",)]
+    assert till.query(LEDGER) == []
+
+
+async def test_a_lost_answer_keeps_the_slot(till: Till) -> None:
+    one = await opened(till, capture_method=CaptureMethod.MANUAL)
+    held = await till.settle(one.transaction, approved(one.transaction, captured=False))
+    capture = await till.begin(held.payment, TransactionType.CAPTURE)
+    await till.settle(capture.transaction, Unknown())
+    with pytest.raises(KassaError) as refusal:
+        await till.begin(held.payment, TransactionType.VOID)
+    assert refusal.value.reason is Reason.OPERATION_IN_PROGRESS
+
+
+async def test_the_slot_is_a_constraint_of_postgres(till: Till) -> None:
+    one = await opened(till)
+    copy = text("""
+        INSERT INTO transactions SELECT (jsonb_populate_record(t, '{"id": "00000000-0000-0000-0000-000000000001",
+                                                                    "type": "VOID"}')).*
+        FROM transactions t WHERE t.merchant_id = :m AND t.id = :id
+    """)
+    with till.engine.connect() as connection, pytest.raises(DBAPIError, match="transactions_slot"):
+        connection.execute(copy, {"m": till.merchant, "id": one.transaction.id})
+
+
+async def test_a_waiting_payment_can_be_called_off_and_its_key_answered(till: Till) -> None:
+    one = await opened(till)
+    await till.settle(one.transaction, ActionRequired(processor_payment_id="pi_1", redirect_url="https://bank.example"))
+    void = await till.begin(one.payment, TransactionType.VOID)
+    done = await till.settle(void.transaction, approved(void.transaction))
+    assert done.payment.state is State.CANCELLED
+    states = "SELECT type, state FROM transactions WHERE merchant_id = :merchant ORDER BY id"
+    assert till.query(states) == [("AUTHORIZATION", "CANCELLED"), ("VOID", "COMPLETED")]
+    assert till.query("SELECT count(*) FROM idempotency_keys WHERE merchant_id = :merchant AND answer IS NULL") == [
+        (0,)
+    ]
+
+
+async def test_a_confirmation_holds_the_slot_against_a_void(till: Till) -> None:
+    one = await opened(till)
+    await till.settle(one.transaction, ActionRequired(processor_payment_id="pi_1", redirect_url="https://bank.example"))
+    assert isinstance(await till.store.take_up(till.take_up_row(one.transaction)), OperationOpened)
+    with pytest.raises(KassaError) as refusal:
+        await till.begin(one.payment, TransactionType.VOID)
+    assert refusal.value.reason is Reason.OPERATION_IN_PROGRESS
+
+
+async def test_a_leased_transaction_is_taken_up_by_nobody_else(till: Till) -> None:
+    one = await opened(till)
+    with pytest.raises(KassaError) as refusal:
+        await till.store.take_up(till.take_up_row(one.transaction))
+    assert refusal.value.reason is Reason.OPERATION_IN_PROGRESS
+
+
+async def test_a_transaction_whose_lease_has_ended_is_taken_up_once(till: Till) -> None:
+    late = await till.open(lease_s=0)
+    assert isinstance(late, Opened)
+    rows = [till.take_up_row(late.transaction) for _ in range(5)]
+    results = await asyncio.gather(*(till.store.take_up(row) for row in rows), return_exceptions=True)
+    assert sum(isinstance(one, OperationOpened) for one in results) == 1
+
+
+async def test_the_reservation_of_a_refund_that_was_not_sent_is_released(till: Till) -> None:
+    payment = await till.charged(1000)
+    refund = await till.begin(payment, TransactionType.REFUND)
+    assert refund.payment.amount_refunding == 1000
+    assert (await till.settle(refund.transaction, NotSent())).payment.amount_refunding == 0
+
+
+async def test_a_dashboard_refund_is_booked_once_and_shown(till: Till) -> None:
+    payment = await till.charged(1000)
+    row = ExternalRefund(payment.merchant_id, payment.id, f"re_{payment.id.hex}", 400, "USD")
+    assert await till.store.book_refund(row)
+    assert not await till.store.book_refund(row)
+    assert till.query("SELECT amount_refunded, beyond_limit FROM payments WHERE merchant_id = :merchant") == [
+        (400, False)
+    ]
+    assert len(till.query(LEDGER)) == 4
+
+
+async def test_a_dashboard_refund_beyond_our_limit_is_a_fact_all_the_same(till: Till) -> None:
+    payment = await till.charged(1000)
+    await till.begin(payment, TransactionType.REFUND, 800)
+    await till.store.book_refund(ExternalRefund(payment.merchant_id, payment.id, f"re_{payment.id.hex}", 400, "USD"))
+    assert till.query("SELECT amount_refunded, beyond_limit FROM payments WHERE merchant_id = :merchant") == [
+        (400, True)
+    ]
+
+
+@pytest.mark.parametrize("statement", ["UPDATE ledger_entries SET amount = 1", "DELETE FROM ledger_entries"])
+async def test_the_server_can_neither_change_nor_delete_entries(till: Till, statement: str) -> None:
+    await till.charged()
+    with till.engine.connect() as connection, pytest.raises(DBAPIError, match="permission denied"):
+        connection.execute(text(statement))
+
+
+async def test_postgres_refuses_a_journal_that_does_not_sum_to_zero(till: Till) -> None:
+    payment: Payment = await till.charged()
+    one_sided = text("""
+        INSERT INTO ledger_entries SELECT (jsonb_populate_record(l, jsonb_build_object('id', uuidv7(), 'journal_id',
+            uuidv7()))).* FROM ledger_entries l WHERE l.merchant_id = :m LIMIT 1
+    """)
+    with till.engine.connect() as connection, pytest.raises(DBAPIError, match="does not sum to zero"):
+        connection.execute(one_sided, {"m": payment.merchant_id})
