@@ -33,6 +33,7 @@ __all__ = [
     "OutcomeUnknown",
     "Pending",
     "Processor",
+    "ProcessorBusy",
     "ProcessorEvent",
     "ProcessorRejected",
     "ProcessorToken",
@@ -51,6 +52,10 @@ class OutcomeUnknown(Exception):
 
 class ProcessorUnavailable(Exception):
     """Nothing was sent: the connection failed, the pool is full or the circuit is open."""
+
+
+class ProcessorBusy(ProcessorUnavailable):
+    """Our own limit of calls in flight is reached: nothing was sent, and it tells nothing of the processor's health."""
 
 
 class ProcessorRejected(Exception):
@@ -174,7 +179,7 @@ class Void(Request):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Refund(Request):
-    """Returns captured funds, in part or whole. `capture_id` as `Approved` gave it; `reason`: `RefundReason` or empty."""
+    """Returns captured funds, in part or whole; `capture_id` as `Approved` gave it, `reason` a `RefundReason` or empty."""
 
     capture_id: str
     reason: str = ""
@@ -261,7 +266,11 @@ class Processor(Protocol):
 
     async def complete(self, account: Account, request: Authorization) -> Outcome:
         """Carries an authorization on whose `processor_payment_id` is known: reads it, and takes the next step when
-        the customer has done theirs. Harmless to repeat. The object must match our amount, currency and reference."""
+        the customer has done theirs. Harmless to repeat. The object must match our amount, currency and reference.
+
+        Raises:
+            OutcomeUnknown: Of the three errors this one alone, since that nothing was sent now tells nothing of before.
+        """
 
     async def capture(self, account: Account, request: Capture) -> Outcome:
         """Takes held funds."""
@@ -278,7 +287,7 @@ class Processor(Protocol):
         can never run. `NOT_SUBMITTED` is the decline of what never happened.
 
         Raises:
-            OutcomeUnknown: It still cannot be told; ask again later.
+            OutcomeUnknown: It still cannot be told; ask again later. Of the three errors this one alone.
         """
 
     async def parse_event(self, account: Account, headers: Mapping[str, str], body: bytes) -> ProcessorEvent:
