@@ -103,6 +103,16 @@ def test_nothing_sent_fails_the_payment_and_frees_its_key() -> None:
     assert result.release_key
 
 
+@pytest.mark.parametrize("finding", [NotSent(), Rejected("bad_key")])
+def test_a_repeat_that_did_nothing_says_nothing_of_the_first_attempt(finding: Finding) -> None:
+    """The first attempt may have charged: only what a processor says of it may fail the payment."""
+    payment = make_payment()
+    result = settle(payment, make_transaction(payment, state=TransactionState.UNKNOWN, attempts=1), finding)
+    assert result is not None
+    assert (result.payment.state, result.transaction.state) == (State.PROCESSING, TransactionState.UNKNOWN)
+    assert not result.release_key
+
+
 def test_a_failed_capture_leaves_the_authorization() -> None:
     payment = make_payment(state=State.AUTHORIZED, amount_authorized=1999)
     transaction = make_transaction(payment, type=TransactionType.CAPTURE)
