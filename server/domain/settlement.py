@@ -81,13 +81,9 @@ def settle(payment: Payment, transaction: Transaction, finding: Finding) -> Sett
         Contradiction: The transaction is closed with another outcome.
         ImpossibleTransition: The payment's state does not allow what is said to have happened.
     """
-    if isinstance(finding, Approved) and (finding.amount, finding.currency) != (
-        transaction.amount,
-        transaction.currency,
-    ):
-        raise AmountMismatch(
-            f"asked {transaction.amount} {transaction.currency}, got {finding.amount} {finding.currency}"
-        )
+    _check_amount(transaction, finding)
+    if transaction.attempts > 0 and isinstance(finding, NotSent | Rejected):
+        finding = Unknown()  # that this attempt did nothing says nothing of the earlier ones
     if transaction.state not in OPEN_TRANSACTION_STATES:
         return _settle_closed(payment, transaction, finding)
     if isinstance(finding, Unknown):
