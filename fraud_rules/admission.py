@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from fraud_rules.facts import MAX_TEXT, Fact, Facts, Kind, Value
+from fraud_rules.facts import MAX_INTEGER, MAX_TEXT, Fact, Facts, Kind, Value
 from fraud_rules.rates import Rates
 
 
@@ -29,12 +29,12 @@ def admit(facts: Facts, words: Mapping[str, Fact]) -> dict[str, Value]:
 
 
 def with_usd(facts: Mapping[str, Value], rates: Rates) -> tuple[Mapping[str, Value], bool]:
-    """Adds `amount_usd` where it is not given; the second value says that the currency has no rate."""
+    """Adds `amount_usd`, at most `MAX_INTEGER`, where it is not given; the second value: the currency has no rate."""
     amount, currency = facts.get("amount"), facts.get("currency")
     if "amount_usd" in facts or not isinstance(amount, int) or not isinstance(currency, str):
         return facts, False
     cents = rates.to_usd_cents(amount, currency)
-    return (facts, True) if cents is None else ({**facts, "amount_usd": cents}, False)
+    return (facts, True) if cents is None else ({**facts, "amount_usd": min(cents, MAX_INTEGER)}, False)
 
 
 def _checked(value: Value, word: Fact) -> Value:

@@ -11,7 +11,7 @@ import threading
 from collections.abc import Mapping
 from typing import Final
 
-import durable_rules_engine as durable  # type: ignore[import-not-found]
+import durable_rules_engine as durable
 
 from fraud_rules.compiler import WARM_UP, Program, Shard
 from fraud_rules.evaluator import compile_conditions

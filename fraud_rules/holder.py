@@ -1,6 +1,6 @@
 """The ruleset in force, and its replacement while payments go on. The server owns one and calls `refresh` on a tick."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,6 +11,7 @@ from fraud_rules.loading import LISTS, RATES, load_ruleset
 from fraud_rules.ruleset import OnFailure, Ruleset
 
 Trial = Callable[[Path, Path | None, Path | None], None]
+Accept = Callable[[Ruleset], Sequence[Problem]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +25,7 @@ class Reloaded:
 
 @dataclass(frozen=True, slots=True)
 class Rejected:
-    """The files changed and are not sound; the ruleset of `hash_in_force` goes on deciding."""
+    """The files changed and are not sound, or not accepted; the ruleset of `hash_in_force` goes on deciding."""
 
     hash_in_force: str
     problems: tuple[Problem, ...]
@@ -40,7 +41,7 @@ class RulesetHolder:
         ruleset: The one in force; ask anew for each payment, since `refresh` closes the old one.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - the files, and what to do at each step of a swap
         self,
         path: Path | str,
         *,
@@ -48,18 +49,20 @@ class RulesetHolder:
         rates: Path | None = None,
         on_failure: OnFailure | None = None,
         trial: Trial | None = None,
+        accept: Accept | None = None,
     ) -> None:
         """Loads the first ruleset.
 
         Args:
             path, lists, rates, on_failure: As for `load_ruleset`.
             trial: Called before each load with path, lists and rates, such as `trial.try_in_child`.
+            accept: Called with each loaded ruleset before it is in force; problems that it returns keep it out.
 
         Raises:
-            RulesError: The file is not sound; there is nothing to fall back on.
+            RulesError: The file is not sound, or not accepted; there is nothing to fall back on.
         """
         self._path, self._lists, self._rates = Path(path), lists, rates
-        self._on_failure, self._trial = on_failure, trial
+        self._on_failure, self._trial, self._accept = on_failure, trial, accept
         self._stamp = self._look()
         self.ruleset: Ruleset = self._load()
 
@@ -95,7 +98,12 @@ class RulesetHolder:
     def _load(self) -> Ruleset:
         if self._trial is not None:
             self._trial(self._path, self._lists, self._rates)
-        return load_ruleset(self._path, lists=self._lists, rates=self._rates, on_failure=self._on_failure)
+        ruleset = load_ruleset(self._path, lists=self._lists, rates=self._rates, on_failure=self._on_failure)
+        problems = self._accept(ruleset) if self._accept is not None else ()
+        if problems:
+            ruleset.close()
+            raise RulesError(problems)
+        return ruleset
 
     def _look(self) -> _Stamp:
         """Returns what changes when a file is written or replaced."""

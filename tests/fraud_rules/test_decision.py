@@ -171,6 +171,25 @@ def test_a_decision_can_be_replayed_from_its_facts(tmp_path: Path) -> None:
         decision.facts["amount"] = 0  # type: ignore[index]
 
 
+def test_empty_texts_and_none_are_unknown(tmp_path: Path) -> None:
+    rules = _one(tmp_path, rule("country", "billing_country != shipping_country"), rule("known", "known(email)"))
+    decision = rules.decide({"billing_country": "US", "shipping_country": "", "email": None})
+    assert (decision.fired, dict(decision.facts)) == ((), {"billing_country": "US"})
+
+
+def test_amounts_past_what_the_engine_reads_are_cut_there(tmp_path: Path) -> None:
+    failures: list[ScreeningFailure] = []
+    rules = load_text(tmp_path, ruleset_text(rule("large", "amount_usd > 10_000")), failures.append)
+    decision = rules.decide({"amount": 2**53 - 1, "currency": "EUR"})
+    assert (decision.fired, decision.facts["amount_usd"], failures) == (("large",), 2**53 - 1, [])
+
+
+def test_texts_are_cut_and_made_encodable(tmp_path: Path) -> None:
+    rules = _one(tmp_path, rule("long", 'description.endswith("b")'), rule("odd", '"?" in description'))
+    assert rules.decide({"description": "a" * 1_024 + "b"}).fired == ()
+    assert rules.decide({"description": "\ud800 b"}).fired == ("long", "odd")
+
+
 def test_truths_tell_false_from_unknown(tmp_path: Path) -> None:
     rules = _one(tmp_path, rule("a", "amount > 5"), rule("b", "hour > 5"), rule("c", "amount < 5"))
     assert rules.truths({"amount": 6}) == {"a": True, "b": None, "c": False}

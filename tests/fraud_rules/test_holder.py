@@ -8,7 +8,17 @@ from pathlib import Path
 
 import pytest
 
-from fraud_rules import Backend, Outcome, Rejected, Reloaded, RulesError, RulesetHolder, ScreeningFailure
+from fraud_rules import (
+    Backend,
+    Outcome,
+    Problem,
+    Rejected,
+    Reloaded,
+    RulesError,
+    Ruleset,
+    RulesetHolder,
+    ScreeningFailure,
+)
 from tests.fraud_rules.rulefiles import rule, ruleset_text, write_rules
 
 _clock = count(1_700_000_000)
@@ -109,6 +119,23 @@ def test_a_failed_trial_keeps_the_file_out(tmp_path: Path) -> None:
         write(tmp_path, "10")
         assert isinstance(holder.refresh(), Rejected)
         assert tried == [path, path]
+    finally:
+        holder.close()
+
+
+def test_what_the_caller_does_not_accept_never_comes_into_force(tmp_path: Path) -> None:
+    def accept(ruleset: Ruleset) -> list[Problem]:
+        return [Problem("cards.yaml", 0, 0, f"cannot count {window.name}") for window in ruleset.velocity]
+
+    holder = RulesetHolder(write(tmp_path, "5"), accept=accept)
+    before = holder.ruleset
+    try:
+        write(tmp_path, '5 or count("payments", by="ip", within="1h") > 5')
+        event = holder.refresh()
+        assert isinstance(event, Rejected)
+        assert [problem.message for problem in event.problems] == ["cannot count count_payments_by_ip_1h"]
+        assert holder.ruleset is before
+        assert holder.decide({"amount": 6}).backend is Backend.ENGINE
     finally:
         holder.close()
 

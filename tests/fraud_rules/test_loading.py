@@ -112,6 +112,10 @@ def test_hostile_files_are_refused(content: bytes) -> None:
     assert problems(content)
 
 
+def test_nesting_is_refused_before_it_can_hurt() -> None:
+    assert problems(b"[" * 17) == ["f.yaml:1:17: error: nesting past 16 levels is not allowed here"]
+
+
 @settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(
     content=st.one_of(st.binary(max_size=200), st.text(max_size=200).map(lambda text: text.encode("utf-8", "replace")))
