@@ -1,0 +1,138 @@
+"""Servers die and replies get lost: every payment ends in the truth, once, and the books of both sides agree."""
+
+import random
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+from uuid import uuid4
+
+import requests
+
+from tests.acceptance.shop import Shop, order, wait_until
+from tests.acceptance.stacks import Platform
+
+OVER = {"COMPLETED", "FAILED", "CANCELLED"}
+
+
+def books_agree(platform: Platform, shop: Shop) -> None:
+    """Compares Kassa's payments with the sandbox's charges, and demands a balanced ledger."""
+    ours = dict(
+        platform.query(
+            "SELECT id::text, amount_captured - amount_refunded FROM payments WHERE merchant_id = %s::uuid", platform.uuid(shop)
+        )
+    )
+    theirs: dict[str, int] = {}
+    for entry in shop.books():
+        key = platform.payment_uuid(entry["payment"])
+        theirs[key] = theirs.get(key, 0) + entry["captured"] - entry["refunded"]
+    assert {key: value for key, value in theirs.items() if value} == {key: value for key, value in ours.items() if value}
+    merchant = platform.uuid(shop)
+    total = platform.query("SELECT COALESCE(sum(amount), 0) FROM ledger_entries WHERE merchant_id = %s::uuid", merchant)
+    assert total == [(0,)]
+
+
+def test_a_killed_server_loses_nothing(own_stack: Platform) -> None:
+    """Half of the clients repeat with their key; the others never come back, and the worker settles theirs."""
+    shop = own_stack.new_shop()
+    own_stack.fault({"operation": "*", "latency_ms": [50, 150]})
+    killed = threading.Event()
+    chance = random.Random(7)
+
+    def one(number: int) -> tuple[str, Any]:
+        body, key = order(), str(uuid4())
+        if number == 60:
+            own_stack.kill("server-1")
+            killed.set()
+        returns = chance.random() < 0.5
+        for _ in range(60 if returns else 1):
+            try:
+                response = shop.pay(body, key)
+            except requests.RequestException:
+                continue
+            if response.status_code == 201:
+                return key, response.json()["id"]
+            if response.status_code in {409, 502, 503, 504}:
+                threading.Event().wait(0.2)
+                continue
+            raise AssertionError(response.text)
+        return key, None
+
+    with ThreadPoolExecutor(16) as threads:
+        answers = list(threads.map(one, range(200)))
+    assert killed.is_set()
+    own_stack.heal()
+    query = "SELECT count(*) FROM payments WHERE merchant_id = %s::uuid AND state = 'PROCESSING'"
+    merchant = own_stack.uuid(shop)
+    wait_until(lambda: own_stack.query(query, merchant), lambda rows: rows == [(0,)], 90)
+    payments = own_stack.query("SELECT state FROM payments WHERE merchant_id = %s::uuid", merchant)
+    assert {state for (state,) in payments} <= OVER
+    known = [payment for _, payment in answers if payment is not None]
+    assert len(known) == len(set(known))
+    assert len(payments) <= 200
+    books_agree(own_stack, shop)
+    repeated = [key for key, payment in answers if payment is not None][:5]
+    assert repeated
+
+
+def test_a_lost_reply_is_found_out_and_charged_once(own_stack: Platform) -> None:
+    """The charge is booked at the processor and its answer never arrives; the client comes back with its key."""
+    shop = own_stack.new_shop()
+    own_stack.fault({"operation": "stripe.payment_intents.create", "lose_reply": True, "times": 1})
+    body, key = order(), str(uuid4())
+    first = shop.pay(body, key)
+    assert first.status_code in {201, 202}
+    again = wait_until(lambda: shop.pay(body, key), lambda response: response.status_code == 201, 60)
+    assert again.json()["state"] == "COMPLETED"
+    assert again.json()["id"] == first.json()["id"]
+    assert [entry["captured"] for entry in shop.books()] == [1999]
+
+
+def test_a_lost_reply_is_settled_though_nobody_comes_back(own_stack: Platform) -> None:
+    """The card is gone, so the request cannot be repeated: recovery fences it and finds the charge."""
+    shop = own_stack.new_shop()
+    own_stack.fault({"operation": "stripe.payment_intents.create", "lose_reply": True, "times": 1})
+    payment = shop.pay().json()
+    settled = shop.until(payment, lambda now: now["state"] in OVER, 90)
+    captured = [entry["captured"] for entry in shop.books()]
+    assert (settled["state"], captured) == ("COMPLETED", [1999])
+    books_agree(own_stack, shop)
+
+
+def test_a_request_that_never_arrived_is_proven_so(own_stack: Platform) -> None:
+    """The connection broke before the processor acted: the fence shows it, and the payment fails."""
+    shop = own_stack.new_shop()
+    own_stack.fault({"operation": "stripe.payment_intents.create", "drop_before": True, "times": 1})
+    payment = shop.pay().json()
+    settled = shop.until(payment, lambda now: now["state"] in OVER, 90)
+    assert (settled["state"], settled["failure"]["code"]) == ("FAILED", "NOT_SUBMITTED")
+    assert sum(entry["captured"] for entry in shop.books()) == 0
+
+
+def test_a_lost_refund_is_found_out(own_stack: Platform) -> None:
+    shop = own_stack.new_shop()
+    payment = shop.paid()
+    own_stack.fault({"operation": "stripe.refunds.create", "lose_reply": True, "times": 1})
+    shop.post(payment, "refunds", {"amount": 700})
+    settled = shop.until(payment, lambda now: now["amount_refunded"] == "700", 60)
+    assert settled["state"] == "COMPLETED"
+    books_agree(own_stack, shop)
+
+
+def test_a_server_that_is_told_to_stop_finishes_its_work(own_stack: Platform) -> None:
+    """SIGTERM under load: clients that never repeat a call get no error."""
+    shop = own_stack.new_shop()
+    own_stack.fault({"operation": "*", "latency_ms": [50, 150]})
+    stopped = threading.Event()
+
+    def one(number: int) -> int:
+        if number == 40:
+            own_stack.terminate("server-2")
+            stopped.set()
+        return shop.pay().status_code
+
+    with ThreadPoolExecutor(16) as threads:
+        codes = list(threads.map(one, range(150)))
+    own_stack.heal()
+    assert stopped.is_set()
+    assert set(codes) == {201}
+    books_agree(own_stack, shop)

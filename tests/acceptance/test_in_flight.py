@@ -1,0 +1,43 @@
+"""One server process holds a thousand payments at a processor that takes five seconds, without a thread each."""
+
+import asyncio
+
+import aiohttp
+import psutil
+
+from tests.acceptance.shop import order
+from tests.acceptance.stacks import Platform
+
+PAYMENTS = 1_000
+PROCESSOR_S = 5.0
+
+
+async def test_a_thousand_payments_wait_at_a_slow_processor(single_server_stack: Platform) -> None:
+    stack = single_server_stack
+    shop = stack.new_shop()
+    stack.fault({"operation": "stripe.payment_intents.create", "latency_ms": [PROCESSOR_S * 1000] * 2})
+    server = psutil.Process(stack.pid("server-1"))
+    before = server.num_threads()
+    most = 0
+
+    async def pay(session: aiohttp.ClientSession, number: int) -> int:
+        headers = {"authorization": f"Bearer {shop.api_key}", "idempotency-key": f"order-{number}"}
+        await asyncio.sleep(number / 450)  # below the rate that a key may have
+        async with session.post(f"{shop.url}/v1/payments", json=order(), headers=headers) as response:
+            return response.status
+
+    async def watch() -> None:
+        nonlocal most
+        while True:
+            most = max(most, server.num_threads())
+            await asyncio.sleep(0.2)
+
+    watching = asyncio.ensure_future(watch())
+    connector = aiohttp.TCPConnector(limit=0)
+    async with aiohttp.ClientSession(connector=connector, timeout=aiohttp.ClientTimeout(60)) as session:
+        codes = await asyncio.gather(*(pay(session, number) for number in range(PAYMENTS)))
+    watching.cancel()
+    stack.heal()
+    assert set(codes) == {201}
+    assert sum(entry["captured"] for entry in shop.books()) == PAYMENTS * 1999
+    assert most - before < 50
