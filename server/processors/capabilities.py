@@ -21,7 +21,7 @@ def iso_exponent(currency: str) -> int:
 
     The table is ours on purpose: stored amounts must not change their meaning when a library is brought up to date.
     """
-    return 0 if currency in _WITHOUT_DECIMALS else 3 if currency in _THREE_DECIMALS else 2
+    return 0 if currency in _WITHOUT_DECIMALS.split() else 3 if currency in _THREE_DECIMALS.split() else 2
 
 
 def currency_table(codes: str, exponents: Mapping[str, int], steps: Mapping[str, int]) -> Mapping[str, CurrencyRule]:

@@ -179,7 +179,7 @@ class Void(Request):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Refund(Request):
-    """Returns captured funds, in part or whole; `capture_id` as `Approved` gave it, `reason` a `RefundReason` or empty."""
+    """Returns captured funds, in part or whole. `capture_id` as `Approved` gave it; `reason` a `RefundReason` or ''."""
 
     capture_id: str
     reason: str = ""

@@ -29,12 +29,13 @@ _WORDS: Mapping[DeclineCode, tuple[str, Advice]] = {
 }
 
 
-def failure(code: DeclineCode, processor_code: str | None = None) -> Failure:
+def failure(code: DeclineCode, processor_code: str | None = None, advice: Advice | None = None) -> Failure:
     """Puts a decline into words.
 
     Args:
         code: One that an adapter may give; those of Kassa itself have their words elsewhere.
         processor_code: The processor's own code, verbatim.
+        advice: The processor's own, where it gave one.
     """
-    message, advice = _WORDS[code]
-    return Failure(code, message, advice, processor_code)
+    message, usual_advice = _WORDS[code]
+    return Failure(code, message, advice or usual_advice, processor_code)

@@ -1,0 +1,63 @@
+"""The Stripe adapter: payment intents and refunds under our transaction ids. `bootstrap` makes it."""
+
+from collections.abc import Mapping
+
+from server.processors.contract import (
+    Account,
+    Authorization,
+    Capture,
+    Outcome,
+    ProcessorEvent,
+    Refund,
+    Void,
+)
+from server.processors.stripe import events
+from server.processors.stripe.connection import StripeConnection
+from server.processors.stripe.currencies import CAPABILITIES
+from server.processors.stripe.endpoint import StripeEndpoint
+from server.processors.stripe.operations import Operations
+from server.processors.stripe.recovery import Recovery
+
+
+class StripeProcessor:
+    """See `Processor`. Credentials: `secret_key` (`sk_…`) and `webhook_secret` (`whsec_…`)."""
+
+    def __init__(self, endpoint: StripeEndpoint) -> None:
+        self.name = "stripe"
+        self.credential_names: tuple[str, ...] = ("secret_key", "webhook_secret")
+        self.capabilities = CAPABILITIES
+        self._connection = StripeConnection(endpoint)
+        self._operations = Operations(self._connection)
+        self._recovery = Recovery(self._connection, self._operations)
+
+    async def authorize(self, account: Account, request: Authorization) -> Outcome:
+        """See `Processor`."""
+        return await self._operations.authorize(account, request)
+
+    async def complete(self, account: Account, request: Authorization) -> Outcome:
+        """See `Processor`."""
+        return await self._recovery.complete(account, request)
+
+    async def capture(self, account: Account, request: Capture) -> Outcome:
+        """See `Processor`."""
+        return await self._operations.capture(account, request)
+
+    async def void(self, account: Account, request: Void) -> Outcome:
+        """See `Processor`."""
+        return await self._operations.void(account, request)
+
+    async def refund(self, account: Account, request: Refund) -> Outcome:
+        """See `Processor`."""
+        return await self._operations.refund(account, request)
+
+    async def resolve(self, account: Account, request: Authorization | Capture | Void | Refund) -> Outcome:
+        """See `Processor`."""
+        return await self._recovery.resolve(account, request)
+
+    async def parse_event(self, account: Account, headers: Mapping[str, str], body: bytes) -> ProcessorEvent:
+        """See `Processor`."""
+        return events.parse(account.credentials["webhook_secret"], headers.get("stripe-signature"), body)
+
+    async def close(self) -> None:
+        """See `Processor`."""
+        await self._connection.close()

@@ -1,0 +1,121 @@
+"""Calls Stripe through its SDK: one HTTP session; for each account a client and a number of slots. `adapter` owns it."""
+
+import asyncio
+import ssl
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any
+from uuid import UUID
+
+import aiohttp
+import stripe
+
+from server.processors.contract import Account, ProcessorBusy, ProcessorRejected
+from server.processors.stripe.endpoint import LIVE_API_BASE, StripeEndpoint
+from server.processors.stripe.logs import silence_sdk
+from server.processors.stripe.refusals import CALL_ERRORS, meaning
+
+Json = dict[str, Any]
+Call = Callable[[stripe.StripeClient], Awaitable[stripe.StripeObject]]
+
+
+@dataclass(slots=True)
+class _Client:
+    """What one account's calls share."""
+
+    secret_key: str = field(repr=False)
+    sdk: stripe.StripeClient
+    slots: asyncio.Semaphore
+
+
+class _HttpClient(stripe.AIOHTTPClient):
+    """The SDK's client, which would follow a redirect and so send a card to wherever it leads."""
+
+    def _get_request_args_kwargs(
+        self, method: str, url: str, headers: Any, post_data: Any
+    ) -> tuple[tuple[str, str], dict[str, Any]]:
+        args, kwargs = super()._get_request_args_kwargs(method, url, headers, post_data)
+        return args, {**kwargs, "allow_redirects": False}
+
+
+class StripeConnection:
+    """Belongs to the event loop of its first call."""
+
+    def __init__(self, endpoint: StripeEndpoint) -> None:
+        self._endpoint = endpoint
+        self._clients: dict[UUID, _Client] = {}
+        self._http: _HttpClient | None = None
+
+    async def call(self, account: Account, call: Call) -> Json:
+        """Makes one call with the account's key and returns the answer as plain JSON.
+
+        Raises:
+            Refusal: Stripe said no to this request.
+            ProcessorUnavailable, OutcomeUnknown, ProcessorRejected: As the contract has them.
+        """
+        client = self._client(account)
+        async with self._slot(client.slots):
+            try:
+                answer = await call(client.sdk)
+                return answer.to_dict()
+            except CALL_ERRORS as error:
+                failed = meaning(error)
+        # Outside of the handler: the SDK's errors hold headers and bodies, which a chained traceback would keep.
+        raise failed
+
+    async def close(self) -> None:
+        """Closes the session; calls under way fail."""
+        if self._http is not None:
+            await self._http.close_async()  # type: ignore[no-untyped-call]  # the SDK's
+        self._http = None
+        self._clients.clear()
+
+    @asynccontextmanager
+    async def _slot(self, slots: asyncio.Semaphore) -> AsyncIterator[None]:
+        try:
+            async with asyncio.timeout(self._endpoint.slot_wait_s):
+                await slots.acquire()
+        except TimeoutError:
+            raise ProcessorBusy(f"{self._endpoint.max_in_flight} calls to stripe are under way already") from None
+        try:
+            yield
+        finally:
+            slots.release()
+
+    def _client(self, account: Account) -> _Client:
+        secret_key = account.credentials["secret_key"]
+        known = self._clients.get(account.id)
+        if known is not None and known.secret_key == secret_key:
+            return known
+        # A live key must not be sent to another endpoint because its account was entered as a test account.
+        if ("_live_" if account.test_mode else "_test_") in secret_key[:8]:
+            raise ProcessorRejected("api_key_of_the_other_mode")
+        slots = known.slots if known else asyncio.Semaphore(self._endpoint.max_in_flight)
+        client = _Client(secret_key, self._sdk(account, secret_key), slots)
+        self._clients[account.id] = client
+        return client
+
+    def _sdk(self, account: Account, secret_key: str) -> stripe.StripeClient:
+        base = self._endpoint.api_base if account.test_mode else None
+        return stripe.StripeClient(
+            secret_key,
+            base_addresses={"api": (base or LIVE_API_BASE).rstrip("/")},
+            # A repeat within the call would hide a lost answer and outlast our deadline; recovery repeats instead.
+            max_network_retries=0,
+            http_client=self._shared_http(),
+        )
+
+    def _shared_http(self) -> _HttpClient:
+        """Made by the first call, since a session belongs to a running loop."""
+        if self._http is None:
+            silence_sdk()
+            endpoint = self._endpoint
+            # Bounded by the slots instead: waiting inside the pool could not be told from a lost answer.
+            tls = ssl.create_default_context(cafile=stripe.ca_bundle_path)
+            connector = aiohttp.TCPConnector(limit=0, ssl=tls)
+            timeout = aiohttp.ClientTimeout(
+                total=endpoint.deadline_s, connect=min(endpoint.connect_s, endpoint.deadline_s)
+            )
+            self._http = _HttpClient(timeout=timeout, connector=connector)
+        return self._http
