@@ -12,6 +12,16 @@ import sys
 PR_SET_PDEATHSIG = 1  # https://man7.org/linux/man-pages/man2/PR_SET_PDEATHSIG.2const.html
 
 
+def end_with_parent(death_signal: int) -> None:
+    """Lets the kernel send this process `death_signal` when the thread that started it ends.
+
+    Raises:
+        OSError: the kernel refused.
+    """
+    if ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, death_signal, 0, 0, 0) != 0:
+        raise OSError(ctypes.get_errno(), "prctl(PR_SET_PDEATHSIG) failed")
+
+
 def main(arguments: list[str]) -> None:
     """Turns into the program named after `--`; exits with 1 when the parent has died meanwhile."""
     split = arguments.index("--")
@@ -21,9 +31,7 @@ def main(arguments: list[str]) -> None:
         os.setgroups([])
         os.setgid(gid)
         os.setuid(uid)
-    # After setuid, which clears it.
-    if ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, death_signal, 0, 0, 0) != 0:
-        raise OSError(ctypes.get_errno(), "prctl(PR_SET_PDEATHSIG) failed")
+    end_with_parent(death_signal)  # after setuid, which would undo it
     if os.getppid() != parent:
         sys.exit(1)
     # Ctrl-C is for whoever supervises; it stops the children in order.

@@ -1,0 +1,213 @@
+"""The whole gateway on this machine: Postgres, sandbox, servers, worker, Envoy. For `python -m sandbox.local`, tests.
+
+`with LocalStack(home) as stack:` starts it; `stack.url`, `stack.demo` and `stack.child(name)` are what a client or a
+test needs. The parts are called postgres, sandbox, server-1 …, worker and envoy.
+"""
+
+import fcntl
+import json
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import psycopg2
+
+from sandbox.local import parts
+from sandbox.local.child import Child
+from sandbox.local.credentials import Credentials, load_or_make
+from sandbox.local.demo import Demo, ensure_demo, write_demo_env
+from sandbox.local.ports import LOOPBACK, free_port, is_free
+from sandbox.local.postgres import EmbeddedPostgres
+from sandbox.local.supervisor import Supervisor, run_to_end
+
+
+class StackError(Exception):
+    """The stack cannot start; the text says why, and what to do."""
+
+
+class LocalStack:
+    """One stack; its state lies in `home` and is found there again by the next start.
+
+    Attributes:
+        site: addresses, DSNs and secrets, once it is started.
+        postgres: the database server.
+        demo: keys that work; in `demo.env` too.
+    """
+
+    site: parts.Site
+    postgres: EmbeddedPostgres
+    demo: Demo
+
+    def __init__(  # noqa: PLR0913 - all but the folder have good defaults
+        self,
+        home: Path,
+        *,
+        port: int = 0,
+        servers: int = 2,
+        durable: bool = True,
+        requests_per_key: int | None = None,
+        requests_per_address: int | None = None,
+        environment: Mapping[str, str] | None = None,
+        on_step: Callable[[str], None] = lambda step: None,
+    ) -> None:
+        """Only remembers its arguments; entering the context starts everything.
+
+        Args:
+            home: folder of everything that the stack keeps: secrets, database, books, logs, `demo.env`.
+            port: where clients connect, by REST and gRPC; 0 takes a free one.
+            servers: number of server processes.
+            durable: False turns Postgres' fsync off and removes the database at the end.
+            requests_per_key: rate limit of one API key, a second; None leaves Envoy's usual one.
+            requests_per_address: the same for a client's address.
+            environment: further variables for servers and worker, such as KASSA_RULES_PATH.
+            on_step: told what begins now, in a word or two.
+        """
+        self.home = home.resolve()
+        self.port = port or free_port()
+        self._servers = [f"server-{number}" for number in range(1, servers + 1)]
+        self._durable = durable
+        self._requests_per_key = requests_per_key
+        self._requests_per_address = requests_per_address
+        self._environment = dict(environment or {})
+        self._on_step = on_step
+        self._exit = ExitStack()
+
+    def __enter__(self) -> Self:
+        try:
+            self._start()
+        except BaseException:
+            self._exit.close()
+            raise
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self._exit.close()
+
+    @property
+    def url(self) -> str:
+        """Where REST clients connect."""
+        return self.site.url
+
+    @property
+    def grpc(self) -> str:
+        """`host:port` where gRPC clients connect."""
+        return f"{LOOPBACK}:{self.port}"
+
+    @property
+    def sandbox_url(self) -> str:
+        """The processors' stand-ins: their books, faults and pages."""
+        return self.site.sandbox_url
+
+    def child(self, name: str) -> Child:
+        """Returns the process of a part; its `pid` is the program's own."""
+        return self._supervisor.child(name)
+
+    def kill(self, name: str) -> None:
+        """Ends a part with SIGKILL, as a crash would."""
+        self.child(name).kill()
+
+    def restart(self, name: str) -> None:
+        """Starts a part (not Postgres) that has ended, at its old address, and waits until it serves."""
+        self._supervisor.restart(name)
+
+    def wait_for_end(self) -> None:
+        """Waits until a part ends by itself, and raises PartFailed for it."""
+        self._supervisor.wait_for_end()
+
+    def _start(self) -> None:
+        self._claim_home()
+        if not is_free(self.port):
+            raise StackError(
+                f"Port {self.port} is taken: something listens on {LOOPBACK}:{self.port} already.\n"
+                f"Stop it, or choose another port: KASSA_PORT={self.port + 1} make run"
+            )
+        credentials = load_or_make(self.home / "secrets.json")
+        ports = self._choose_ports()
+        self._supervisor = Supervisor(self.home / "log")
+        self._start_postgres(credentials, ports["postgres"])
+        databases = {
+            role: self.postgres.dsn(parts.DATABASE, role, password, driver="psycopg2")
+            for role, password in (
+                (parts.OWNER, credentials.owner_password),
+                (parts.WRITER, credentials.writer_password),
+                (parts.READER, credentials.reader_password),
+            )
+        }
+        self.site = parts.Site(self.home, self.port, ports, credentials, databases, self._environment)
+        self._exit.callback(self._supervisor.stop)
+        self._start_gateway()
+        self._on_step("Demo merchant")
+        self.demo = ensure_demo(self.url, self.home / "demo.env", self._issue_platform_key)
+        self._supervisor.check_alive()
+        write_demo_env(
+            self.home / "demo.env", self.demo, url=self.url, grpc=self.grpc, sandbox_url=self.site.sandbox_url
+        )
+
+    def _claim_home(self) -> None:
+        """Keeps a second stack from running on the same folder; the kernel ends the claim with this process."""
+        self.home.mkdir(parents=True, exist_ok=True)
+        claim = self._exit.enter_context((self.home / "lock").open("w"))
+        try:
+            fcntl.flock(claim, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise StackError(
+                f"Another stack runs from {self.home}. Stop it, or give this one another folder: KASSA_HOME=…"
+            ) from None
+
+    def _choose_ports(self) -> dict[str, int]:
+        """Keeps each part's port from start to start where it is still free: stored payments link to the sandbox."""
+        path = self.home / "ports.json"
+        known: dict[str, int] = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+        names = ["postgres", "sandbox", "envoy-admin", *self._servers]
+        ports = {name: known[name] if name in known and is_free(known[name]) else free_port() for name in names}
+        path.write_text(json.dumps(ports), encoding="utf-8")
+        return ports
+
+    def _start_postgres(self, credentials: Credentials, port: int) -> None:
+        self._on_step("Postgres")
+        postgres = EmbeddedPostgres(
+            self.home / "postgres",
+            password=credentials.postgres_password,
+            port=port,
+            durable=self._durable,
+            log=self._supervisor.log("postgres"),
+        )
+        self.postgres = self._exit.enter_context(postgres)
+        try:
+            postgres.ensure_database(parts.DATABASE, parts.OWNER, credentials.owner_password)
+        except psycopg2.OperationalError as error:
+            raise StackError(
+                f"The database in {self.home / 'postgres'} does not take the password of {self.home / 'secrets.json'}; "
+                f"they belong together. Restore that file, or begin anew: rm -r {self.home}\n{error}"
+            ) from None
+        self._supervisor.adopt(postgres.child)
+
+    def _start_gateway(self) -> None:
+        """Starts everything at once that may start at once, then waits for each in its order."""
+        site, supervisor = self.site, self._supervisor
+        self._on_step("Migrations")
+        supervisor.start(parts.sandbox(site))
+        run_to_end(parts.migrate(site), supervisor.log("migrate"))
+        self._on_step("Sandbox of Stripe and PayPal")
+        supervisor.wait_ready("sandbox")
+        self._on_step("Servers and worker")
+        for name in self._servers:
+            supervisor.start(parts.server(site, name))
+        supervisor.start(parts.worker(site))
+        edge = parts.envoy(
+            site,
+            self._servers,
+            requests_per_key=self._requests_per_key,
+            requests_per_address=self._requests_per_address,
+        )
+        supervisor.start(edge)
+        for name in self._servers:
+            supervisor.wait_ready(name)
+        self._on_step("Envoy")
+        supervisor.wait_ready("envoy")
+
+    def _issue_platform_key(self) -> str:
+        printed = run_to_end(parts.issue_platform_key(self.site), self._supervisor.log("platform-key"))
+        return printed.splitlines()[-1]
