@@ -1,0 +1,187 @@
+"""What a real processor does not offer: faults, accounts, disputes and refunds on command, the books, health."""
+
+import secrets
+from collections.abc import Awaitable, Callable
+from typing import Literal
+
+from aiohttp import web
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from sandbox.accounts import Account, Accounts, Endpoint, Processor
+from sandbox.books import BooksReport
+from sandbox.exchange import Json, Reply, respond
+from sandbox.faults import Faults, Rule
+from sandbox.store import Store
+from sandbox.stripe import disputes, objects, refunds
+from sandbox.stripe.context import Context
+from sandbox.stripe.errors import StripeError
+from sandbox.stripe.payment_intents import find
+from sandbox.stripe.records import Charge
+from sandbox.webhooks import Webhooks
+
+
+class _Body(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+
+class NewAccount(_Body):
+    """An account to register. What is left out is made up and answered."""
+
+    processor: Processor
+    id: str = ""
+    api_key: str = ""
+    client_id: str = ""
+    client_secret: str = ""
+    platform: str = ""
+    webhook_url: str = ""
+    webhook_secret: str = ""
+    webhook_id: str = ""
+    events: list[str] = Field(default=["*"])
+
+
+class NewDispute(_Body):
+    """A dispute of a captured payment; `amount` in Stripe's units, all of it where absent."""
+
+    payment_intent: str
+    account: str | None = None
+    amount: int | None = Field(default=None, gt=0)
+    reason: Literal["fraudulent", "product_not_received", "duplicate", "general", "unrecognized", "inquiry"] = (
+        "fraudulent"
+    )
+
+
+class Verdict(_Body):
+    """How a dispute ends."""
+
+    status: Literal["won", "lost", "warning_closed"]
+
+
+class DashboardRefund(_Body):
+    """A refund made in Stripe's dashboard, hence without metadata; `amount` in Stripe's units."""
+
+    payment_intent: str
+    account: str | None = None
+    amount: int | None = Field(default=None, gt=0)
+
+
+Act = Callable[[web.Request], Awaitable[Json]]
+
+
+class Admin:
+    """The routes under /sandbox, /books and /healthz."""
+
+    def __init__(  # noqa: PLR0913, PLR0917  # it commands everything
+        self, store: Store, accounts: Accounts, faults: Faults, webhooks: Webhooks, stripe: Context, books: BooksReport
+    ) -> None:
+        self._store = store
+        self._accounts = accounts
+        self._faults = faults
+        self._webhooks = webhooks
+        self._stripe = stripe
+        self._books = books
+
+    def routes(self) -> list[web.RouteDef]:
+        """All of them."""
+        return [
+            web.get("/healthz", self._answering(self._health)),
+            web.get("/books", self._answering(self._report)),
+            web.post("/sandbox/faults", self._answering(self._add_fault)),
+            web.get("/sandbox/faults", self._answering(self._list_faults)),
+            web.delete("/sandbox/faults", self._answering(self._clear_faults)),
+            web.post("/sandbox/accounts", self._answering(self._register)),
+            web.post("/sandbox/stripe/disputes", self._answering(self._dispute)),
+            web.post("/sandbox/stripe/disputes/{id}", self._answering(self._decide)),
+            web.post("/sandbox/stripe/refunds", self._answering(self._refund)),
+        ]
+
+    def _answering(self, act: Act) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
+        async def handle(request: web.Request) -> web.StreamResponse:
+            try:
+                body = await act(request)
+            except ValidationError as error:
+                details = error.errors(include_url=False, include_input=False, include_context=False)
+                return respond(Reply.json(400, {"error": "invalid", "details": details}))
+            except StripeError as error:
+                return respond(Reply.json(error.status, {"error": error.error}))
+            self._store.flush()
+            return respond(Reply.json(200, body))
+
+        return handle
+
+    async def _health(self, _request: web.Request) -> Json:
+        return {"status": "ok", "undelivered_webhooks": self._webhooks.undelivered()}
+
+    async def _report(self, request: web.Request) -> Json:
+        return self._books.report(request.query.get("account"))
+
+    async def _add_fault(self, request: web.Request) -> Json:
+        fault = self._faults.add(Rule.model_validate_json(await request.read()))
+        return {"id": fault.id, **fault.rule.model_dump(mode="json")}
+
+    async def _list_faults(self, _request: web.Request) -> Json:
+        return {"faults": self._faults.report()}
+
+    async def _clear_faults(self, _request: web.Request) -> Json:
+        self._faults.clear()
+        return {"faults": []}
+
+    async def _register(self, request: web.Request) -> Json:
+        wish = NewAccount.model_validate_json(await request.read())
+        stripe = wish.processor is Processor.STRIPE
+        account = Account(
+            account="",
+            id=wish.id or f"{'acct' if stripe else 'paypal'}_{secrets.token_hex(8)}",
+            processor=wish.processor,
+            key=(wish.api_key if stripe else wish.client_id) or (f"sk_test_{secrets.token_hex(12)}"),
+            secret="" if stripe else wish.client_secret or secrets.token_hex(16),
+            platform=wish.platform,
+        )
+        if wish.webhook_url:
+            endpoint = Endpoint(
+                id=wish.webhook_id or f"{'we_' if stripe else 'WH-'}{secrets.token_hex(8)}",
+                url=wish.webhook_url,
+                secret=(wish.webhook_secret or f"whsec_{secrets.token_hex(16)}") if stripe else "",
+                events=wish.events,
+            )
+            account.endpoints = [endpoint]
+        return _describe(self._accounts.register(account))
+
+    async def _dispute(self, request: web.Request) -> Json:
+        wish = NewDispute.model_validate_json(await request.read())
+        charge = self._charge(wish.payment_intent, wish.account)
+        dispute = disputes.open_dispute(self._stripe, charge, wish.reason, wish.amount)
+        return objects.dispute(self._stripe, dispute)
+
+    async def _decide(self, request: web.Request) -> Json:
+        verdict = Verdict.model_validate_json(await request.read())
+        for account in self._accounts.all():
+            dispute = self._stripe.books.disputes.get(account.id, request.match_info["id"])
+            if dispute:
+                disputes.close_dispute(self._stripe, dispute, verdict.status)
+                return objects.dispute(self._stripe, dispute)
+        return objects.dispute(self._stripe, disputes.find(self._stripe, "", request.match_info["id"]))
+
+    async def _refund(self, request: web.Request) -> Json:
+        wish = DashboardRefund.model_validate_json(await request.read())
+        charge = self._charge(wish.payment_intent, wish.account)
+        return refunds.make(self._stripe, charge, wish.amount, None, {})
+
+    def _charge(self, intent_id: str, account_id: str | None) -> Charge:
+        owners = [account_id] if account_id else [account.id for account in self._accounts.all()]
+        books = self._stripe.books
+        owner = next((owner for owner in owners if books.intents.get(owner, intent_id)), "")
+        intent = find(self._stripe, owner, intent_id, "payment_intent")
+        charge = books.charges.get(owner, intent.latest_charge or "")
+        if charge is None:
+            raise StripeError(400, "invalid_request_error", f"{intent_id} has no charge")
+        return charge
+
+
+def _describe(account: Account) -> Json:
+    stripe = account.processor is Processor.STRIPE
+    keys = {"api_key": account.key} if stripe else {"client_id": account.key, "client_secret": account.secret}
+    hooks = [
+        {"webhook_url": hook.url, **({"webhook_secret": hook.secret} if stripe else {"webhook_id": hook.id})}
+        for hook in account.endpoints
+    ]
+    return {"id": account.id, "processor": account.processor, **keys, **(hooks[0] if hooks else {})}

@@ -1,0 +1,77 @@
+"""`GET /books`: what the processors believe was held, taken and returned, in ISO 4217 minor units, to the cent."""
+
+from collections.abc import Iterable
+from typing import Any
+
+from sandbox.accounts import Account, Accounts
+from sandbox.currencies import stripe_exponent, to_iso
+from sandbox.stripe.records import PaymentIntent, StripeBooks
+
+Json = dict[str, Any]
+
+_AMOUNTS = ("authorized", "captured", "refunded", "disputed")
+
+
+class BooksReport:
+    """Reads both processors' records."""
+
+    def __init__(self, accounts: Accounts, stripe: StripeBooks) -> None:
+        self._accounts = accounts
+        self._stripe = stripe
+
+    def report(self, account_id: str | None) -> Json:
+        """All accounts, or the one asked for, each with its payments and its totals by currency."""
+        wanted = [account for account in self._accounts.all() if account_id in (None, account.id)]
+        return {"accounts": [self._account(account) for account in wanted]}
+
+    def _account(self, account: Account) -> Json:
+        payments = self._stripe_payments(account)
+        return {
+            "id": account.id,
+            "processor": account.processor,
+            "payments": payments,
+            "totals": _totals(payments),
+        }
+
+    def _stripe_payments(self, account: Account) -> list[Json]:
+        return [self._stripe_payment(intent) for intent in self._stripe.intents.of(account.id)]
+
+    def _stripe_payment(self, intent: PaymentIntent) -> Json:
+        books, currency, exponent = self._stripe, intent.currency, stripe_exponent(intent.currency)
+        charge = books.charges.get(intent.account, intent.latest_charge or "")
+        held = charge is not None and charge.status == "succeeded"
+        dispute = books.disputes.get(intent.account, charge.dispute or "") if charge else None
+        lost = dispute.amount if dispute and dispute.withdrawn and dispute.status != "won" else 0
+        refunds = (books.refunds.get(intent.account, key) for key in (charge.refunds if charge else ()))
+        return {
+            "id": intent.id,
+            "reference": intent.metadata.get("transaction_id", ""),
+            "metadata": intent.metadata,
+            "state": intent.status,
+            "currency": currency,
+            "amount": to_iso(intent.amount, currency, exponent),
+            "authorized": to_iso(intent.amount if held else 0, currency, exponent),
+            "captured": to_iso(intent.amount_received, currency, exponent),
+            "refunded": to_iso(charge.amount_refunded if charge else 0, currency, exponent),
+            "disputed": to_iso(lost, currency, exponent),
+            "refunds": [
+                {
+                    "id": refund.id,
+                    "reference": refund.metadata.get("transaction_id", ""),
+                    "amount": to_iso(refund.amount, currency, exponent),
+                    "state": refund.status,
+                }
+                for refund in refunds
+                if refund and not refund.release
+            ],
+        }
+
+
+def _totals(payments: Iterable[Json]) -> dict[str, dict[str, int]]:
+    totals: dict[str, dict[str, int]] = {}
+    for payment in payments:
+        row = totals.setdefault(payment["currency"], {"payments": 0, **dict.fromkeys(_AMOUNTS, 0)})
+        row["payments"] += 1
+        for name in _AMOUNTS:
+            row[name] += payment[name]
+    return totals

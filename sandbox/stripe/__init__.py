@@ -1,0 +1,1 @@
+"""Stripe's wire protocol, with books of its own."""
