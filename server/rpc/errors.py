@@ -113,7 +113,8 @@ def _body(error: KassaError, shape: Shape, request_id: str) -> str:
         "param": error.field,
         "request_id": request_id,
     }
-    return json.dumps({"error": body}, ensure_ascii=True, separators=(",", ":"))
+    # DEL is the one character that JSON leaves alone and a header cannot carry.
+    return json.dumps({"error": body}, ensure_ascii=True, separators=(",", ":")).replace("\x7f", "\\u007f")
 
 
 def _details(error: KassaError, status: StatusCode, request_id: str, retry_after_s: int | None) -> bytes:

@@ -8,7 +8,7 @@ import asyncio
 import re
 import time
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Any, Never, Protocol, cast
+from typing import Any, Never, Protocol, TypeAlias, cast
 from uuid import uuid4
 
 from google.protobuf.message import DecodeError
@@ -23,8 +23,8 @@ from server.rpc.request_log import log_call, log_defect
 from server.usecases.authenticate import Principal
 
 # grpc's own types are generic over messages that an interceptor never looks into.
-Handler = RpcMethodHandler[Any, Any]
-Context = ServicerContext[Any, Any]
+Handler: TypeAlias = "RpcMethodHandler[Any, Any]"
+Context: TypeAlias = "ServicerContext[Any, Any]"
 
 _REQUEST_ID = re.compile(r"[0-9A-Za-z._:-]{1,128}", re.ASCII)
 _BEARER = re.compile(r"bearer +([\x21-\x7e]+)", re.ASCII | re.IGNORECASE)
@@ -46,9 +46,9 @@ class CallInterceptor(ServerInterceptor):
 
     async def intercept_service(
         self,
-        continuation: Callable[[HandlerCallDetails], Awaitable[Handler | None]],
+        continuation: Callable[[HandlerCallDetails], Awaitable["Handler | None"]],
         handler_call_details: HandlerCallDetails,
-    ) -> Handler | None:
+    ) -> "Handler | None":
         """Returns the method's handler inside the wrapper; wrapped once, then remembered."""
         method = handler_call_details.method
         access = ACCESS.get(method)
@@ -63,7 +63,7 @@ class CallInterceptor(ServerInterceptor):
 
     def _wrap(self, method: str, access: Access, handler: Handler) -> Handler:
         assert not handler.request_streaming and not handler.response_streaming, "streams need a wrapper of their own"
-        behaviour = cast(Callable[[object, Context], Awaitable[object]], handler.unary_unary)
+        behaviour = cast("Callable[[object, Context], Awaitable[object]]", handler.unary_unary)
         parse = handler.request_deserializer
         assert parse is not None, "generated handlers parse"
 

@@ -4,7 +4,7 @@
 """
 
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeAlias
 from uuid import UUID
 
 from grpc.aio import ServicerContext
@@ -29,7 +29,7 @@ from server.usecases.api_keys import ApiKeys
 from server.usecases.merchants import Merchants
 from server.usecases.processor_accounts import ProcessorAccounts
 
-Context = ServicerContext[Any, Any]
+Context: TypeAlias = "ServicerContext[Any, Any]"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

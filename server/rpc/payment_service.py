@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeAlias
 from uuid import UUID
 
 from grpc.aio import ServicerContext
@@ -19,7 +19,7 @@ from server.storage.reads import PaymentFilter
 from server.usecases.answers import Answer, Caller, Page
 from server.usecases.create_payment import CreatePaymentCommand
 
-Context = ServicerContext[Any, Any]
+Context: TypeAlias = "ServicerContext[Any, Any]"
 
 
 class Creates(Protocol):

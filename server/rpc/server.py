@@ -16,6 +16,7 @@ from grpc_reflection.v1alpha._async import ReflectionServicer
 from grpc_reflection.v1alpha.reflection_pb2_grpc import add_ServerReflectionServicer_to_server
 from kassa.v1 import merchant_service_pb2_grpc, payment_service_pb2_grpc, webhook_service_pb2_grpc
 
+from server.rpc.fields import iso_currencies
 from server.rpc.interceptor import Authenticates, CallInterceptor
 from server.rpc.merchant_service import MerchantService, MerchantUseCases
 from server.rpc.payment_service import PaymentService, PaymentUseCases
@@ -55,7 +56,7 @@ class RpcServer:
 
     Args:
         listen: `host:port`; port 0 takes a free one.
-        supported_currencies: ISO 4217 codes that requests may name.
+        supported_currencies: ISO 4217 codes that requests may name; none: all that there are.
         grace_s: Seconds that calls in flight get when the server stops; more than a processor's deadline.
         drain: Waits for shielded work and for the commit queues, after the last call has ended.
     """
@@ -72,9 +73,10 @@ class RpcServer:
         self._grace_s, self._drain = grace_s, drain
         self._server = grpc.aio.server(interceptors=[CallInterceptor(use_cases.authenticate)], options=_OPTIONS)
         self._health = HealthServicer()
-        payments = PaymentService(use_cases.payments, supported_currencies)
+        supported = supported_currencies or iso_currencies()
+        payments = PaymentService(use_cases.payments, supported)
         payment_service_pb2_grpc.add_PaymentServiceServicer_to_server(payments, self._server)
-        merchants = MerchantService(use_cases.merchants, supported_currencies)
+        merchants = MerchantService(use_cases.merchants, supported)
         merchant_service_pb2_grpc.add_MerchantServiceServicer_to_server(merchants, self._server)
         webhooks = WebhookService(use_cases.receive_event)
         webhook_service_pb2_grpc.add_WebhookServiceServicer_to_server(webhooks, self._server)

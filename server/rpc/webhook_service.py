@@ -1,7 +1,7 @@
 """WebhookService: hands the raw bytes and the headers of a processor's event on. Served by `rpc.server`."""
 
 from collections.abc import Mapping
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeAlias
 from uuid import UUID
 
 from grpc.aio import ServicerContext
@@ -11,7 +11,7 @@ from kassa.v1 import webhook_service_pb2_grpc as pb_grpc
 from server.domain.ids import Prefix, parse_id
 from server.rpc.call import current_call
 
-Context = ServicerContext[Any, Any]
+Context: TypeAlias = "ServicerContext[Any, Any]"
 
 
 class ReceivesEvents(Protocol):

@@ -1,0 +1,164 @@
+"""A real gRPC server and channel around use cases that only remember and answer."""
+
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, cast
+from uuid import uuid4
+
+import grpc
+import grpc.aio
+import pytest
+from google.rpc.error_details_pb2 import BadRequest, ErrorInfo
+from google.rpc.status_pb2 import Status
+from kassa.v1 import payment_service_pb2 as pb
+from kassa.v1 import payment_service_pb2_grpc, webhook_service_pb2_grpc
+
+from server.domain.errors import KassaError, Reason
+from server.rpc.merchant_service import MerchantUseCases
+from server.rpc.payment_service import PaymentUseCases
+from server.rpc.server import RpcServer, UseCases
+from server.rpc.webhook_service import ReceivesEvents
+from server.usecases.answers import Answer, Caller
+from server.usecases.authenticate import Platform, Principal
+from tests.factories import make_payment
+
+MERCHANT = Caller(uuid4(), test_mode=True, time_zone="Europe/Paris")
+MERCHANT_KEY, PLATFORM_KEY = "sk_test_merchant", "sk_platform_us"
+PAYMENTS = ("create", "capture", "cancel", "confirm", "refund", "get", "list", "list_transactions")
+METADATA = (("authorization", f"Bearer {MERCHANT_KEY}"), ("idempotency-key", "order-1001"))
+
+
+async def authenticate(secret: str) -> Principal:
+    """Knows two keys."""
+    known: Mapping[str, Principal] = {MERCHANT_KEY: MERCHANT, PLATFORM_KEY: Platform()}
+    if secret not in known:
+        raise KassaError(Reason.API_KEY_INVALID, "The API key is unknown or was revoked.")
+    return known[secret]
+
+
+class StandIn:
+    """A use case: remembers how it was called; answers, raises, or awaits what `answer` is."""
+
+    def __init__(self, answer: Any) -> None:
+        self.answer, self.calls = answer, list[tuple[Any, ...]]()
+
+    async def __call__(self, *arguments: Any) -> Any:
+        self.calls.append(arguments)
+        if isinstance(self.answer, Exception):
+            raise self.answer
+        return await self.answer() if callable(self.answer) else self.answer
+
+
+@dataclass
+class Stack:
+    """The server under test."""
+
+    server: RpcServer
+    channel: Any  # grpc.aio's, whose stubs know neither untyped calls nor health
+    use_cases: dict[str, StandIn]
+    drained: list[str] = field(default_factory=list)
+
+    @property
+    def payments(self) -> Any:
+        return payment_service_pb2_grpc.PaymentServiceStub(self.channel)
+
+    @property
+    def webhooks(self) -> Any:
+        return webhook_service_pb2_grpc.WebhookServiceStub(self.channel)
+
+
+def make_server(use_cases: Mapping[str, StandIn], drained: list[str]) -> RpcServer:
+    """A server on a free port that has not started yet."""
+
+    async def drain() -> None:
+        drained.append("drained")
+
+    payments: dict[str, Any] = {name: stand_in for name, stand_in in use_cases.items() if name in PAYMENTS}
+    return RpcServer(
+        UseCases(
+            authenticate=authenticate,
+            payments=PaymentUseCases(**payments),
+            # MerchantService is tested over a real database, in tests/merchants.
+            merchants=cast(MerchantUseCases, _NoMerchants()),
+            receive_event=cast(ReceivesEvents, use_cases["receive_event"]),
+        ),
+        listen="127.0.0.1:0",
+        supported_currencies=frozenset({"USD", "EUR", "JPY"}),
+        grace_s=5,
+        drain=drain,
+    )
+
+
+def make_use_cases() -> dict[str, StandIn]:
+    """Use cases that answer with a payment each."""
+    answer = Answer(make_payment(merchant_id=MERCHANT.merchant_id))
+    return {name: StandIn(answer) for name in (*PAYMENTS, "receive_event")}
+
+
+@pytest.fixture
+async def rpc() -> AsyncIterator[Stack]:
+    """A running server; each test sets what its use cases answer."""
+    use_cases, drained = make_use_cases(), list[str]()
+    server = make_server(use_cases, drained)
+    await server.start()
+    async with grpc.aio.insecure_channel(f"127.0.0.1:{server.port}") as channel:
+        yield Stack(server, channel, use_cases, drained)
+    await server.stop()
+
+
+class _NoMerchants:
+    merchants = api_keys = processor_accounts = None
+
+
+@dataclass(frozen=True)
+class Seen:
+    """A refused call, as a client sees it."""
+
+    code: grpc.StatusCode
+    message: str
+    initial: dict[str, str | bytes]
+    trailing: dict[str, str | bytes]
+    status: Status
+
+    def detail(self, kind: type[Any]) -> Any:
+        """The detail of this type, None where there is none."""
+        for packed in self.status.details:
+            message = kind()
+            if packed.Unpack(message):
+                return message
+        return None
+
+    @property
+    def reason(self) -> str:
+        return str(self.detail(ErrorInfo).reason)
+
+    @property
+    def field(self) -> str:
+        violations = self.detail(BadRequest).field_violations
+        assert len(violations) == 1
+        return str(violations[0].field)
+
+
+async def refused(call: Any) -> Seen:
+    """Awaits a call that must fail, and returns what the client sees of it."""
+    initial = dict(await call.initial_metadata())
+    with pytest.raises(grpc.aio.AioRpcError) as caught:
+        await call
+    trailing = dict(caught.value.trailing_metadata() or ())
+    status = Status.FromString(cast(bytes, trailing["grpc-status-details-bin"]))
+    return Seen(caught.value.code(), caught.value.details() or "", initial, trailing, status)
+
+
+def create_request(**changes: Any) -> pb.CreatePaymentRequest:
+    """A good CreatePayment of 19.99 USD by card; what changes replaces what stands."""
+    values: dict[str, Any] = {
+        "amount": 1999,
+        "currency": "USD",
+        "method": pb.Payment.CREDIT_CARD,
+        "card": pb.Card(number="4242424242424242", exp_month=12, exp_year=2035, cvc="123", holder="Ada Byron"),
+        "customer": pb.Customer(id="cus_42", email="ada@example.com", ip="203.0.113.7"),
+        "billing_address": pb.Address(country="US"),
+        "description": "Order 1001",
+        "metadata": {"order": "1001"},
+    }
+    return pb.CreatePaymentRequest(**{name: value for name, value in (values | changes).items() if value is not None})

@@ -1,0 +1,158 @@
+"""What surrounds every call: keys, request ids, errors, headers and the log line."""
+
+import asyncio
+import json
+from typing import Any
+
+import grpc
+import pytest
+from google.rpc.error_details_pb2 import RequestInfo, RetryInfo
+from kassa.v1 import merchant_service_pb2, merchant_service_pb2_grpc, payment_service_pb2, webhook_service_pb2
+from kassa.v1 import payment_service_pb2 as pb
+from structlog.testing import capture_logs
+
+from server.domain.errors import KassaError, Reason
+from server.domain.ids import Prefix, new_id, render_id
+from server.rpc.access import ACCESS
+from tests.rpc.conftest import MERCHANT, METADATA, PLATFORM_KEY, Stack, create_request, refused
+
+GET = pb.GetPaymentRequest(payment_id=render_id(Prefix.PAYMENT, new_id()))
+CARD = "4242424242424242"
+
+
+def test_every_method_has_its_access_rule() -> None:
+    files = (payment_service_pb2, merchant_service_pb2, webhook_service_pb2)
+    methods = {
+        f"/{service.full_name}/{method.name}"
+        for file in files
+        for service in file.DESCRIPTOR.services_by_name.values()
+        for method in service.methods
+    }
+    assert set(ACCESS) == methods
+
+
+@pytest.mark.parametrize("header", [None, "", "sk_test_merchant", "Basic c2s6", "Bearer", "Bearer a b"])
+async def test_no_key_is_unauthenticated(rpc: Stack, header: str | None) -> None:
+    metadata = () if header is None else (("authorization", header),)
+    seen = await refused(rpc.payments.GetPayment(GET, metadata=metadata))
+    assert (seen.code, seen.reason) == (grpc.StatusCode.UNAUTHENTICATED, "AUTHENTICATION_REQUIRED")
+    assert rpc.use_cases["get"].calls == []
+
+
+async def test_unknown_key_is_unauthenticated(rpc: Stack) -> None:
+    seen = await refused(rpc.payments.GetPayment(GET, metadata=(("authorization", "Bearer sk_test_no"),)))
+    assert (seen.code, seen.reason) == (grpc.StatusCode.UNAUTHENTICATED, "API_KEY_INVALID")
+
+
+async def test_platform_key_touches_no_payment(rpc: Stack) -> None:
+    seen = await refused(rpc.payments.GetPayment(GET, metadata=(("authorization", f"Bearer {PLATFORM_KEY}"),)))
+    assert (seen.code, seen.reason) == (grpc.StatusCode.PERMISSION_DENIED, "PERMISSION_DENIED")
+    assert rpc.use_cases["get"].calls == []
+
+
+async def test_merchant_key_administers_nothing(rpc: Stack) -> None:
+    stub = merchant_service_pb2_grpc.MerchantServiceStub(rpc.channel)
+    seen = await refused(stub.CreateMerchant(merchant_service_pb2.CreateMerchantRequest(), metadata=METADATA))
+    assert (seen.code, seen.reason) == (grpc.StatusCode.PERMISSION_DENIED, "PERMISSION_DENIED")
+
+
+async def test_merchant_key_reads_no_other_merchant(rpc: Stack) -> None:
+    stub = merchant_service_pb2_grpc.MerchantServiceStub(rpc.channel)
+    other = merchant_service_pb2.GetMerchantRequest(merchant_id=render_id(Prefix.MERCHANT, new_id()))
+    seen = await refused(stub.GetMerchant(other, metadata=METADATA))
+    assert (seen.code, seen.reason) == (grpc.StatusCode.NOT_FOUND, "MERCHANT_NOT_FOUND")
+
+
+async def test_webhooks_need_no_key(rpc: Stack) -> None:
+    await rpc.webhooks.ReceiveStripeEvent(webhook_service_pb2.ReceiveStripeEventRequest())
+    assert len(rpc.use_cases["receive_event"].calls) == 1
+
+
+async def test_request_id_comes_back_in_header_body_and_details(rpc: Stack) -> None:
+    rpc.use_cases["get"].answer = KassaError(Reason.PAYMENT_NOT_FOUND, "There is no such payment.")
+    seen = await refused(rpc.payments.GetPayment(GET, metadata=(*METADATA, ("x-request-id", "req-7"))))
+    assert seen.initial["x-request-id"] == "req-7"
+    assert json.loads(seen.trailing["x-error-body"])["error"]["request_id"] == "req-7"
+    assert seen.detail(RequestInfo).request_id == "req-7"
+
+
+@pytest.mark.parametrize("given", ["", "a" * 129, 'x" y', "1,2"])
+async def test_a_request_id_that_could_break_a_log_is_replaced(rpc: Stack, given: str) -> None:
+    rpc.use_cases["get"].answer = KassaError(Reason.PAYMENT_NOT_FOUND, "There is no such payment.")
+    seen = await refused(rpc.payments.GetPayment(GET, metadata=(*METADATA, ("x-request-id", given))))
+    made = seen.initial["x-request-id"]
+    assert isinstance(made, str) and len(made) == 32 and made != given
+
+
+async def test_refusal_names_its_pause(rpc: Stack) -> None:
+    rpc.use_cases["get"].answer = KassaError(Reason.OVERLOADED, "Later.")
+    seen = await refused(rpc.payments.GetPayment(GET, metadata=METADATA))
+    assert seen.code is grpc.StatusCode.RESOURCE_EXHAUSTED
+    assert (seen.initial["retry-after"], seen.trailing["x-http-status"]) == ("1", "503")
+    assert seen.detail(RetryInfo).retry_delay.seconds == 1
+
+
+async def test_refusal_sends_no_status_before_the_abort(rpc: Stack) -> None:
+    """At Envoy, a status in the initial metadata would win over the error."""
+    rpc.use_cases["create"].answer = KassaError(Reason.PROCESSOR_NOT_CONFIGURED, "None.")
+    seen = await refused(rpc.payments.CreatePayment(create_request(), metadata=METADATA))
+    assert "x-http-status" not in seen.initial
+
+
+async def test_defect_shows_nothing_and_logs_where_without_what(rpc: Stack) -> None:
+    rpc.use_cases["create"].answer = RuntimeError(f"cannot charge {CARD}, SELECT * FROM payments")
+    with capture_logs() as lines:
+        seen = await refused(rpc.payments.CreatePayment(create_request(), metadata=METADATA))
+    shown = f"{seen.message} {seen.trailing} {seen.initial}"
+    assert (seen.code, seen.reason) == (grpc.StatusCode.INTERNAL, "INTERNAL")
+    assert CARD not in shown and "SELECT" not in shown and "RuntimeError" not in shown
+    [defect] = [line for line in lines if line["event"] == "defect"]
+    assert defect["raised"][0]["type"] == "builtins.RuntimeError"
+    assert any("payment_service.py" in frame for frame in defect["raised"][0]["stack"])
+    assert CARD not in str(lines) and "SELECT" not in str(lines)
+
+
+async def test_bytes_that_are_no_message_are_the_callers_fault(rpc: Stack) -> None:
+    call = rpc.channel.unary_unary("/kassa.v1.PaymentService/GetPayment")
+    seen = await refused(call(b"\x0a\x02\xff\xfe", metadata=METADATA))
+    assert (seen.code, seen.reason) == (grpc.StatusCode.INVALID_ARGUMENT, "INVALID_FIELD")
+
+
+async def test_a_caller_without_a_key_learns_nothing_about_its_request(rpc: Stack) -> None:
+    call = rpc.channel.unary_unary("/kassa.v1.PaymentService/GetPayment")
+    assert (await refused(call(b"\x0a\x02\xff\xfe"))).code is grpc.StatusCode.UNAUTHENTICATED
+
+
+async def test_a_caller_who_leaves_is_logged_as_such(rpc: Stack) -> None:
+    arrived = asyncio.Event()
+
+    async def hang() -> Any:
+        arrived.set()
+        await asyncio.Event().wait()
+
+    rpc.use_cases["get"].answer = hang
+    with capture_logs() as lines:
+        call = rpc.payments.GetPayment(GET, metadata=METADATA)
+        waiting = asyncio.ensure_future(_code(call))
+        await arrived.wait()
+        call.cancel()
+        assert await waiting is grpc.StatusCode.CANCELLED
+        # Once the server is down, its handlers have ended.
+        await rpc.server.stop()
+    assert [line["code"] for line in lines if line["event"] == "call"] == ["CANCELLED"]
+
+
+async def test_log_line_says_who_what_and_how_long_and_no_secret(rpc: Stack) -> None:
+    with capture_logs() as lines:
+        await rpc.payments.CreatePayment(create_request(), metadata=(*METADATA, ("x-request-id", "req-7")))
+    [line] = lines
+    assert line["method"] == "/kassa.v1.PaymentService/CreatePayment"
+    assert (line["code"], line["reason"], line["request_id"]) == ("OK", None, "req-7")
+    assert line["merchant_id"] == str(MERCHANT.merchant_id)
+    assert line["duration_ms"] >= 0
+    assert CARD not in str(line) and "sk_test" not in str(line) and "order-1001" not in str(line)
+
+
+async def _code(call: Any) -> grpc.StatusCode:
+    code: grpc.StatusCode = await call.code()
+    return code

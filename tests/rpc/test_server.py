@@ -1,0 +1,99 @@
+"""The server around the services: health, reflection, and a stop that loses nothing."""
+
+import asyncio
+import os
+import signal
+from typing import Any
+
+import grpc
+import grpc.aio
+import pytest
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
+from kassa.v1 import payment_service_pb2 as pb
+
+from server.domain.ids import Prefix, new_id, render_id
+from server.rpc.server import SERVICES
+from tests.factories import make_payment
+from tests.rpc.conftest import METADATA, Stack, make_server, make_use_cases
+
+SERVING, NOT_SERVING = health_pb2.HealthCheckResponse.SERVING, health_pb2.HealthCheckResponse.NOT_SERVING
+GET = pb.GetPaymentRequest(payment_id=render_id(Prefix.PAYMENT, new_id()))
+
+
+@pytest.mark.parametrize("service", ["", *SERVICES])
+async def test_every_service_is_healthy_without_a_key(rpc: Stack, service: str) -> None:
+    assert (await _health(rpc).Check(health_pb2.HealthCheckRequest(service=service))).status == SERVING
+
+
+async def test_reflection_lists_every_service(rpc: Stack) -> None:
+    stub: Any = reflection_pb2_grpc.ServerReflectionStub
+    call = stub(rpc.channel).ServerReflectionInfo(iter([reflection_pb2.ServerReflectionRequest(list_services="")]))
+    [answer] = [answer async for answer in call]
+    assert set(SERVICES) <= {service.name for service in answer.list_services_response.service}
+
+
+async def test_stopping_says_so_first_then_ends_calls_then_drains(rpc: Stack) -> None:
+    arrived, go_on = asyncio.Event(), asyncio.Event()
+
+    async def slow() -> Any:
+        arrived.set()
+        await go_on.wait()
+        rpc.drained.append("answered")
+        return make_payment()
+
+    rpc.use_cases["get"].answer = slow
+    call = rpc.payments.GetPayment(GET, metadata=METADATA)
+    answer = asyncio.ensure_future(_result(call))
+    await arrived.wait()
+    watch = _health(rpc).Watch(health_pb2.HealthCheckRequest(service=SERVICES[0]))
+    assert (await watch.read()).status == SERVING
+    stopping = asyncio.create_task(rpc.server.stop())
+    assert (await watch.read()).status == NOT_SERVING
+    watch.cancel()
+    assert rpc.drained == []
+    go_on.set()
+    assert (await answer).currency == "USD"
+    await stopping
+    assert rpc.drained == ["answered", "drained"]
+
+
+async def test_two_servers_never_share_an_address(rpc: Stack) -> None:
+    """Envoy would send everything to one of them."""
+    other = grpc.aio.server(options=(("grpc.so_reuseport", 0),))
+    with pytest.raises(RuntimeError):
+        other.add_insecure_port(f"127.0.0.1:{rpc.server.port}")
+
+
+async def test_a_method_that_is_none_is_unimplemented(rpc: Stack) -> None:
+    with pytest.raises(grpc.aio.AioRpcError) as caught:
+        await rpc.channel.unary_unary("/kassa.v1.PaymentService/Nope")(b"")
+    assert caught.value.code() is grpc.StatusCode.UNIMPLEMENTED
+
+
+async def test_a_message_beyond_the_limit_is_refused(rpc: Stack) -> None:
+    request = pb.GetPaymentRequest(payment_id="x" * (1 << 20))
+    with pytest.raises(grpc.aio.AioRpcError) as caught:
+        await rpc.payments.GetPayment(request, metadata=METADATA)
+    assert caught.value.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
+
+
+async def test_sigterm_stops_the_server_and_drains_it() -> None:
+    drained: list[str] = []
+    server = make_server(make_use_cases(), drained)
+    running = asyncio.create_task(server.run())
+    async with grpc.aio.insecure_channel(f"127.0.0.1:{server.port}") as channel:
+        # Serving, so its signal handler is in place.
+        await channel.channel_ready()
+        os.kill(os.getpid(), signal.SIGTERM)
+        await asyncio.wait_for(running, 10)
+    assert drained == ["drained"]
+
+
+def _health(rpc: Stack) -> Any:
+    return health_pb2_grpc.HealthStub(rpc.channel)
+
+
+async def _result(call: Any) -> pb.Payment:
+    payment: pb.Payment = await call
+    return payment
