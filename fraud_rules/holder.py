@@ -50,11 +50,12 @@ class RulesetHolder:
         on_failure: OnFailure | None = None,
         trial: Trial | None = None,
         accept: Accept | None = None,
+        block_threshold: int | None = None,
     ) -> None:
         """Loads the first ruleset.
 
         Args:
-            path, lists, rates, on_failure: As for `load_ruleset`.
+            path, lists, rates, on_failure, block_threshold: As for `load_ruleset`.
             trial: Called before each load with path, lists and rates, such as `trial.try_in_child`.
             accept: Called with each loaded ruleset before it is in force; problems that it returns keep it out.
 
@@ -63,6 +64,7 @@ class RulesetHolder:
         """
         self._path, self._lists, self._rates = Path(path), lists, rates
         self._on_failure, self._trial, self._accept = on_failure, trial, accept
+        self._block_threshold = block_threshold
         self._stamp = self._look()
         self.ruleset: Ruleset = self._load()
 
@@ -98,7 +100,13 @@ class RulesetHolder:
     def _load(self) -> Ruleset:
         if self._trial is not None:
             self._trial(self._path, self._lists, self._rates)
-        ruleset = load_ruleset(self._path, lists=self._lists, rates=self._rates, on_failure=self._on_failure)
+        ruleset = load_ruleset(
+            self._path,
+            lists=self._lists,
+            rates=self._rates,
+            on_failure=self._on_failure,
+            block_threshold=self._block_threshold,
+        )
         problems = self._accept(ruleset) if self._accept is not None else ()
         if problems:
             ruleset.close()

@@ -15,13 +15,14 @@ from pydantic import SecretStr
 from sqlalchemy import Engine
 
 from fraud_rules import DEFAULT_RULES, RulesetHolder, ScreeningFailure
+from fraud_rules.trial import try_in_child
 from server.jobs.worker import make_worker
 from server.processors.contract import Account, Processor
 from server.processors.registry import Registry
 from server.rpc.merchant_service import MerchantUseCases
 from server.rpc.payment_service import PaymentUseCases
 from server.rpc.server import RpcServer, UseCases
-from server.screening.screen import Screening
+from server.screening.screen import Screening, refuse_unservable
 from server.settings import Settings
 from server.storage.engine import Reads, make_engine
 from server.storage.group_commit import GroupCommit
@@ -88,7 +89,13 @@ async def open_gateway(settings: Settings) -> AsyncIterator[Gateway]:
         stack.callback(reads.close)
         adapters = make_adapters(settings)
         stack.push_async_callback(Registry(adapters).close)
-        holder = RulesetHolder(settings.rules_path or DEFAULT_RULES, on_failure=_alarm)
+        holder = RulesetHolder(
+            settings.rules_path or DEFAULT_RULES,
+            on_failure=_alarm,
+            trial=try_in_child,
+            accept=refuse_unservable(servable),
+            block_threshold=None if settings.fraud_threshold is None else int(settings.fraud_threshold * 1000),
+        )
         stack.callback(holder.close)
         yield _wire(
             settings, PaymentStore(commit, reads), ShortTransactions(writers, threads), writers, adapters, holder
@@ -118,7 +125,7 @@ def _wire(
     accounts = Accounts(transactions, sealing, platform_accounts(settings))
     tokens = PageTokens(derive_key(secret, Purpose.PAGE_TOKENS))
     hasher = RequestHasher(derive_key(secret, Purpose.REQUEST_HASHES), derive_key(secret, Purpose.CARD_FINGERPRINTS))
-    screening, shield = Screening(holder, servable), Shield()
+    screening, shield = Screening(holder), Shield()
     act = Act(store, accounts, registry)
     replays = Replays(store, lease_s=lease_s)
     operate = Operate(store, act, replays, hasher, shield, lease_s=lease_s)

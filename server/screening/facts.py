@@ -6,20 +6,19 @@ from zoneinfo import ZoneInfo
 from server.domain.card import Card, luhn_ok
 from server.domain.ids import Prefix, render_id
 from server.domain.payment import Payment
-from server.processors.contract import Instrument
 
 Value = str | int | bool | None
 
 
-def facts_of(payment: Payment, instrument: Instrument, time_zone: str, card_fingerprint: str) -> dict[str, Value]:
+def facts_of(payment: Payment, card: Card | None, time_zone: str, card_fingerprint: str) -> dict[str, Value]:
     """Returns what is known of a payment; what is empty is unknown.
 
     Args:
+        card: The raw card; None where a token or another method stands for it.
         time_zone: IANA name of the merchant's zone, in which hours and weekdays are counted.
         card_fingerprint: Keyed hash that stands for the card number, or empty.
     """
     local = payment.created_at.astimezone(ZoneInfo(time_zone))
-    card = instrument if isinstance(instrument, Card) else None
     return {
         "amount": payment.amount,
         "currency": payment.currency,

@@ -1,16 +1,16 @@
 """Decides payments by the ruleset in force. Called by `usecases.create_payment` inside the opening transaction."""
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import lru_cache
 
-from fraud_rules import Decision, Function, Rejected, Reloaded, Ruleset, RulesetHolder, VelocityFact
+from fraud_rules import Decision, Function, Problem, Rejected, Reloaded, Ruleset, RulesetHolder, VelocityFact
+from server.domain.card import Card
 from server.domain.decline import Advice, DeclineCode, Failure
 from server.domain.payment import FraudDecision, FraudOutcome, Payment
 from server.domain.states import Event, next_state
 from server.domain.velocity import Counted, Velocity
-from server.processors.contract import Instrument, MethodRule
 from server.screening.facts import facts_of
 
 _log = logging.getLogger(__name__)
@@ -19,40 +19,32 @@ Servable = Callable[[Velocity], bool]
 Screen = Callable[[Counted], tuple[Payment, FraudDecision]]
 
 
-class UnservableRules(Exception):
-    """A rule asks for a number that the database does not count; the message names the facts."""
-
-
 class Screening:
-    """Holds the ruleset in force.
+    """Decides with the ruleset that the holder has in force."""
 
-    Args:
-        holder: Reloads the rule files.
-        servable: Says whether storage can count a number that rules ask for.
-
-    Raises:
-        UnservableRules: The first ruleset asks for what cannot be counted.
-    """
-
-    def __init__(self, holder: RulesetHolder, servable: Servable) -> None:
-        self._holder, self._servable = holder, servable
-        self._ruleset = self._checked(holder.ruleset)
+    def __init__(self, holder: RulesetHolder) -> None:
+        self._holder = holder
 
     def prepare(
-        self, payment: Payment, instrument: Instrument, rule: MethodRule, time_zone: str, card_fingerprint: str
+        self, payment: Payment, card: Card | None, time_zone: str, card_fingerprint: str, *, can_hold: bool
     ) -> tuple[tuple[Velocity, ...], Screen]:
         """Returns the numbers to be counted, and what decides the payment with them.
+
+        Args:
+            card: The raw card; None where a token or another method stands for it.
+            time_zone: IANA name of the merchant's zone.
+            can_hold: Whether the method's funds can be held, so that a review is possible.
 
         Both belong to one ruleset, also when another is swapped in between. The second does no I/O and returns the
         payment, FAILED where it is blocked, and why.
         """
-        ruleset = self._ruleset
+        ruleset = self._holder.ruleset
         velocity = _velocity(ruleset.velocity)
 
         def screen(counted: Counted) -> tuple[Payment, FraudDecision]:
-            facts = facts_of(payment, instrument, time_zone, card_fingerprint)
+            facts = facts_of(payment, card, time_zone, card_fingerprint)
             decision = ruleset.decide({**facts, **_numbers(ruleset, counted)})
-            return _apply(payment, decision, rule)
+            return _apply(payment, decision, can_hold)
 
         return velocity, screen
 
@@ -66,18 +58,22 @@ class Screening:
                 for problem in problems:
                     _log.error("rules not taken up: %s", problem)
             case Reloaded(old_hash=old, new_hash=new):
-                try:
-                    self._ruleset = self._checked(self._holder.ruleset)
-                except UnservableRules as unservable:
-                    _log.error("rules not taken up: %s", unservable)
-                else:
-                    _log.info("rules taken up: %s after %s", new[:12], old[:12])
+                _log.info("rules taken up: %s after %s", new[:12], old[:12])
 
-    def _checked(self, ruleset: Ruleset) -> Ruleset:
-        unknown = [v.name for v in _velocity(ruleset.velocity) if not self._servable(v)]
-        if unknown:
-            raise UnservableRules(f"this server cannot count {', '.join(unknown)}")
-        return ruleset
+
+def refuse_unservable(servable: Servable) -> Callable[[Ruleset], Sequence[Problem]]:
+    """Makes the holder's veto: rules that ask for numbers which storage does not count never come into force."""
+
+    def problems(ruleset: Ruleset) -> list[Problem]:
+        return [
+            Problem(
+                ruleset.name, 1, 1, f"this server cannot count {one.name}", "see storage/velocity.py for what it can"
+            )
+            for one in _velocity(ruleset.velocity)
+            if not servable(one)
+        ]
+
+    return problems
 
 
 @lru_cache(maxsize=8)
@@ -97,12 +93,12 @@ def _numbers(ruleset: Ruleset, counted: Counted) -> dict[str, int]:
     return numbers
 
 
-def _apply(payment: Payment, decision: Decision, rule: MethodRule) -> tuple[Payment, FraudDecision]:
+def _apply(payment: Payment, decision: Decision, can_hold: bool) -> tuple[Payment, FraudDecision]:
     outcome = FraudOutcome(decision.outcome.value)
     failure = None
     if outcome is FraudOutcome.BLOCK:
         failure = _refusal(DeclineCode.FRAUD_BLOCKED)
-    elif outcome is FraudOutcome.REVIEW and not rule.holds:
+    elif outcome is FraudOutcome.REVIEW and not can_hold:
         # Funds that cannot be held cannot wait for an analyst.
         outcome, failure = FraudOutcome.BLOCK, _refusal(DeclineCode.REVIEW_NOT_POSSIBLE)
     stored = FraudDecision(

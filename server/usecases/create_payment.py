@@ -55,7 +55,7 @@ class Screening(Protocol):
     """Decides payments by the ruleset in force."""
 
     def prepare(
-        self, payment: Payment, instrument: Instrument, rule: MethodRule, time_zone: str, card_fingerprint: str
+        self, payment: Payment, card: Card | None, time_zone: str, card_fingerprint: str, *, can_hold: bool
     ) -> tuple[tuple[Velocity, ...], Screen]:
         """The numbers that the ruleset asks for, and what decides the payment with them."""
 
@@ -127,7 +127,7 @@ class CreatePayment:
         transaction = _first_authorization(payment, key)
         card = command.instrument if isinstance(command.instrument, Card) else None
         fingerprint = self._hasher.fingerprint(card.number) if card else ""
-        velocity, screen = self._screening.prepare(payment, command.instrument, rule, caller.time_zone, fingerprint)
+        velocity, screen = self._screening.prepare(payment, card, caller.time_zone, fingerprint, can_hold=rule.holds)
         fields = {name: getattr(command, name) for name in CreatePaymentCommand.__slots__}
         return OpenPayment(
             claim=Claim(

@@ -88,3 +88,13 @@ def test_the_past_is_asked_for_once_by_customer_and_hour(rules: Ruleset) -> None
 
 def test_the_file_earns_no_warning(rules: Ruleset) -> None:
     assert rules.warnings == ()
+
+
+def test_another_threshold_blocks_from_there_and_is_another_ruleset() -> None:
+    plain, strict = load_ruleset(DEFAULT_RULES), load_ruleset(DEFAULT_RULES, block_threshold=300)
+    facts = {"amount": 1_000_100, "currency": "USD"}
+    assert plain.decide(facts).outcome is Outcome.ALLOW
+    assert strict.decide(facts).outcome is Outcome.BLOCK
+    assert plain.hash != strict.hash
+    plain.close()
+    strict.close()
