@@ -47,6 +47,8 @@ class Sealing:
         cipher = self._ciphers.get(header[1:])
         if header[:1] != _VERSION or cipher is None:
             raise SealBroken("sealed under a key that is not configured")
+        if len(nonce) < _NONCE_END - _KEY_ID_END:
+            raise SealBroken("cut off")
         try:
             return cipher.decrypt(nonce, sealed[_NONCE_END:], header + row)
         except InvalidTag:
