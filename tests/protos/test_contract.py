@@ -40,7 +40,7 @@ def test_contract_passes_buf(arguments: tuple[str, ...], buf_environment: dict[s
 
 
 def breaking_changes(repository: Path, scratch: Path, environment: dict[str, str]) -> list[str]:
-    """Compares as images: the released one has one module, where the workspace has two, which buf refuses to compare."""
+    """Compares as images, since buf refuses to compare a workspace of two modules with an image of one."""
     today = str(scratch / "today.binpb")
     assert buf(environment, "build", "-o", today, cwd=repository).returncode == 0
     checked = buf(environment, "breaking", today, "--against", "protos/released.binpb", cwd=repository)
