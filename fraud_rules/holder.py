@@ -56,7 +56,8 @@ class RulesetHolder:
 
         Args:
             path, lists, rates, on_failure, block_threshold: As for `load_ruleset`.
-            trial: Called before each load with path, lists and rates, such as `trial.try_in_child`.
+            trial: Called before each reload with path, lists and rates, such as `trial.try_in_child`; not for the
+                first ruleset, where there is nothing yet that a killed process could lose.
             accept: Called with each loaded ruleset before it is in force; problems that it returns keep it out.
 
         Raises:
@@ -83,6 +84,8 @@ class RulesetHolder:
         self._stamp = stamp
         old = self.ruleset
         try:
+            if self._trial is not None:
+                self._trial(self._path, self._lists, self._rates)
             new = self._load()
         except RulesError as error:
             return Rejected(old.hash, error.problems)
@@ -98,8 +101,6 @@ class RulesetHolder:
         self.ruleset.close()
 
     def _load(self) -> Ruleset:
-        if self._trial is not None:
-            self._trial(self._path, self._lists, self._rates)
         ruleset = load_ruleset(
             self._path,
             lists=self._lists,

@@ -1,24 +1,25 @@
 """READ FIRST: the one place that names concrete parts and wires them. Called by `cli` for servers and workers.
 
-A server and a worker are made of the same parts: `open_gateway` wires them, `run_server` and `run_worker` use them.
+`open_core` makes what servers and workers share; `make_use_cases` adds what a server's callers reach.
 """
 
 import asyncio
 import logging
 from base64 import b64decode
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, closing, contextmanager
 from dataclasses import dataclass
 
-from pydantic import SecretStr
 from sqlalchemy import Engine
 
 from fraud_rules import DEFAULT_RULES, RulesetHolder, ScreeningFailure
 from fraud_rules.trial import try_in_child
 from server.jobs.worker import make_worker
 from server.processors.contract import Account, Processor
+from server.processors.guarded import Guarded
 from server.processors.registry import Registry
+from server.processors.stripe import StripeEndpoint, StripeProcessor
 from server.rpc.merchant_service import MerchantUseCases
 from server.rpc.payment_service import PaymentUseCases
 from server.rpc.server import RpcServer, UseCases
@@ -65,20 +66,32 @@ _SPARE = 4
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Gateway:
-    """All parts, open and wired; `drain` waits for the work on money that outlives its callers."""
+class Core:
+    """What servers and workers share, open and wired."""
 
     settings: Settings
-    use_cases: UseCases
+    adapters: Mapping[str, Processor]
+    registry: Registry
+    store: PaymentStore
+    transactions: ShortTransactions
+    sealing: Sealing
+    accounts: Accounts
+    events: ProcessorEvents
+    act: Act
+    recover: RecoverTransaction
+    handle: HandleEvent
     sweep: Sweep
-    screening: Screening
-    supported_currencies: frozenset[str]
-    drain: Callable[[], Awaitable[None]]
+    shield: Shield
+    lease_s: float
+
+    def key(self, purpose: Purpose) -> bytes:
+        """Derives the secret of one purpose."""
+        return derive_key(self.settings.secret_key.get_secret_value(), purpose)
 
 
 @asynccontextmanager
-async def open_gateway(settings: Settings) -> AsyncIterator[Gateway]:
-    """Opens connections and wires every part; closes them in the opposite order, queues written out first."""
+async def open_core(settings: Settings) -> AsyncIterator[Core]:
+    """Opens connections and wires the parts; closes them in the opposite order, queues written out first."""
     async with AsyncExitStack() as stack:
         writers = _engine(stack, settings.database_url.get_secret_value(), settings.database_writers + _SPARE)
         readers = _engine(stack, settings.database_reader_url.get_secret_value(), settings.database_readers)
@@ -88,17 +101,10 @@ async def open_gateway(settings: Settings) -> AsyncIterator[Gateway]:
         reads = Reads(readers, settings.database_readers)
         stack.callback(reads.close)
         adapters = make_adapters(settings)
-        stack.push_async_callback(Registry(adapters).close)
-        holder = RulesetHolder(
-            settings.rules_path or DEFAULT_RULES,
-            on_failure=_alarm,
-            trial=try_in_child,
-            accept=refuse_unservable(servable),
-            block_threshold=None if settings.fraud_threshold is None else int(settings.fraud_threshold * 1000),
-        )
-        stack.callback(holder.close)
+        registry = Registry(adapters)
+        stack.push_async_callback(registry.close)
         yield _wire(
-            settings, PaymentStore(commit, reads), ShortTransactions(writers, threads), writers, adapters, holder
+            settings, PaymentStore(commit, reads), ShortTransactions(writers, threads), writers, registry, adapters
         )
 
 
@@ -108,29 +114,62 @@ def _engine(stack: AsyncExitStack, url: str, connections: int) -> Engine:
     return engine
 
 
-def _alarm(failure: ScreeningFailure) -> None:
-    """Payments go on, decided by the stand-in or held for review; somebody must look at why."""
-    _log.error("screening: the %s failed under ruleset %s: %s", failure.part, failure.ruleset_hash[:12], failure.detail)
-
-
 def _wire(
-    settings: Settings, store: PaymentStore, transactions: ShortTransactions, writers: Engine,
-    adapters: Mapping[str, Processor], holder: RulesetHolder,
-) -> Gateway:  # fmt: skip
-    """Makes the use cases out of their parts."""
-    registry = Registry(adapters)
-    secret = settings.secret_key.get_secret_value()
+    settings: Settings, store: PaymentStore, transactions: ShortTransactions, writers: Engine, registry: Registry,
+    adapters: Mapping[str, Processor],
+) -> Core:  # fmt: skip
     lease_s = settings.processor_deadline_s + LEASE_MARGIN_S
-    sealing = Sealing([b64decode(key.get_secret_value()) for key in _encryption_keys(settings)])
+    encryption_keys = (settings.encryption_key, *settings.encryption_keys_retired)
+    sealing = Sealing([b64decode(key.get_secret_value()) for key in encryption_keys])
     accounts = Accounts(transactions, sealing, platform_accounts(settings))
-    tokens = PageTokens(derive_key(secret, Purpose.PAGE_TOKENS))
-    hasher = RequestHasher(derive_key(secret, Purpose.REQUEST_HASHES), derive_key(secret, Purpose.CARD_FINGERPRINTS))
-    screening, shield = Screening(holder), Shield()
+    events = ProcessorEvents(writers)
     act = Act(store, accounts, registry)
+    recover = RecoverTransaction(store, act, lease_s=lease_s)
+    handle = HandleEvent(store, events, act, recover)
+    return Core(
+        settings=settings,
+        adapters=adapters,
+        registry=registry,
+        store=store,
+        transactions=transactions,
+        sealing=sealing,
+        accounts=accounts,
+        events=events,
+        act=act,
+        recover=recover,
+        handle=handle,
+        sweep=Sweep(store, events, writers, recover, handle),
+        shield=Shield(),
+        lease_s=lease_s,
+    )
+
+
+def make_adapters(settings: Settings) -> Mapping[str, Processor]:
+    """Makes the adapters, each behind its circuit breakers."""
+    stripe = StripeEndpoint(api_base=settings.stripe_api_base, deadline_s=settings.processor_deadline_s)
+    return {"stripe": Guarded(StripeProcessor(stripe))}
+
+
+def make_use_cases(core: Core, screening: Screening) -> UseCases:
+    """Makes what the gRPC face calls."""
+    return UseCases(
+        authenticate=Authenticate(core.transactions, core.key(Purpose.API_KEYS)),
+        payments=_payment_use_cases(core, screening),
+        merchants=_merchant_use_cases(core),
+        receive_event=ReceiveEvent(
+            core.accounts, core.registry, core.events, core.handle, core.shield, PLATFORM_ACCOUNTS
+        ),
+    )
+
+
+def _payment_use_cases(core: Core, screening: Screening) -> PaymentUseCases:
+    store, registry, act, shield, lease_s = core.store, core.registry, core.act, core.shield, core.lease_s
+    tokens = PageTokens(core.key(Purpose.PAGE_TOKENS))
+    hasher = RequestHasher(core.key(Purpose.REQUEST_HASHES), core.key(Purpose.CARD_FINGERPRINTS))
     replays = Replays(store, lease_s=lease_s)
     operate = Operate(store, act, replays, hasher, shield, lease_s=lease_s)
-    payments = PaymentUseCases(
-        create=CreatePayment(store, accounts, registry, screening, act, replays, hasher, shield, lease_s=lease_s),
+    return PaymentUseCases(
+        create=CreatePayment(store, core.accounts, registry, screening, act, replays, hasher, shield, lease_s=lease_s),
         capture=CapturePayment(store, registry, operate),
         cancel=CancelPayment(store, operate),
         confirm=ConfirmPayment(store, act, replays, hasher, shield, lease_s=lease_s),
@@ -139,49 +178,16 @@ def _wire(
         list=ListPayments(store, tokens),
         list_transactions=ListTransactions(store, tokens),
     )
-    events = ProcessorEvents(writers)
-    recover = RecoverTransaction(store, act, lease_s=lease_s)
-    handle = HandleEvent(store, events, act, recover)
-    key_hash = derive_key(secret, Purpose.API_KEYS)
-    use_cases = UseCases(
-        authenticate=Authenticate(transactions, key_hash),
-        payments=payments,
-        merchants=_merchant_use_cases(settings, transactions, tokens, sealing, adapters, key_hash),
-        receive_event=ReceiveEvent(accounts, registry, events, handle, shield, PLATFORM_ACCOUNTS),
-    )
-    return Gateway(
-        settings=settings,
-        use_cases=use_cases,
-        sweep=Sweep(store, events, writers, recover, handle),
-        screening=screening,
-        supported_currencies=frozenset(settings.supported_currencies) or _currencies(adapters),
-        drain=shield.drain,
-    )
 
 
-def _merchant_use_cases(
-    settings: Settings, transactions: ShortTransactions, tokens: PageTokens, sealing: Sealing,
-    adapters: Mapping[str, Processor], key_hash: bytes,
-) -> MerchantUseCases:  # fmt: skip
-    pages = NewestFirst(transactions, tokens)
-    names = {name: adapter.credential_names for name, adapter in adapters.items()}
+def _merchant_use_cases(core: Core) -> MerchantUseCases:
+    pages = NewestFirst(core.transactions, PageTokens(core.key(Purpose.PAGE_TOKENS)))
+    names = {name: adapter.credential_names for name, adapter in core.adapters.items()}
     return MerchantUseCases(
-        merchants=Merchants(transactions, pages, default_currency=settings.default_currency),
-        api_keys=ApiKeys(transactions, pages, key_hash),
-        processor_accounts=ProcessorAccounts(transactions, pages, sealing, names),
+        merchants=Merchants(core.transactions, pages, default_currency=core.settings.default_currency),
+        api_keys=ApiKeys(core.transactions, pages, core.key(Purpose.API_KEYS)),
+        processor_accounts=ProcessorAccounts(core.transactions, pages, core.sealing, names),
     )
-
-
-def make_adapters(settings: Settings) -> Mapping[str, Processor]:
-    """Makes the adapters, each behind its circuit breakers."""
-
-
-def _currencies(adapters: Mapping[str, Processor]) -> frozenset[str]:
-    return frozenset(currency for adapter in adapters.values() for currency in adapter.capabilities.currencies)
-
-
-def _encryption_keys(settings: Settings) -> tuple[SecretStr, ...]:
-    return (settings.encryption_key, *settings.encryption_keys_retired)
 
 
 def platform_accounts(settings: Settings) -> tuple[Account, ...]:
@@ -203,21 +209,45 @@ def platform_accounts(settings: Settings) -> tuple[Account, ...]:
     return tuple(accounts)
 
 
+def _supported_currencies(core: Core) -> frozenset[str]:
+    every = (currency for adapter in core.adapters.values() for currency in adapter.capabilities.currencies)
+    return frozenset(core.settings.supported_currencies) or frozenset(every)
+
+
+@contextmanager
+def _open_screening(settings: Settings) -> Iterator[Screening]:
+    holder = RulesetHolder(
+        settings.rules_path or DEFAULT_RULES,
+        on_failure=_alarm,
+        trial=try_in_child,
+        accept=refuse_unservable(servable),
+        block_threshold=None if settings.fraud_threshold is None else int(settings.fraud_threshold * 1000),
+    )
+    with closing(holder):
+        yield Screening(holder)
+
+
+def _alarm(failure: ScreeningFailure) -> None:
+    """Payments go on, decided by the stand-in or held for review; somebody must look at why."""
+    _log.error("screening: the %s failed under ruleset %s: %s", failure.part, failure.ruleset_hash[:12], failure.detail)
+
+
 async def run_server(settings: Settings) -> None:
     """Serves on one address until SIGTERM, taking up changed rule files within a second."""
-    async with open_gateway(settings) as gateway:
-        server = RpcServer(
-            gateway.use_cases,
-            listen=settings.listen,
-            supported_currencies=gateway.supported_currencies,
-            grace_s=settings.drain_grace_s,
-            drain=gateway.drain,
-        )
-        refreshing = asyncio.create_task(_refresh_rules(gateway.screening))
-        try:
-            await server.run()
-        finally:
-            refreshing.cancel()
+    async with open_core(settings) as core:
+        with _open_screening(settings) as screening:
+            server = RpcServer(
+                make_use_cases(core, screening),
+                listen=settings.listen,
+                supported_currencies=_supported_currencies(core),
+                grace_s=settings.drain_grace_s,
+                drain=core.shield.drain,
+            )
+            refreshing = asyncio.create_task(_refresh_rules(screening))
+            try:
+                await server.run()
+            finally:
+                refreshing.cancel()
 
 
 async def _refresh_rules(screening: Screening) -> None:
@@ -228,8 +258,8 @@ async def _refresh_rules(screening: Screening) -> None:
 
 async def run_worker(settings: Settings) -> None:
     """Runs the sweeps until SIGTERM; what a sweep has begun is finished first."""
-    async with open_gateway(settings) as gateway:
-        app = make_worker(settings.database_url.get_secret_value(), gateway.sweep)
+    async with open_core(settings) as core:
+        app = make_worker(settings.database_url.get_secret_value(), core.sweep)
         async with app.open_async():
             await app.run_worker_async(
                 name="kassa", concurrency=4, delete_jobs="always", listen_notify=True, install_signal_handlers=True
@@ -238,5 +268,5 @@ async def run_worker(settings: Settings) -> None:
 
 async def issue_platform_key(settings: Settings, name: str) -> str:
     """Makes a key that administers merchants, and returns its secret, which is shown this once."""
-    async with open_gateway(settings) as gateway:
-        return (await gateway.use_cases.merchants.api_keys.create_platform_key(name)).secret
+    async with open_core(settings) as core:
+        return (await _merchant_use_cases(core).api_keys.create_platform_key(name)).secret

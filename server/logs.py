@@ -41,6 +41,8 @@ def configure(level: LogLevel) -> None:
         )
     )
     logging.basicConfig(level=level.value, handlers=[handler], force=True)
+    # It tells of each job at INFO, and the sweeps are jobs every two seconds.
+    logging.getLogger("procrastinate").setLevel(max(logging.WARNING, logging.getLevelName(level.value)))
 
 
 def scrub(_logger: Any, _method: str, line: MutableMapping[str, Any]) -> MutableMapping[str, Any]:

@@ -52,7 +52,9 @@ class Shop:
     merchant_id: str
     api_key: str
 
-    def call(self, method: str, path: str, body: Json | None = None, key: str | None = None, **how: Any) -> requests.Response:
+    def call(
+        self, method: str, path: str, body: Json | None = None, key: str | None = None, **how: Any
+    ) -> requests.Response:
         """Calls Kassa; a key is made where none is given and the call moves money."""
         headers = {"authorization": f"Bearer {self.api_key}"} | how.pop("headers", {})
         if method == "POST" and key != "":

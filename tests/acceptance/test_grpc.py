@@ -59,9 +59,13 @@ def test_the_generated_stubs_work_alone(platform: Platform, shop: Shop) -> None:
     ],
 )
 def test_errors_carry_reason_and_field(
-    platform: Platform, shop: Shop, changes: dict[str, int], metadata: dict[str, str], status: grpc.StatusCode, reason: str
+    platform: Platform,
+    shop: Shop,
+    changes: dict[str, int],
+    metadata: dict[str, str],
+    status: grpc.StatusCode,
+    reason: str,
 ) -> None:
-
 
     sent = {"authorization": f"Bearer {shop.api_key}", "idempotency-key": str(uuid4())} | metadata
     fields = {"amount": 1999, "currency": "USD", "method": pb.Payment.CREDIT_CARD, "card": pb.Card(**CARD)} | changes

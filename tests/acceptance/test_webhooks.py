@@ -37,9 +37,7 @@ def test_an_event_is_stored_once_however_often_it_is_sent(platform: Platform, sh
     payment = shop.paid()
     body = json.dumps(event(payment["processor_payment_id"])).encode()
     with ThreadPoolExecutor(8) as threads:
-        responses = list(
-            threads.map(lambda _: send(platform, body, secret=platform.stripe_webhook_secret), range(8))
-        )
+        responses = list(threads.map(lambda _: send(platform, body, secret=platform.stripe_webhook_secret), range(8)))
     assert {response.status_code for response in responses} == {200}
     event_id = json.loads(body)["id"]
     found = platform.query("SELECT count(*) FROM processor_events WHERE event_id = %s", event_id)

@@ -7,7 +7,6 @@ from hypothesis import strategies as st
 from server.domain.decline import Advice, DeclineCode, Failure
 from server.domain.outcome import (
     ActionRequired,
-    Approved,
     Cancelled,
     Declined,
     Finding,

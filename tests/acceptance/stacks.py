@@ -1,0 +1,87 @@
+"""A running stack as acceptance tests see it: shops, faults, processes, and a look into the database."""
+
+import signal
+from contextlib import closing
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+import psycopg2
+import requests
+
+from sandbox.local.stack import LocalStack
+from server.domain.ids import Prefix, parse_id
+from tests.acceptance.shop import TIMEOUT_S, Json, Shop
+
+
+@dataclass(frozen=True)
+class Platform:
+    """Whoever runs the gateway."""
+
+    stack: LocalStack
+
+    @property
+    def url(self) -> str:
+        """Where REST clients connect."""
+        return self.stack.url
+
+    @property
+    def grpc_target(self) -> str:
+        """Where gRPC clients connect."""
+        return self.stack.grpc
+
+    @property
+    def stripe_webhook_secret(self) -> str:
+        """What the platform's Stripe events are signed with."""
+        return self.stack.site.credentials.stripe_webhook_secret
+
+    def new_shop(self) -> Shop:
+        """Makes a merchant in test mode with a key, as an operator would."""
+        merchant = self._administer("/v1/merchants", {"name": "Shop", "test_mode": True, "country": "US"})
+        key = self._administer(f"/v1/merchants/{merchant['id']}/api_keys", {"name": "test"})
+        return Shop(self.url, self.stack.sandbox_url, merchant["id"], key["secret"])
+
+    def _administer(self, path: str, body: Json) -> Json:
+        headers = {"authorization": f"Bearer {self.stack.demo.platform_key}"}
+        response = requests.post(self.url + path, json=body, headers=headers, timeout=TIMEOUT_S)
+        assert response.status_code == 201, response.text
+        made: Json = response.json()
+        return made
+
+    def fault(self, **rule: Any) -> None:
+        """Makes the sandbox misbehave from now on."""
+        response = requests.post(f"{self.stack.sandbox_url}/sandbox/faults", json=rule, timeout=TIMEOUT_S)
+        assert response.ok, response.text
+
+    def heal(self) -> None:
+        """Makes the sandbox behave again."""
+        requests.delete(f"{self.stack.sandbox_url}/sandbox/faults", timeout=TIMEOUT_S).raise_for_status()
+
+    def pid(self, part: str) -> int:
+        """Returns the process of a part."""
+        return self.stack.child(part).pid
+
+    def kill(self, part: str) -> None:
+        """Ends a part as a crash would."""
+        self.stack.kill(part)
+
+    def terminate(self, part: str) -> None:
+        """Asks a part to stop."""
+        self.stack.child(part).process.send_signal(signal.SIGTERM)
+
+    def query(self, sql: str, *values: object) -> list[tuple[Any, ...]]:
+        """Reads the database as its owner."""
+        url = self.stack.site.databases["kassa_owner"].replace("postgresql+psycopg2://", "postgresql://")
+        with closing(psycopg2.connect(url)) as connection, connection.cursor() as cursor:
+            cursor.execute(sql, values)
+            return cursor.fetchall()
+
+
+def merchant_uuid(shop: Shop) -> str:
+    """The shop's id as the database holds it."""
+    return str(parse_id(Prefix.MERCHANT, shop.merchant_id, "merchant_id"))
+
+
+def payment_uuid(payment_id: str) -> UUID:
+    """A payment's id as the database holds it."""
+    return parse_id(Prefix.PAYMENT, payment_id, "payment_id")
