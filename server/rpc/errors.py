@@ -113,8 +113,7 @@ def _body(error: KassaError, shape: Shape, request_id: str) -> str:
         "param": error.field,
         "request_id": request_id,
     }
-    # DEL is the one character that JSON leaves alone and a header cannot carry.
-    return json.dumps({"error": body}, ensure_ascii=True, separators=(",", ":")).replace("\x7f", "\\u007f")
+    return json.dumps({"error": body}, ensure_ascii=True, separators=(",", ":"))
 
 
 def _details(error: KassaError, status: StatusCode, request_id: str, retry_after_s: int | None) -> bytes:
