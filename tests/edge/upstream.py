@@ -39,10 +39,11 @@ class Call:
 
 @dataclass(slots=True)
 class Upstream:
-    """The server and what it was sent."""
+    """The server and what it was sent, unless `record` takes it."""
 
     port: int = 0
     calls: list[Call] = field(default_factory=list)
+    record: Callable[[Call], None] | None = None
     health: health_aio.HealthServicer = field(default_factory=health_aio.HealthServicer)
     _loop: asyncio.AbstractEventLoop = field(default_factory=asyncio.new_event_loop)
     _server: Any = None
@@ -64,7 +65,7 @@ class Upstream:
     async def serve(self, started: Callable[[], Any]) -> None:
         """Serves until stopped."""
         self._server = grpc.aio.server()
-        self._server.add_generic_rpc_handlers((Answering(self.calls),))
+        self._server.add_generic_rpc_handlers((Answering(self.record or self.calls.append),))
         health_pb2_grpc.add_HealthServicer_to_server(self.health, self._server)
         reflection.enable_server_reflection((*SERVICES, reflection.SERVICE_NAME), self._server)
         await self.health.set(HEALTH_SERVICE, health_pb2.HealthCheckResponse.SERVING)
@@ -77,8 +78,8 @@ class Upstream:
 class Answering(grpc.GenericRpcHandler):
     """Answers any method of the contract."""
 
-    def __init__(self, calls: list[Call]) -> None:
-        self._calls = calls
+    def __init__(self, record: Callable[[Call], None]) -> None:
+        self._record = record
         self._barriers: dict[int, asyncio.Barrier] = {}
 
     def service(self, handler_call_details: grpc.HandlerCallDetails) -> "grpc.RpcMethodHandler[Any, Any] | None":
@@ -97,7 +98,7 @@ class Answering(grpc.GenericRpcHandler):
                 text = value if isinstance(value, str) else value.decode("latin-1")
                 metadata[key] = f"{metadata[key]},{text}" if key in metadata else text
             left = context.time_remaining()
-            self._calls.append(Call(method.name, request, metadata, None if left is None else float(left)))
+            self._record(Call(method.name, request, metadata, None if left is None else float(left)))
             reply = json.loads(metadata.get("x-reply", "{}"))
             if "together" in reply:
                 await self._barriers.setdefault(reply["together"], asyncio.Barrier(reply["together"])).wait()
@@ -143,5 +144,6 @@ def echo(request: Message, response: Message) -> Message:
 
 
 if __name__ == "__main__":
-    upstream = Upstream(port=int(sys.argv[1]))
-    asyncio.run(upstream.serve(lambda: print("started", flush=True)))
+    # For tests that kill it: prints `ready`, then the request id of each call.
+    upstream = Upstream(port=int(sys.argv[1]), record=lambda call: print(call.metadata["x-request-id"], flush=True))
+    asyncio.run(upstream.serve(lambda: print("ready", flush=True)))
