@@ -201,7 +201,8 @@ class ProcessorEvent:
     Attributes:
         id: The processor's event id, out of the verified body.
         type: The processor's own name, such as `payment_intent.succeeded`.
-        processor_payment_id: The payment's object, or empty where the event does not tell (a PayPal refund).
+        processor_payment_id: The payment's object, or another by which it can be found (PayPal names a refund's and a
+            dispute's capture), or empty where the event does not tell.
         processor_object_id: The refund, dispute or capture that the event is about, or the payment's object.
         transaction_id: Ours, out of the object's metadata, where it is there.
     """

@@ -1,4 +1,4 @@
-"""Calls Stripe through its SDK: one HTTP session; for each account a client and a number of slots. `adapter` owns it."""
+"""Calls Stripe through its SDK: one HTTP session; for each account a client and slots. `adapter` owns it."""
 
 import asyncio
 import ssl

@@ -39,12 +39,14 @@ class Recovery:
         """Reads a known intent, and confirms it if that is all it waits for."""
         intent = await self._retrieve(account, payment_intent(request))
         if not intents.is_ours(intent, request):
-            raise OutcomeUnknown(f"stripe payment intent {intent['id']} is not of transaction {request.transaction_id}")
-        if intent["status"] != "requires_confirmation":
+            raise OutcomeUnknown(
+                f"stripe payment intent {intent.get('id')} is not of transaction {request.transaction_id}"
+            )
+        if read(lambda found: found["status"], intent) != "requires_confirmation":
             return read(intents.outcome, intent)
         asked = write(lambda: wire_amount(request.currency, request.amount)), request.currency.lower()
-        if (intent["amount"], intent["currency"]) != asked:
-            raise OutcomeUnknown(f"stripe payment intent {intent['id']} has another amount than its transaction")
+        if (intent.get("amount"), intent.get("currency")) != asked:
+            raise OutcomeUnknown(f"stripe payment intent {intent.get('id')} has another amount than its transaction")
         return await self._operations.confirm(account, request)
 
     async def resolve(self, account: Account, request: Authorization | Capture | Void | Refund) -> Outcome:
@@ -90,7 +92,7 @@ class Recovery:
             if refusal.other_parameters:
                 return await self._find(account, request)
             raise OutcomeUnknown(str(refusal)) from None
-        await self._cancel_bare(account, request, str(bare["id"]))
+        await self._cancel_bare(account, request, read(lambda found: str(found["id"]), bare))
         return read(intents.outcome, bare)
 
     async def _cancel_bare(self, account: Account, request: Authorization, intent_id: str) -> None:
@@ -108,7 +110,7 @@ class Recovery:
         """Looks for the intent by our reference. A hit is evidence and is read again; that there is none is not."""
         params: Any = {"query": f"metadata['kassa_transaction']:'{request.transaction_id}'", "limit": 10}
         hits = await self._read_only(account, lambda sdk: sdk.v1.payment_intents.search_async(params))
-        ours = [hit for hit in hits["data"] if intents.is_ours(hit, request)]
+        ours = read(lambda found: [hit for hit in found["data"] if intents.is_ours(hit, request)], hits)
         if not ours:
             raise OutcomeUnknown(f"stripe does not find an intent of transaction {request.transaction_id} (yet)")
         real = min(ours, key=lambda hit: intents.FENCE in hit["metadata"])
@@ -131,9 +133,9 @@ class Recovery:
     async def _find_refund(self, account: Account, request: Refund) -> Outcome:
         params: Any = {"payment_intent": payment_intent(request), "limit": 100}
         found = await self._read_only(account, lambda sdk: sdk.v1.refunds.list_async(params))
-        for refund in found["data"]:
-            if intents.is_ours(refund, request):
-                return read(refunds.outcome, refund)
+        ours = read(lambda page: [refund for refund in page["data"] if intents.is_ours(refund, request)], found)
+        if ours:
+            return read(refunds.outcome, ours[0])
         raise OutcomeUnknown(f"stripe lists no refund of transaction {request.transaction_id}")
 
     async def _retrieve(self, account: Account, intent_id: str) -> Json:

@@ -1,0 +1,118 @@
+"""Calls PayPal on a bounded pool of threads of its own, since the SDK blocks. `adapter` owns it."""
+
+import asyncio
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+from uuid import UUID
+
+from server.processors.contract import Account, OutcomeUnknown, ProcessorBusy, ProcessorRejected
+from server.processors.paypal.api import Api, check_path
+from server.processors.paypal.endpoint import LIVE_API_BASE, TEST_API_BASE, PayPalEndpoint
+from server.processors.paypal.refusals import CALL_ERRORS, meaning
+
+Json = dict[str, Any]
+T = TypeVar("T")
+
+
+class Threads:
+    """Runs blocking calls on threads of its own; a call that finds no place is never begun.
+
+    Args:
+        threads: Calls at once.
+        max_queued: Calls that may wait for a thread.
+    """
+
+    def __init__(self, name: str, threads: int, max_queued: int) -> None:
+        self._executor = ThreadPoolExecutor(threads, thread_name_prefix=name)
+        self._places = threading.BoundedSemaphore(threads + max_queued)
+
+    async def run(self, call: Callable[[], T], deadline_s: float) -> T:
+        """Returns what the call returns, or raises what it raises.
+
+        Raises:
+            ProcessorBusy: It was not begun.
+            OutcomeUnknown: It was not over in time; its thread goes on without us.
+        """
+        if not self._places.acquire(blocking=False):
+            raise ProcessorBusy("all threads for calls to paypal are busy")
+        future = self._executor.submit(call)
+        future.add_done_callback(lambda _: self._places.release())
+        try:
+            async with asyncio.timeout(deadline_s):
+                return await asyncio.wrap_future(future)
+        except TimeoutError:
+            if future.cancel():
+                raise ProcessorBusy("no thread for a call to paypal came free in time") from None
+            raise OutcomeUnknown(f"paypal did not answer within {deadline_s:g} s") from None
+
+    def close(self) -> None:
+        """Takes no more calls; those under way end by themselves."""
+        self._executor.shutdown(wait=False, cancel_futures=True)
+
+
+@dataclass(frozen=True, slots=True)
+class _Client:
+    client_id: str
+    client_secret: str = field(repr=False)
+    api: Api
+
+
+class PayPalConnection:
+    """One transport for each account."""
+
+    def __init__(self, endpoint: PayPalEndpoint) -> None:
+        self._endpoint = endpoint
+        self._threads = Threads("paypal", endpoint.threads, endpoint.max_queued)
+        self._clients: dict[UUID, _Client] = {}
+
+    async def get(self, account: Account, path: str) -> Json:
+        """Reads an object. Raises as `post` does."""
+        api, checked = self._api(account), _checked(path)
+        return await self._run(lambda: api.get(checked))
+
+    async def post(self, account: Account, path: str, body: Json, key: str) -> Json:
+        """Makes a call under an idempotency key.
+
+        Raises:
+            Refusal: PayPal said no to this request.
+            ProcessorUnavailable, OutcomeUnknown, ProcessorRejected: As the contract has them.
+        """
+        api, checked = self._api(account), _checked(path)
+        headers = {"PayPal-Request-Id": key, "Prefer": "return=representation"}
+        return await self._run(lambda: api.post(checked, body, headers))
+
+    async def close(self) -> None:
+        """Lets go of threads and connections; calls under way end by themselves."""
+        self._threads.close()
+        for client in self._clients.values():
+            client.api.close()
+        self._clients.clear()
+
+    async def _run(self, call: Callable[[], Json]) -> Json:
+        try:
+            return await self._threads.run(call, self._endpoint.deadline_s)
+        except CALL_ERRORS as error:
+            failed = meaning(error)
+        # Outside of the handler: requests' errors hold the request with its headers and body.
+        raise failed
+
+    def _api(self, account: Account) -> Api:
+        client_id, client_secret = account.credentials["client_id"], account.credentials["client_secret"]
+        known = self._clients.get(account.id)
+        if known is not None and (known.client_id, known.client_secret) == (client_id, client_secret):
+            return known.api
+        base = (self._endpoint.api_base or TEST_API_BASE) if account.test_mode else LIVE_API_BASE
+        timeout_s = (self._endpoint.connect_s, self._endpoint.deadline_s)
+        api = Api(base, client_id, client_secret, timeout_s, self._endpoint.threads)
+        self._clients[account.id] = _Client(client_id, client_secret, api)
+        return api
+
+
+def _checked(path: str) -> str:
+    try:
+        return check_path(path)
+    except ValueError:
+        raise ProcessorRejected("id_malformed") from None
