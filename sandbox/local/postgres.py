@@ -97,7 +97,7 @@ class EmbeddedPostgres:
     @property
     def socket_dir(self) -> Path:
         """Folder of the Unix socket: short, since a socket's path may have 107 bytes; the same at each start."""
-        digest = hashlib.sha256(os.fsencode(self.data_dir.resolve())).hexdigest()
+        digest = hashlib.sha256(os.fsencode(self.data_dir.absolute())).hexdigest()
         return Path(tempfile.gettempdir()) / f"kassa-{digest[:12]}"
 
     def program(self, name: str) -> Path:
