@@ -18,6 +18,7 @@ from fraud_rules.trial import try_in_child
 from server.jobs.worker import make_worker
 from server.processors.contract import Account, Processor
 from server.processors.guarded import Guarded
+from server.processors.paypal import PayPalEndpoint, PayPalProcessor
 from server.processors.registry import Registry
 from server.processors.stripe import StripeEndpoint, StripeProcessor
 from server.rpc.merchant_service import MerchantUseCases
@@ -147,7 +148,16 @@ def _wire(
 def make_adapters(settings: Settings) -> Mapping[str, Processor]:
     """Makes the adapters, each behind its circuit breakers."""
     stripe = StripeEndpoint(api_base=settings.stripe_api_base, deadline_s=settings.processor_deadline_s)
-    return {"stripe": Guarded(StripeProcessor(stripe))}
+    anchor = settings.paypal_trust_anchor
+    paypal = PayPalEndpoint(
+        api_base=settings.paypal_api_base,
+        certificate_hosts=frozenset(settings.paypal_certificate_hosts),
+        trust_anchor_pem=None if anchor is None else anchor.read_bytes(),
+        # Whoever speaks plain HTTP to a stand-in on the same machine gets its certificates so, too.
+        allow_http_certificates=(settings.paypal_api_base or "").startswith("http://"),
+        deadline_s=settings.processor_deadline_s,
+    )
+    return {"stripe": Guarded(StripeProcessor(stripe)), "paypal": Guarded(PayPalProcessor(paypal))}
 
 
 def make_use_cases(core: Core, screening: Screening) -> UseCases:

@@ -132,5 +132,5 @@ async def _abort(call: Call, error: KassaError, context: Context, started: float
     if refusal.retry_after_s is not None:
         headers.append(("retry-after", str(refusal.retry_after_s)))
     log_call(call, refusal.status, error.reason, started)
-    await context.send_initial_metadata(tuple(headers))
-    await context.abort(refusal.status, refusal.message, refusal.trailing)
+    # No initial metadata: status, headers and body then travel in one frame, which is where Envoy looks for them.
+    await context.abort(refusal.status, refusal.message, (*headers, *refusal.trailing))
