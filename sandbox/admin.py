@@ -11,9 +11,13 @@ from sandbox.accounts import Account, Accounts, Endpoint, Processor
 from sandbox.books import BooksReport
 from sandbox.exchange import Json, Reply, respond
 from sandbox.faults import Faults, Rule
+from sandbox.paypal import objects as paypal_objects
+from sandbox.paypal import payments as paypal_payments
+from sandbox.paypal.context import Context as PayPalContext
+from sandbox.paypal.errors import PayPalError
 from sandbox.store import Store
 from sandbox.stripe import disputes, objects, refunds
-from sandbox.stripe.context import Context
+from sandbox.stripe.context import Context as StripeContext
 from sandbox.stripe.errors import StripeError
 from sandbox.stripe.payment_intents import find
 from sandbox.stripe.records import Charge
@@ -56,6 +60,13 @@ class Verdict(_Body):
     status: Literal["won", "lost", "warning_closed"]
 
 
+class PayPalRefund(_Body):
+    """A refund made on PayPal's own site; `amount` as PayPal writes it without the point, all that is left by default."""
+
+    capture: str
+    amount: int | None = Field(default=None, gt=0)
+
+
 class DashboardRefund(_Body):
     """A refund made in Stripe's dashboard, hence without metadata; `amount` in Stripe's units."""
 
@@ -71,13 +82,21 @@ class Admin:
     """The routes under /sandbox, /books and /healthz."""
 
     def __init__(  # noqa: PLR0913, PLR0917  # it commands everything
-        self, store: Store, accounts: Accounts, faults: Faults, webhooks: Webhooks, stripe: Context, books: BooksReport
+        self,
+        store: Store,
+        accounts: Accounts,
+        faults: Faults,
+        webhooks: Webhooks,
+        stripe: StripeContext,
+        paypal: PayPalContext,
+        books: BooksReport,
     ) -> None:
         self._store = store
         self._accounts = accounts
         self._faults = faults
         self._webhooks = webhooks
         self._stripe = stripe
+        self._paypal = paypal
         self._books = books
 
     def routes(self) -> list[web.RouteDef]:
@@ -92,6 +111,7 @@ class Admin:
             web.post("/sandbox/stripe/disputes", self._answering(self._dispute)),
             web.post("/sandbox/stripe/disputes/{id}", self._answering(self._decide)),
             web.post("/sandbox/stripe/refunds", self._answering(self._refund)),
+            web.post("/sandbox/paypal/refunds", self._answering(self._refund_paypal)),
         ]
 
     def _answering(self, act: Act) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
@@ -103,6 +123,8 @@ class Admin:
                 return respond(Reply.json(400, {"error": "invalid", "details": details}))
             except StripeError as error:
                 return respond(Reply.json(error.status, {"error": error.error}))
+            except PayPalError as error:
+                return respond(Reply.json(error.status, error.body()))
             self._store.flush()
             return respond(Reply.json(200, body))
 
@@ -165,6 +187,13 @@ class Admin:
         wish = DashboardRefund.model_validate_json(await request.read())
         charge = self._charge(wish.payment_intent, wish.account)
         return refunds.make(self._stripe, charge, wish.amount, None, {})
+
+    async def _refund_paypal(self, request: web.Request) -> Json:
+        wish = PayPalRefund.model_validate_json(await request.read())
+        owners = (account.id for account in self._accounts.all())
+        owner = next((owner for owner in owners if self._paypal.books.captures.get(owner, wish.capture)), "")
+        capture = self._paypal.capture(owner, wish.capture)
+        return paypal_objects.refund(self._paypal, paypal_payments.give_back(self._paypal, capture, wish.amount))
 
     def _charge(self, intent_id: str, account_id: str | None) -> Charge:
         owners = [account_id] if account_id else [account.id for account in self._accounts.all()]

@@ -11,10 +11,18 @@ from sandbox.books import BooksReport
 from sandbox.config import STRIPE_EVENTS, Config
 from sandbox.exchange import Exchange
 from sandbox.faults import Faults
+from sandbox.paypal import payments as paypal_payments
+from sandbox.paypal.approval import ApprovalPage
+from sandbox.paypal.context import Context as PayPalContext
+from sandbox.paypal.oauth import OAuth
+from sandbox.paypal.records import PayPalBooks
+from sandbox.paypal.request_ids import RequestIds
+from sandbox.paypal.routes import PayPalRoutes
+from sandbox.paypal.signing import Authority, Signer
 from sandbox.store import Store
 from sandbox.stripe import charging, disputes, refunds, signing
 from sandbox.stripe.authentication import AuthenticationPage
-from sandbox.stripe.context import Context
+from sandbox.stripe.context import Context as StripeContext
 from sandbox.stripe.idempotency import Idempotency
 from sandbox.stripe.records import StripeBooks
 from sandbox.stripe.routes import StripeRoutes
@@ -27,17 +35,33 @@ def build(config: Config) -> web.Application:
     accounts, faults, agenda = Accounts(store), Faults(), Agenda(store)
     exchange = Exchange(faults, store)
     webhooks = Webhooks(store, accounts, faults, config.retry_s, config.longest_retry_s)
-    stripe = Context(StripeBooks(store), accounts, webhooks, agenda, config.public_url, config.later_s)
+    stripe = StripeContext(StripeBooks(store), accounts, webhooks, agenda, config.public_url, config.later_s)
+    paypal = PayPalContext(PayPalBooks(store), accounts, webhooks, agenda, config.public_url, config.later_s)
     for part in (charging, refunds, disputes):
         part.register(stripe)
+    paypal_payments.register(paypal)
+    authority = Authority(store)
+    if config.paypal_ca_file:
+        authority.write(config.paypal_ca_file)
+    signer = Signer(authority, config.public_url)
     webhooks.sign_with(Processor.STRIPE, signing.sign)
+    webhooks.sign_with(Processor.PAYPAL, signer.sign)
     _register_demo_accounts(accounts, config)
-    books = BooksReport(accounts, stripe.books)
+    store.flush()
 
+    books = BooksReport(accounts, stripe.books, paypal.books)
+    oauth = OAuth(accounts, exchange, config.paypal_token_s)
     app = web.Application()
-    app.add_routes(Admin(store, accounts, faults, webhooks, stripe, books).routes())
-    app.add_routes(AuthenticationPage(stripe, store).routes())
-    app.add_routes(StripeRoutes(stripe, exchange, Idempotency(stripe, store.salt)).routes())
+    for face in (
+        Admin(store, accounts, faults, webhooks, stripe, paypal, books),
+        AuthenticationPage(stripe, store),
+        ApprovalPage(paypal, store),
+        oauth,
+        PayPalRoutes(paypal, exchange, oauth, RequestIds(paypal), signer, authority.pem),
+        # Last, since it answers for all the rest of /v1.
+        StripeRoutes(stripe, exchange, Idempotency(stripe, store.salt)),
+    ):
+        app.add_routes(face.routes())
 
     async def run(_app: web.Application) -> AsyncIterator[None]:
         agenda.start()
@@ -57,3 +81,8 @@ def _register_demo_accounts(accounts: Accounts, config: Config) -> None:
         url = f"{config.webhook_url.rstrip('/')}/v1/webhooks/stripe"
         stripe.endpoints = [Endpoint("we_sandbox", url, config.stripe_webhook_secret, list(STRIPE_EVENTS))]
     accounts.register(stripe)
+    paypal = Account("", "paypal_sandbox", Processor.PAYPAL, config.paypal_client_id, config.paypal_client_secret)
+    if config.webhook_url:
+        url = f"{config.webhook_url.rstrip('/')}/v1/webhooks/paypal"
+        paypal.endpoints = [Endpoint(config.paypal_webhook_id, url)]
+    accounts.register(paypal)

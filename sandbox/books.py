@@ -3,8 +3,9 @@
 from collections.abc import Iterable
 from typing import Any
 
-from sandbox.accounts import Account, Accounts
-from sandbox.currencies import stripe_exponent, to_iso
+from sandbox.accounts import Account, Accounts, Processor
+from sandbox.currencies import paypal_exponent, stripe_exponent, to_iso
+from sandbox.paypal.records import Order, PayPalBooks
 from sandbox.stripe.records import PaymentIntent, StripeBooks
 
 Json = dict[str, Any]
@@ -15,9 +16,10 @@ _AMOUNTS = ("authorized", "captured", "refunded", "disputed")
 class BooksReport:
     """Reads both processors' records."""
 
-    def __init__(self, accounts: Accounts, stripe: StripeBooks) -> None:
+    def __init__(self, accounts: Accounts, stripe: StripeBooks, paypal: PayPalBooks) -> None:
         self._accounts = accounts
         self._stripe = stripe
+        self._paypal = paypal
 
     def report(self, account_id: str | None) -> Json:
         """All accounts, or the one asked for, each with its payments and its totals by currency."""
@@ -25,16 +27,16 @@ class BooksReport:
         return {"accounts": [self._account(account) for account in wanted]}
 
     def _account(self, account: Account) -> Json:
-        payments = self._stripe_payments(account)
+        if account.processor is Processor.STRIPE:
+            payments = [self._stripe_payment(intent) for intent in self._stripe.intents.of(account.id)]
+        else:
+            payments = [self._paypal_payment(order) for order in self._paypal.orders.of(account.id)]
         return {
             "id": account.id,
             "processor": account.processor,
             "payments": payments,
             "totals": _totals(payments),
         }
-
-    def _stripe_payments(self, account: Account) -> list[Json]:
-        return [self._stripe_payment(intent) for intent in self._stripe.intents.of(account.id)]
 
     def _stripe_payment(self, intent: PaymentIntent) -> Json:
         books, currency, exponent = self._stripe, intent.currency, stripe_exponent(intent.currency)
@@ -45,8 +47,7 @@ class BooksReport:
         refunds = (books.refunds.get(intent.account, key) for key in (charge.refunds if charge else ()))
         return {
             "id": intent.id,
-            "reference": intent.metadata.get("transaction_id", ""),
-            "metadata": intent.metadata,
+            **_references(intent.metadata),
             "state": intent.status,
             "currency": currency,
             "amount": to_iso(intent.amount, currency, exponent),
@@ -57,7 +58,7 @@ class BooksReport:
             "refunds": [
                 {
                     "id": refund.id,
-                    "reference": refund.metadata.get("transaction_id", ""),
+                    **_references(refund.metadata),
                     "amount": to_iso(refund.amount, currency, exponent),
                     "state": refund.status,
                 }
@@ -65,6 +66,43 @@ class BooksReport:
                 if refund and not refund.release
             ],
         }
+
+    def _paypal_payment(self, order: Order) -> Json:
+        books, account = self._paypal, order.account
+        currency, exponent = order.currency, paypal_exponent(order.currency)
+        holds = [row for key in order.authorizations if (row := books.authorizations.get(account, key))]
+        captures = [row for key in order.captures if (row := books.captures.get(account, key))]
+        taken = [row for row in captures if row.status not in ("PENDING", "DECLINED")]
+        refunds = [row for key in order.refunds if (row := books.refunds.get(account, key))]
+        direct = sum(row.amount for row in taken if not row.authorization)
+        return {
+            "id": order.id,
+            "reference": order.custom_id,
+            "invoice": order.invoice_id,
+            "state": order.status,
+            "currency": currency,
+            "amount": to_iso(order.amount, currency, exponent),
+            "authorized": to_iso(direct + sum(row.amount for row in holds), currency, exponent),
+            "captured": to_iso(sum(row.amount for row in taken), currency, exponent),
+            "refunded": to_iso(sum(row.amount for row in refunds), currency, exponent),
+            "disputed": 0,
+            "refunds": [
+                {
+                    "id": row.id,
+                    "reference": row.custom_id,
+                    "invoice": row.invoice_id,
+                    "amount": to_iso(row.amount, currency, exponent),
+                    "state": row.status,
+                }
+                for row in refunds
+            ],
+        }
+
+
+def _references(metadata: dict[str, str]) -> Json:
+    """Kassa's own references out of the metadata of a Stripe object."""
+    names = {"reference": "kassa_transaction", "payment": "kassa_payment", "merchant": "kassa_merchant"}
+    return {name: metadata.get(key, "") for name, key in names.items()}
 
 
 def _totals(payments: Iterable[Json]) -> dict[str, dict[str, int]]:

@@ -43,7 +43,7 @@ class Rule(BaseModel):
     Attributes:
         account: Only for this account; None: for all.
         skip: So many matching requests pass unharmed first.
-        count: So many are hit then; None: all.
+        times: So many are hit then; None: all.
         probability: Share of matching requests that are hit, drawn from `seed`.
     """
 
@@ -53,7 +53,7 @@ class Rule(BaseModel):
     operation: str = "*"
     account: str | None = None
     skip: int = Field(default=0, ge=0)
-    count: int | None = Field(default=None, ge=1)
+    times: int | None = Field(default=None, ge=1)
     probability: float = Field(default=1.0, gt=0, le=1)
     seed: int = 0
     seconds: float = Field(default=0.0, ge=0)
@@ -80,7 +80,7 @@ class Fault:
         rule = self.rule
         if not fnmatchcase(operation, rule.operation) or rule.account not in (None, account):
             return False
-        if rule.count is not None and self.hits >= rule.count:
+        if rule.times is not None and self.hits >= rule.times:
             return False
         self.seen += 1
         if self.seen <= rule.skip or (rule.probability < 1 and self.random.random() >= rule.probability):

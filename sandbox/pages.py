@@ -32,9 +32,9 @@ button:focus-visible { outline: 3px solid var(--go); outline-offset: 2px; }
 
 @dataclass(frozen=True, slots=True)
 class Button:
-    """A choice: posts `action=<action>` to the page's own address."""
+    """A choice: posts `choice=<choice>` to the page's own address."""
 
-    action: str
+    choice: str
     label: str
     primary: bool = False
 
@@ -55,7 +55,7 @@ def render(page: Page, status: int = 200) -> web.Response:
     """Makes the response. Every text is escaped; the page loads nothing from anywhere."""
     facts = "".join(f"<dt>{escape(name)}</dt><dd>{escape(value)}</dd>" for name, value in page.facts)
     buttons = "".join(
-        f'<button name="action" value="{escape(button.action)}"{" class=go" if button.primary else ""}>'
+        f'<button name="choice" value="{escape(button.choice)}"{" class=go" if button.primary else ""}>'
         f"{escape(button.label)}</button>"
         for button in page.buttons
     )

@@ -21,7 +21,7 @@ _NOT_AUTHENTICATED = (
 
 
 class AuthenticationPage:
-    """GET shows the page, POST with `action=approve` or `action=decline` acts and sends the customer back."""
+    """GET shows the page, POST with `choice=approve` or `choice=decline` acts and sends the customer back."""
 
     def __init__(self, context: Context, store: Store) -> None:
         self._context = context
@@ -47,12 +47,12 @@ class AuthenticationPage:
         intent = self._find(request)
         if intent is None:
             return render(Page("Stripe", "There is no such payment"), status=404)
-        action = (await request.post()).get("action")
+        choice = (await request.post()).get("choice")
         if not intent.action:
             return render(Page("Stripe", "Nothing to do any more"), status=409)
-        if action not in ("approve", "decline"):
+        if choice not in ("approve", "decline"):
             return render(Page("Stripe", "Approve or decline?"), status=400)
-        self._finish(intent, approved=action == "approve")
+        self._finish(intent, approved=choice == "approve")
         self._store.flush()
         status = "succeeded" if intent.status in ("succeeded", "requires_capture") else "failed"
         query = {

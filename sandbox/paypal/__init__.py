@@ -1,0 +1,1 @@
+"""PayPal's wire protocol (Orders v2, Payments v2, webhooks), with books of its own."""
