@@ -61,7 +61,7 @@ class Verdict(_Body):
 
 
 class PayPalRefund(_Body):
-    """A refund made on PayPal's own site; `amount` as PayPal writes it without the point, all that is left by default."""
+    """A refund made on PayPal's own site; `amount` as PayPal writes it without the point, or all that is left."""
 
     capture: str
     amount: int | None = Field(default=None, gt=0)

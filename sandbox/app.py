@@ -35,7 +35,9 @@ def build(config: Config) -> web.Application:
     accounts, faults, agenda = Accounts(store), Faults(), Agenda(store)
     exchange = Exchange(faults, store)
     webhooks = Webhooks(store, accounts, faults, config.retry_s, config.longest_retry_s)
-    stripe = StripeContext(StripeBooks(store), accounts, webhooks, agenda, config.public_url, config.later_s)
+    stripe = StripeContext(
+        StripeBooks(store), accounts, webhooks, agenda, config.public_url, config.later_s, config.search_lag_s
+    )
     paypal = PayPalContext(PayPalBooks(store), accounts, webhooks, agenda, config.public_url, config.later_s)
     for part in (charging, refunds, disputes):
         part.register(stripe)

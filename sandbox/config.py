@@ -28,6 +28,7 @@ class Config:
         state: File that keeps everything over restarts; None: memory alone.
         paypal_ca_file: Where the anchor of PayPal's webhook certificates is written; None: nowhere.
         later_s: Until bank debits settle, disputes arrive and late refunds change.
+        search_lag_s: Until Stripe's search finds a new object.
         retry_s: Before the second delivery of a webhook; the pause doubles up to `longest_retry_s`.
     """
 
@@ -42,5 +43,6 @@ class Config:
     paypal_ca_file: Path | None = None
     paypal_token_s: int = 32_400
     later_s: float = 2.0
+    search_lag_s: int = 1
     retry_s: float = 0.5
     longest_retry_s: float = 30.0

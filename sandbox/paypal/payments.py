@@ -19,7 +19,9 @@ def register(context: Context) -> None:
     context.agenda.on(BOUNCE, lambda account, capture: _end_echeck(context, account, capture, "DECLINED"))
 
 
-def take(context: Context, order: Order, hold: Authorization | None, amount: int, invoice_id: str) -> Capture:
+def take(  # what a capture is made of
+    context: Context, order: Order, hold: Authorization | None, amount: int, invoice_id: str, *, final: bool = True
+) -> Capture:
     """Books a capture of `amount`, of an order or of an authorization, and tells of it."""
     pending = order.funding in _PENDING
     capture = Capture(
@@ -33,6 +35,7 @@ def take(context: Context, order: Order, hold: Authorization | None, amount: int
         status="PENDING" if pending else "COMPLETED",
         custom_id=order.custom_id,
         invoice_id=invoice_id,
+        final=final,
         pending_reason="ECHECK" if pending else "",
     )
     context.books.captures.put(capture)
@@ -73,9 +76,7 @@ def capture_authorization(context: Context, call: Call) -> Capture:
     hold.status = "CAPTURED" if final or hold.captured >= hold.amount else "PARTIALLY_CAPTURED"
     hold.updated = now()
     context.books.authorizations.put(hold)
-    capture = take(context, order, hold, amount, call.text("invoice_id") or order.invoice_id)
-    capture.final = final
-    return context.books.captures.put(capture)
+    return take(context, order, hold, amount, call.text("invoice_id") or order.invoice_id, final=final)
 
 
 def void_authorization(context: Context, call: Call) -> Authorization:

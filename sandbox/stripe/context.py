@@ -23,7 +23,12 @@ _EVENTS_KEPT: Final = 20_000
 
 @dataclass(slots=True)
 class Context:
-    """Stripe's side. `later_s`: seconds until bank debits settle, disputes arrive and late refunds change."""
+    """Stripe's side.
+
+    Attributes:
+        later_s: Seconds until bank debits settle, disputes arrive and late refunds change.
+        search_lag_s: Seconds until a search finds what was made.
+    """
 
     books: StripeBooks
     accounts: Accounts
@@ -31,6 +36,7 @@ class Context:
     agenda: Agenda
     public_url: str
     later_s: float
+    search_lag_s: int
 
     def publish(self, account_id: str, event_type: str, rendered: Json) -> None:
         """Records an event about an object as it is now, and sends it to the account's endpoints."""

@@ -21,6 +21,7 @@ from sandbox.stripe import (
     payment_intents,
     payment_methods,
     refunds,
+    search,
 )
 from sandbox.stripe.context import API_VERSION, Call, Context, Json
 from sandbox.stripe.errors import StripeError, server_error
@@ -32,6 +33,7 @@ Handler = Callable[[Context, Call], Json]
 _OPERATIONS: Final[tuple[tuple[str, str, str, Handler], ...]] = (
     ("POST", "/v1/payment_intents", "payment_intents.create", payment_intents.create),
     ("GET", "/v1/payment_intents", "payment_intents.list", lists.lister("payment_intents")),
+    ("GET", "/v1/payment_intents/search", "payment_intents.search", search.search),
     ("GET", "/v1/payment_intents/{id}", "payment_intents.retrieve", payment_intents.retrieve),
     ("POST", "/v1/payment_intents/{id}/confirm", "payment_intents.confirm", payment_intents.confirm),
     ("POST", "/v1/payment_intents/{id}/capture", "payment_intents.capture", payment_intents.capture),
