@@ -1,6 +1,7 @@
 """PaymentService over a real channel: what reaches the use cases, and what comes back."""
 
 from typing import Any
+from uuid import UUID
 
 import grpc
 import pytest
@@ -8,7 +9,7 @@ from kassa.v1 import payment_service_pb2 as pb
 
 from server.domain.card import Card
 from server.domain.decline import Advice, DeclineCode, Failure
-from server.domain.ids import Prefix, new_id, render_id
+from server.domain.ids import Prefix, render_id
 from server.domain.payment import (
     FraudDecision,
     FraudOutcome,
@@ -23,7 +24,7 @@ from server.usecases.answers import Answer, Page
 from tests.factories import make_payment, make_transaction
 from tests.rpc.conftest import MERCHANT, METADATA, Stack, create_request, refused
 
-PAYMENT_ID = new_id()
+PAYMENT_ID = UUID("01995b1c-7a3e-7cc3-98c4-dc0c0c07398f")  # fixed: it is part of test ids
 ID = render_id(Prefix.PAYMENT, PAYMENT_ID)
 MOVING = ["CreatePayment", "ConfirmPayment", "CapturePayment", "CancelPayment", "RefundPayment"]
 
