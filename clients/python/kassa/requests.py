@@ -1,0 +1,114 @@
+"""What callers may write, and the messages made of it; called by both clients."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any, Literal, Required, TypedDict
+
+from kassa.v1 import payment_service_pb2 as pb
+
+Method = Literal["CREDIT_CARD", "DEBIT_CARD", "BANK_TRANSFER", "DIGITAL_WALLET", "CRYPTOCURRENCY"]
+CaptureMethod = Literal["AUTOMATIC", "MANUAL"]
+RefundReason = Literal["DUPLICATE", "FRAUDULENT", "REQUESTED_BY_CUSTOMER"]
+State = Literal["PROCESSING", "PENDING", "IN_REVIEW", "AUTHORIZED", "COMPLETED", "FAILED", "CANCELLED", "REFUNDED"]
+
+
+class Card(TypedDict, total=False):
+    """A payment card as the customer enters it."""
+
+    number: Required[str]
+    exp_month: Required[int]
+    exp_year: Required[int]
+    cvc: str
+    holder: str
+
+
+class Wallet(TypedDict, total=False):
+    """A wallet; PayPal's, where no provider is named."""
+
+    provider: Literal["PAYPAL"]
+
+
+class Customer(TypedDict, total=False):
+    """The person who pays."""
+
+    id: str
+    email: str
+    ip: str
+    device_id: str
+
+
+class Address(TypedDict, total=False):
+    """A postal address; `country` is ISO 3166-1 alpha-2."""
+
+    line1: str
+    line2: str
+    city: str
+    region: str
+    postal_code: str
+    country: str
+
+
+class NewPayment(TypedDict, total=False):
+    """A payment to make, with exactly one of card, card_token, processor_token and wallet.
+
+    `amount` is in the currency's minor unit: 1999 with USD is 19.99 dollars.
+    """
+
+    amount: Required[int]
+    currency: Required[str]
+    method: Required[Method]
+    capture_method: CaptureMethod
+    card: Card
+    card_token: str
+    processor_token: str
+    wallet: Wallet
+    customer: Customer
+    billing_address: Address
+    shipping_address: Address
+    description: str
+    metadata: Mapping[str, str]
+    return_url: str
+    cancel_url: str
+
+
+class PaymentFilter(TypedDict, total=False):
+    """Which payments to list; all that is given must hold. Times must be aware; `created_before` is exclusive."""
+
+    state: State
+    method: Method
+    customer_id: str
+    created_after: datetime
+    created_before: datetime
+    page_size: int
+
+
+def create_request(fields: NewPayment) -> pb.CreatePaymentRequest:
+    """Makes the message; protobuf reads mappings as messages and names as enum values.
+
+    Raises:
+        ValueError: A name or a value is none of the contract's.
+    """
+    return pb.CreatePaymentRequest(**_loose(fields))
+
+
+def list_request(fields: PaymentFilter) -> pb.ListPaymentsRequest:
+    """Makes the message.
+
+    Raises:
+        ValueError: A name or a value is none of the contract's, or a time is naive.
+    """
+    for name in ("created_after", "created_before"):
+        moment = fields.get(name)
+        if isinstance(moment, datetime) and moment.tzinfo is None:
+            raise ValueError(f"{name} must have a time zone")
+    return pb.ListPaymentsRequest(**_loose(fields))
+
+
+def refund_request(payment_id: str, amount: int | None, reason: RefundReason | None) -> pb.RefundPaymentRequest:
+    """Makes the message."""
+    return pb.RefundPaymentRequest(**_loose({"payment_id": payment_id, "amount": amount, "reason": reason}))
+
+
+def _loose(fields: Mapping[str, Any]) -> dict[str, Any]:
+    """Takes fields whose types protobuf's own stubs do not know, though protobuf itself takes them."""
+    return dict(fields)
