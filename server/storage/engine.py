@@ -28,6 +28,7 @@ def make_engine(url: str, connections: int) -> Engine:
         pool_size=connections,
         max_overflow=0,
         isolation_level="READ COMMITTED",
+        hide_parameters=True,  # an error's text must hold no row
         json_serializer=dumps,
         json_deserializer=orjson.loads,
         connect_args={"options": "-c timezone=UTC", "connect_timeout": 5},

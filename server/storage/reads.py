@@ -28,7 +28,7 @@ _FILTERS = {
     "state": "p.state = :state",
     "method": "p.method = :method",
     "customer_id": "p.customer_id = :customer_id AND p.customer_id <> ''",
-    "created_after": "p.created_at > :created_after",
+    "created_after": "p.created_at >= :created_after",
     "created_before": "p.created_at < :created_before",
     "before": "p.id < :before",
 }
@@ -36,7 +36,7 @@ _FILTERS = {
 
 @dataclass(frozen=True, slots=True)
 class PaymentFilter:
-    """Which payments a list holds; None takes all. Times are UTC, both ends excluded."""
+    """Which payments a list holds; None takes all. Times are UTC, the first included, the second not."""
 
     state: State | None = None
     method: Method | None = None

@@ -1,26 +1,22 @@
 """Carries a payment on after its customer has acted: 3-D Secure, a wallet's approval, a redirect."""
 
-import asyncio
-import time
 from uuid import UUID, uuid4
 
-from server.domain.errors import KassaError, Reason
 from server.domain.ids import new_id
 from server.domain.payment import Payment, TransactionType
 from server.storage.claims import Claim, Replay
-from server.storage.open_operations import OperationOpened, TakeUp
+from server.storage.open_operations import TakeUp
 from server.storage.payments import PaymentStore
 from server.storage.reads import list_transactions
 from server.usecases.act import Act
 from server.usecases.answers import Answer, Caller
 from server.usecases.idempotency import RequestHasher
 from server.usecases.operate import find_payment
+from server.usecases.patience import when_free
 from server.usecases.replay import Replays
 from server.usecases.shielding import Shield
 
 _FIRST = UUID(int=0)
-_WAIT_S = 2.0
-_LOOK_EVERY_S = 0.1
 
 
 class ConfirmPayment:
@@ -60,7 +56,7 @@ class ConfirmPayment:
         return await self._shield.run(self._confirm(row, claim))
 
     async def _confirm(self, row: TakeUp, claim: Claim) -> Answer[Payment]:
-        taken = await self._take_up(row)
+        taken = await when_free(lambda: self._store.take_up(row))
         if isinstance(taken, Replay):
             answer = await self._replays(claim.merchant_id, claim.key, taken, self._act.carry_on)
             assert isinstance(answer.value, Payment)
@@ -68,14 +64,3 @@ class ConfirmPayment:
         assert taken.transaction.type is TransactionType.AUTHORIZATION
         settled = await self._act.carry_on(taken.payment, taken.transaction)
         return Answer(settled.payment)
-
-    async def _take_up(self, row: TakeUp) -> OperationOpened | Replay:
-        """A webhook about the customer's act often asks the processor at this very moment; that is waited for."""
-        deadline = time.monotonic() + _WAIT_S
-        while True:
-            try:
-                return await self._store.take_up(row)
-            except KassaError as refusal:
-                if refusal.reason is not Reason.OPERATION_IN_PROGRESS or time.monotonic() > deadline:
-                    raise
-            await asyncio.sleep(_LOOK_EVERY_S)

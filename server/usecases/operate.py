@@ -15,6 +15,7 @@ from server.storage.settle import Settled
 from server.usecases.act import Act
 from server.usecases.answers import Answer, Caller
 from server.usecases.idempotency import RequestHasher
+from server.usecases.patience import when_free
 from server.usecases.replay import Replays
 from server.usecases.shielding import Shield
 
@@ -61,7 +62,7 @@ class Operate:
         return await self._shield.run(self._do(row))
 
     async def _do(self, row: OpenOperation) -> Answer[Payment | Transaction]:
-        opened = await self._store.open_operation(row)
+        opened = await when_free(lambda: self._store.open_operation(row))
         if isinstance(opened, Replay):
             return await self._replays(row.claim.merchant_id, row.claim.key, opened, self._act.carry_on)
         settled = await self._act.follow_up(opened.payment, opened.transaction)

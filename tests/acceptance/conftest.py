@@ -35,3 +35,27 @@ def shop(platform: Platform) -> Shop:
 def other_shop(platform: Platform) -> Shop:
     """Another merchant."""
     return platform.new_shop()
+
+
+@pytest.fixture(scope="session")
+def breakable(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalStack]:
+    """A stack whose tests break it; a processor's deadline of two seconds keeps leases and recovery short."""
+    quick = {"KASSA_PROCESSOR_DEADLINE_S": "2"}
+    with started(tmp_path_factory, "breakable", environment=quick) as stack:
+        yield stack
+
+
+@pytest.fixture
+def own_stack(breakable: LocalStack) -> Iterator[Platform]:
+    """The breakable stack, whole at the beginning of the test."""
+    platform = Platform(breakable)
+    yield platform
+    platform.heal()
+    platform.revive()
+
+
+@pytest.fixture
+def single_server_stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
+    """A stack with one server process."""
+    with started(tmp_path_factory, "single", servers=1) as stack:
+        yield Platform(stack)

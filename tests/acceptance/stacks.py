@@ -1,5 +1,6 @@
 """A running stack as acceptance tests see it: shops, faults, processes, and a look into the database."""
 
+import os
 import signal
 from contextlib import closing
 from dataclasses import dataclass
@@ -67,7 +68,13 @@ class Platform:
 
     def terminate(self, part: str) -> None:
         """Asks a part to stop."""
-        self.stack.child(part).process.send_signal(signal.SIGTERM)
+        os.kill(self.stack.child(part).pid, signal.SIGTERM)
+
+    def revive(self) -> None:
+        """Starts again what has ended."""
+        for part in ("server-1", "server-2", "worker"):
+            if self.stack.child(part).exit_status is not None:
+                self.stack.restart(part)
 
     def query(self, sql: str, *values: object) -> list[tuple[Any, ...]]:
         """Reads the database as its owner."""

@@ -28,7 +28,7 @@ def refused(response: requests.Response, status: int, code: str, param: str | No
         ({"amount": None}, "amount"),
         ({"amount": 10**15}, "amount"),
         ({"currency": "usd"}, "currency"),
-        ({"currency": "XXX"}, "currency"),
+        ({"currency": "DOLLAR"}, "currency"),
         ({"currency": None}, "currency"),
         ({"method": None}, "method"),
         ({"card": card("4242424242424241")}, "card.number"),
@@ -109,6 +109,7 @@ def test_wrong_states_and_limits(shop: Shop) -> None:
 def test_what_a_processor_cannot_do_is_said_beforehand(shop: Shop) -> None:
     held_transfer = order(method="BANK_TRANSFER", card=None, capture_method="MANUAL")
     refused(shop.pay(held_transfer), 400, "METHOD_NOT_SUPPORTED", "capture_method")
+    refused(shop.pay(order(currency="XXX")), 400, "CURRENCY_NOT_SUPPORTED", "currency")
     crypto = order(method="CRYPTOCURRENCY", card=None, currency="JPY")
     refused(shop.pay(crypto), 400, "CURRENCY_NOT_SUPPORTED", "currency")
 

@@ -9,7 +9,7 @@ from uuid import uuid4
 import requests
 
 from tests.acceptance.shop import Shop, order, wait_until
-from tests.acceptance.stacks import Platform
+from tests.acceptance.stacks import Platform, merchant_uuid, payment_uuid
 
 OVER = {"COMPLETED", "FAILED", "CANCELLED"}
 
@@ -17,13 +17,14 @@ OVER = {"COMPLETED", "FAILED", "CANCELLED"}
 def books_agree(platform: Platform, shop: Shop) -> None:
     """Compares Kassa's payments with the sandbox's charges, and demands a balanced ledger."""
     kept = "SELECT id::text, amount_captured - amount_refunded FROM payments WHERE merchant_id = %s::uuid"
-    ours = {key: value for key, value in platform.query(kept, platform.uuid(shop)) if value}
+    ours = {key: value for key, value in platform.query(kept, merchant_uuid(shop)) if value}
     theirs: dict[str, int] = {}
     for entry in shop.books():
-        key = platform.payment_uuid(entry["payment"])
+        assert entry["payment"], f"a charge that Kassa does not know: {entry}"
+        key = str(payment_uuid(entry["payment"]))
         theirs[key] = theirs.get(key, 0) + entry["captured"] - entry["refunded"]
     assert {key: value for key, value in theirs.items() if value} == ours
-    merchant = platform.uuid(shop)
+    merchant = merchant_uuid(shop)
     total = platform.query("SELECT COALESCE(sum(amount), 0) FROM ledger_entries WHERE merchant_id = %s::uuid", merchant)
     assert total == [(0,)]
 
@@ -31,7 +32,7 @@ def books_agree(platform: Platform, shop: Shop) -> None:
 def test_a_killed_server_loses_nothing(own_stack: Platform) -> None:
     """Half of the clients repeat with their key; the others never come back, and the worker settles theirs."""
     shop = own_stack.new_shop()
-    own_stack.fault({"operation": "*", "latency_ms": [50, 150]})
+    own_stack.fault(kind="latency", operation="stripe.*", seconds=0.05, max_seconds=0.15, seed=7)
     killed = threading.Event()
     chance = random.Random(7)
 
@@ -59,7 +60,7 @@ def test_a_killed_server_loses_nothing(own_stack: Platform) -> None:
     assert killed.is_set()
     own_stack.heal()
     query = "SELECT count(*) FROM payments WHERE merchant_id = %s::uuid AND state = 'PROCESSING'"
-    merchant = own_stack.uuid(shop)
+    merchant = merchant_uuid(shop)
     wait_until(lambda: own_stack.query(query, merchant), lambda rows: rows == [(0,)], 90)
     payments = own_stack.query("SELECT state FROM payments WHERE merchant_id = %s::uuid", merchant)
     assert {state for (state,) in payments} <= OVER
@@ -74,7 +75,7 @@ def test_a_killed_server_loses_nothing(own_stack: Platform) -> None:
 def test_a_lost_reply_is_found_out_and_charged_once(own_stack: Platform) -> None:
     """The charge is booked at the processor and its answer never arrives; the client comes back with its key."""
     shop = own_stack.new_shop()
-    own_stack.fault({"operation": "stripe.payment_intents.create", "lose_reply": True, "times": 1})
+    own_stack.fault(kind="lost_reply", operation="stripe.payment_intents.create", times=1)
     body, key = order(), str(uuid4())
     first = shop.pay(body, key)
     assert first.status_code in {201, 202}
@@ -87,7 +88,7 @@ def test_a_lost_reply_is_found_out_and_charged_once(own_stack: Platform) -> None
 def test_a_lost_reply_is_settled_though_nobody_comes_back(own_stack: Platform) -> None:
     """The card is gone, so the request cannot be repeated: recovery fences it and finds the charge."""
     shop = own_stack.new_shop()
-    own_stack.fault({"operation": "stripe.payment_intents.create", "lose_reply": True, "times": 1})
+    own_stack.fault(kind="lost_reply", operation="stripe.payment_intents.create", times=1)
     payment = shop.pay().json()
     settled = shop.until(payment, lambda now: now["state"] in OVER, 90)
     captured = [entry["captured"] for entry in shop.books()]
@@ -98,7 +99,7 @@ def test_a_lost_reply_is_settled_though_nobody_comes_back(own_stack: Platform) -
 def test_a_request_that_never_arrived_is_proven_so(own_stack: Platform) -> None:
     """The connection broke before the processor acted: the fence shows it, and the payment fails."""
     shop = own_stack.new_shop()
-    own_stack.fault({"operation": "stripe.payment_intents.create", "drop_before": True, "times": 1})
+    own_stack.fault(kind="lost_request", operation="stripe.payment_intents.create", times=1)
     payment = shop.pay().json()
     settled = shop.until(payment, lambda now: now["state"] in OVER, 90)
     assert (settled["state"], settled["failure"]["code"]) == ("FAILED", "NOT_SUBMITTED")
@@ -108,7 +109,7 @@ def test_a_request_that_never_arrived_is_proven_so(own_stack: Platform) -> None:
 def test_a_lost_refund_is_found_out(own_stack: Platform) -> None:
     shop = own_stack.new_shop()
     payment = shop.paid()
-    own_stack.fault({"operation": "stripe.refunds.create", "lose_reply": True, "times": 1})
+    own_stack.fault(kind="lost_reply", operation="stripe.refunds.create", times=1)
     shop.post(payment, "refunds", {"amount": 700})
     settled = shop.until(payment, lambda now: now["amount_refunded"] == "700", 60)
     assert settled["state"] == "COMPLETED"
@@ -118,7 +119,7 @@ def test_a_lost_refund_is_found_out(own_stack: Platform) -> None:
 def test_a_server_that_is_told_to_stop_finishes_its_work(own_stack: Platform) -> None:
     """SIGTERM under load: clients that never repeat a call get no error."""
     shop = own_stack.new_shop()
-    own_stack.fault({"operation": "*", "latency_ms": [50, 150]})
+    own_stack.fault(kind="latency", operation="stripe.*", seconds=0.05, max_seconds=0.15, seed=7)
     stopped = threading.Event()
 
     def one(number: int) -> int:

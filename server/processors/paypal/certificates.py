@@ -3,6 +3,7 @@
 `adapter` asks for the key of a certificate; https://developer.paypal.com/api/rest/webhooks/rest/
 """
 
+import ssl
 import threading
 from collections import OrderedDict
 from dataclasses import dataclass
@@ -22,7 +23,6 @@ from server.processors.paypal.endpoint import PayPalEndpoint
 LIVE_HOSTS = frozenset({"api.paypal.com", "api-m.paypal.com"})
 TEST_HOSTS = frozenset({"api.sandbox.paypal.com", "api-m.sandbox.paypal.com"})
 PATH = "/v1/notifications/certs/"
-_NAME_SUFFIX = ".paypal.com"
 _LARGEST_BYTES = 64 * 1024
 _KEPT = 32
 _KEPT_FOR = timedelta(hours=24)
@@ -31,11 +31,12 @@ _TIMEOUT_S = (5.0, 5.0)
 
 @dataclass(frozen=True, slots=True)
 class _Source:
-    """Whom an account believes."""
+    """Whom an account believes. A CA that issues nothing else may give its certificates any name (`suffix` empty)."""
 
     hosts: frozenset[str]
     schemes: frozenset[str]
     anchors: Store
+    suffix: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,13 +49,14 @@ class Certificates:
     """Verified keys by address; safe for threads."""
 
     def __init__(self, endpoint: PayPalEndpoint) -> None:
-        public = Store(_anchors(_read_file(certifi.where())))
-        https = frozenset({"https"})
-        self._live = _Source(LIVE_HOSTS, https, public)
+        public = Store(_public_anchors())
+        https, own = frozenset({"https"}), endpoint.trust_anchor_pem
+        self._live = _Source(LIVE_HOSTS, https, public, ".paypal.com")
         self._test = _Source(
             endpoint.certificate_hosts or TEST_HOSTS,
             https | {"http"} if endpoint.allow_http_certificates else https,
-            public if endpoint.trust_anchor_pem is None else Store(_anchors(endpoint.trust_anchor_pem)),
+            public if own is None else Store(x509.load_pem_x509_certificates(own)),
+            ".paypal.com" if own is None else "",
         )
         self._kept: OrderedDict[tuple[bool, str], _Kept] = OrderedDict()
         self._lock = threading.Lock()
@@ -118,7 +120,7 @@ def _verify(pem: bytes, source: _Source) -> _Kept:
     try:
         leaf, *intermediates = x509.load_pem_x509_certificates(pem)
         names = leaf.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
-        name = next(name for name in names.get_values_for_type(x509.DNSName) if name.endswith(_NAME_SUFFIX))
+        name = next(name for name in names.get_values_for_type(x509.DNSName) if name.endswith(source.suffix))
         verifier = PolicyBuilder().store(source.anchors).time(now).build_server_verifier(x509.DNSName(name))
         verifier.verify(leaf, intermediates)
     except (ValueError, StopIteration, x509.ExtensionNotFound, VerificationError):
@@ -129,10 +131,8 @@ def _verify(pem: bytes, source: _Source) -> _Kept:
     return _Kept(key, min(leaf.not_valid_after_utc, now + _KEPT_FOR))
 
 
-def _anchors(pem: bytes) -> list[x509.Certificate]:
-    return x509.load_pem_x509_certificates(pem)
-
-
-def _read_file(path: str) -> bytes:
-    with open(path, "rb") as file:
-        return file.read()
+def _public_anchors() -> list[x509.Certificate]:
+    """The public roots, without those whose serial number is not positive: `cryptography` will refuse to read these."""
+    context = ssl.create_default_context(cafile=certifi.where())
+    described = zip(context.get_ca_certs(), context.get_ca_certs(binary_form=True), strict=True)
+    return [x509.load_der_x509_certificate(der) for known, der in described if int(str(known["serialNumber"]), 16) > 0]
