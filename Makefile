@@ -46,7 +46,7 @@ $(STAMP): $(LOCK) pyproject.toml clients/python/pyproject.toml
 	@rm -f $@
 	@$(BIN)/python -c '$(SUPPORTED)' 2>/dev/null || { $(MAKE_VENV); }
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check "$$(sed -n 's/^\(uv==[0-9.]*\).*/\1/p' $(LOCK))"
-	@$(UV) install --quiet --python $(BIN)/python --require-hashes -r $(LOCK)
+	@$(UV) install --quiet --compile-bytecode --python $(BIN)/python --require-hashes -r $(LOCK)
 	@$(UV) install --quiet --python $(BIN)/python --no-deps --editable clients/python --editable .
 	@printf '%s' '$(CURDIR)' > $@
 

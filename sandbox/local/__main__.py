@@ -74,7 +74,7 @@ def main() -> int:
     console = Console(highlight=False)
     progress = Progress(console)
     try:
-        port = int(os.environ.get("KASSA_PORT") or DEFAULT_PORT)
+        port = _port(os.environ.get("KASSA_PORT") or str(DEFAULT_PORT))
         home = Path(os.environ.get("KASSA_HOME") or ".kassa")
         with LocalStack(home, port=port, servers=options.servers, on_step=progress.begin) as stack:
             progress.done()
@@ -89,6 +89,12 @@ def main() -> int:
         console.print(str(failure), style="red", markup=False, soft_wrap=True)
         return 1
     return 0
+
+
+def _port(text: str) -> int:
+    if not (text.isascii() and text.isdigit() and 0 < int(text) < 65536):
+        raise StackError(f"KASSA_PORT is {text!r}, which is no TCP port")
+    return int(text)
 
 
 def _on_signal(number: int, frame: FrameType | None) -> NoReturn:

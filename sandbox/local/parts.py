@@ -1,5 +1,6 @@
 """Command line and environment of each part of the local stack. Used by `stack.LocalStack`."""
 
+import hashlib
 import os
 import sys
 from collections.abc import Mapping
@@ -12,6 +13,7 @@ from sandbox.local.envoy import envoy_command, render_envoy_config
 from sandbox.local.ports import LOOPBACK
 from sandbox.local.readiness import grpc_serving, http_ok
 from sandbox.local.supervisor import Part
+from server import storage
 
 DATABASE: Final = "kassa"
 OWNER: Final = "kassa_owner"
@@ -87,6 +89,13 @@ def migrate(site: Site) -> Part:
     return Part("migrate", [_KASSA, "migrate"], environment)
 
 
+def schema_version() -> str:
+    """Returns a digest of everything that `migrate` runs, to tell whether it has anything to do."""
+    folder = Path(storage.__path__[0])  # not imported further: SQLAlchemy would cost a second
+    files = [folder / "roles.py", *sorted(folder.glob("migrations/**/*.py"))]
+    return hashlib.sha256(b"".join(path.read_bytes() for path in files)).hexdigest()
+
+
 def issue_platform_key(site: Site) -> Part:
     """Prints a key that administers merchants, then ends."""
     return Part("platform-key", [_KASSA, "platform-key", "issue"], gateway_environment(site))
@@ -142,8 +151,12 @@ def gateway_environment(site: Site) -> dict[str, str]:
 
 
 def _process_environment() -> dict[str, str]:
-    """The shell's environment, but logs are written at once, and no proxy stands between parts on this machine."""
+    """The shell's environment, but: no proxy between parts on this machine, logs written at once, bytecode kept.
+
+    Containers like to forbid the last, which would make each of five processes compile the same modules at each start.
+    """
     environment = dict(os.environ)
+    environment.pop("PYTHONDONTWRITEBYTECODE", None)
     for name in ("no_proxy", "NO_PROXY"):
         environment[name] = ",".join(filter(None, [environment.get(name), LOOPBACK, "localhost"]))
     return environment | {"PYTHONUNBUFFERED": "1"}

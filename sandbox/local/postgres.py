@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
-from typing import Final, Self
+from typing import Any, Final, Self
 from urllib.parse import quote
 
 import psutil
@@ -165,18 +165,29 @@ class EmbeddedPostgres:
 
     def ensure_database(self, database: str, owner: str, password: str) -> None:
         """Creates the role `owner`, which may create roles but is no superuser, and its database, where missing."""
+        if not self._query("SELECT 1 FROM pg_roles WHERE rolname = %s", owner):
+            role = sql.SQL("CREATE ROLE {} LOGIN CREATEROLE PASSWORD {}")
+            self._query(role.format(sql.Identifier(owner), sql.Literal(password)))
+        if not self._query("SELECT 1 FROM pg_database WHERE datname = %s", database):
+            self._query(sql.SQL("CREATE DATABASE {} OWNER {}").format(sql.Identifier(database), sql.Identifier(owner)))
+
+    def note(self, database: str) -> str:
+        """Returns the comment on a database; empty where there is none."""
+        rows = self._query("SELECT shobj_description(oid, 'pg_database') FROM pg_database WHERE datname = %s", database)
+        return rows[0][0] or ""
+
+    def set_note(self, database: str, text: str) -> None:
+        """Comments on a database: a note that is gone when the database is."""
+        self._query(sql.SQL("COMMENT ON DATABASE {} IS {}").format(sql.Identifier(database), sql.Literal(text)))
+
+    def _query(self, statement: str | sql.Composable, *values: str) -> list[tuple[Any, ...]]:
+        """Runs a statement as superuser, outside any transaction, on a connection of its own."""
         connection = psycopg2.connect(self.dsn())
         try:
             connection.autocommit = True
             with connection.cursor() as cursor:
-                cursor.execute("SELECT 1 FROM pg_roles WHERE rolname = %s", (owner,))
-                if cursor.fetchone() is None:
-                    role = sql.SQL("CREATE ROLE {} LOGIN CREATEROLE PASSWORD {}")
-                    cursor.execute(role.format(sql.Identifier(owner), sql.Literal(password)))
-                cursor.execute("SELECT 1 FROM pg_database WHERE datname = %s", (database,))
-                if cursor.fetchone() is None:
-                    statement = sql.SQL("CREATE DATABASE {} OWNER {}")
-                    cursor.execute(statement.format(sql.Identifier(database), sql.Identifier(owner)))
+                cursor.execute(statement, values or None)
+                return cursor.fetchall() if cursor.description else []
         finally:
             connection.close()
 

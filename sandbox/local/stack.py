@@ -185,17 +185,15 @@ class LocalStack:
         self._supervisor.adopt(postgres.child)
 
     def _start_gateway(self) -> None:
-        """Starts everything at once that may start at once, then waits for each in its order."""
+        """Starts at once what may start at once, then waits for each in its order."""
         site, supervisor = self.site, self._supervisor
-        self._on_step("Migrations")
         supervisor.start(parts.sandbox(site))
-        run_to_end(parts.migrate(site), supervisor.log("migrate"))
+        self._migrate()
         self._on_step("Sandbox of Stripe and PayPal")
         supervisor.wait_ready("sandbox")
-        self._on_step("Servers and worker")
+        self._on_step("Servers")
         for name in self._servers:
             supervisor.start(parts.server(site, name))
-        supervisor.start(parts.worker(site))
         edge = parts.envoy(
             site,
             self._servers,
@@ -205,8 +203,18 @@ class LocalStack:
         supervisor.start(edge)
         for name in self._servers:
             supervisor.wait_ready(name)
-        self._on_step("Envoy")
+        self._on_step("Worker and Envoy")
+        supervisor.start(parts.worker(site))
         supervisor.wait_ready("envoy")
+
+    def _migrate(self) -> None:
+        """Runs the migrations unless these very ones have run on this database; the database itself remembers."""
+        version = parts.schema_version()
+        if self.postgres.note(parts.DATABASE) == version:
+            return
+        self._on_step("Migrations")
+        run_to_end(parts.migrate(self.site), self._supervisor.log("migrate"))
+        self.postgres.set_note(parts.DATABASE, version)
 
     def _issue_platform_key(self) -> str:
         printed = run_to_end(parts.issue_platform_key(self.site), self._supervisor.log("platform-key"))
