@@ -1,0 +1,75 @@
+"""The conformance suite against Stripe's side of the sandbox."""
+
+import json
+import secrets
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+import stripe
+
+from server.domain.outcome import Approved, Outcome
+from server.domain.payment import Method
+from server.processors.contract import Authorization, Processor
+from server.processors.stripe import StripeEndpoint, StripeProcessor
+from tests.processors.conformance import Conformance
+from tests.processors.requests_to_processors import make_authorization, make_card
+from tests.processors.sandbox_process import Json, Sandbox
+
+NEEDS_3DS = "4000002760003184"
+
+
+class TestStripe(Conformance):
+    """See the module."""
+
+    PROCESSOR = "stripe"
+    AUTHORIZE = "stripe.payment_intents.create"
+    CAPTURE = "stripe.payment_intents.capture"
+    VOID = "stripe.payment_intents.cancel"
+    REFUND = "stripe.refunds.create"
+
+    def make_adapter(self, api_base: str | None, **limits: Any) -> Processor:
+        return StripeProcessor(StripeEndpoint(api_base, **limits))
+
+    def make_account(self, sandbox: Sandbox) -> tuple[str, Mapping[str, str]]:
+        key = f"sk_test_{secrets.token_hex(8)}"
+        registered = sandbox.register(processor="stripe", api_key=key)
+        return registered["id"], {"secret_key": key, "webhook_secret": "whsec_test"}
+
+    def good(self, **changes: Any) -> Authorization:
+        return make_authorization(make_card(), Method.CREDIT_CARD, **changes)
+
+    def bad(self) -> Authorization:
+        return make_authorization(make_card("4000000000009995"), Method.CREDIT_CARD)
+
+    def waiting(self, **changes: Any) -> Authorization:
+        return make_authorization(make_card(NEEDS_3DS), Method.CREDIT_CARD, **changes)
+
+    async def finish(self, request: Authorization, outcome: Outcome) -> Outcome:
+        return outcome
+
+    def signed(self, event: Json, *, sent_at: datetime | None = None, secret: str | None = None) -> Any:
+        body = json.dumps(event)
+        at = int((sent_at or datetime.now(UTC)).timestamp())
+        used = secret or self.account.credentials["webhook_secret"]
+        header = stripe.WebhookSignature.generate_signature_header(body, used, at)
+        return {"stripe-signature": header}, body.encode()
+
+    def event(self, request: Authorization, approved: Approved) -> Json:
+        return {
+            "id": "evt_1",
+            "object": "event",
+            "type": "payment_intent.succeeded",
+            "created": 1_700_000_000,
+            "data": {
+                "object": {
+                    "id": approved.processor_payment_id,
+                    "object": "payment_intent",
+                    "amount": 1999,
+                    "metadata": {"kassa_transaction": str(request.transaction_id)},
+                }
+            },
+        }
+
+
+del Conformance  # pytest would collect the abstract suite, too.
