@@ -250,6 +250,7 @@ async def run_server(settings: Settings) -> None:
                 make_use_cases(core, screening),
                 listen=settings.listen,
                 supported_currencies=_supported_currencies(core),
+                pause_s=settings.drain_pause_s,
                 grace_s=settings.drain_grace_s,
                 drain=core.shield.drain,
             )

@@ -149,6 +149,12 @@ class Settings(DatabaseSettings):
     drain_grace_s: float = Field(
         default=25.0, gt=0, description="Seconds that calls in flight get on SIGTERM; more than the processor deadline"
     )
+    drain_pause_s: float = Field(
+        default=3.0,
+        ge=0,
+        description="Seconds between telling health checks that the server stops and refusing calls; longer than Envoy "
+        "needs to notice",
+    )
     database_writers: int = Field(
         default=2, ge=1, le=64, description="Threads, each with a connection, that commit batches"
     )

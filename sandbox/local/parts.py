@@ -137,6 +137,8 @@ def gateway_environment(site: Site) -> dict[str, str]:
         "KASSA_SECRET_KEY": keys.secret_key,
         "KASSA_ENCRYPTION_KEY": keys.encryption_key,
         "KASSA_PLATFORM_TEST_MODE": "true",
+        # Everything stops together here, so nobody needs to be sent elsewhere first.
+        "KASSA_DRAIN_PAUSE_S": "0",
         "KASSA_STRIPE_API_BASE": site.sandbox_url,
         "KASSA_STRIPE_SECRET_KEY": keys.stripe_secret_key,
         "KASSA_STRIPE_WEBHOOK_SECRET": keys.stripe_webhook_secret,

@@ -57,6 +57,7 @@ class RpcServer:
     Args:
         listen: `host:port`; port 0 takes a free one.
         supported_currencies: ISO 4217 codes that requests may name; none: all that there are.
+        pause_s: Seconds between telling health checks that the server stops and refusing calls.
         grace_s: Seconds that calls in flight get when the server stops; more than a processor's deadline.
         drain: Waits for shielded work and for the commit queues, after the last call has ended.
     """
@@ -67,10 +68,11 @@ class RpcServer:
         *,
         listen: str,
         supported_currencies: frozenset[str],
+        pause_s: float,
         grace_s: float,
         drain: Callable[[], Awaitable[None]],
     ) -> None:
-        self._grace_s, self._drain = grace_s, drain
+        self._pause_s, self._grace_s, self._drain = pause_s, grace_s, drain
         self._server = grpc.aio.server(interceptors=[CallInterceptor(use_cases.authenticate)], options=_OPTIONS)
         self._health = HealthServicer()
         supported = supported_currencies or iso_currencies()
@@ -95,6 +97,8 @@ class RpcServer:
     async def stop(self) -> None:
         """Ends without losing anything: no new calls, then those in flight, then what goes on behind them."""
         await self._health.enter_graceful_shutdown()
+        # A call that arrives while the server closes is answered UNKNOWN, so Envoy must have gone elsewhere by then.
+        await asyncio.sleep(self._pause_s)
         await self._server.stop(self._grace_s)
         # A call that was cut off left its work on money running: `stop` returns without it.
         await self._drain()

@@ -40,7 +40,7 @@ def other_shop(platform: Platform) -> Shop:
 @pytest.fixture(scope="session")
 def breakable(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalStack]:
     """A stack whose tests break it; a processor's deadline of two seconds keeps leases and recovery short."""
-    quick = {"KASSA_PROCESSOR_DEADLINE_S": "2"}
+    quick = {"KASSA_PROCESSOR_DEADLINE_S": "2", "KASSA_DRAIN_PAUSE_S": "3"}
     with started(tmp_path_factory, "breakable", environment=quick) as stack:
         yield stack
 

@@ -70,10 +70,14 @@ class Platform:
         """Asks a part to stop."""
         os.kill(self.stack.child(part).pid, signal.SIGTERM)
 
+    def exit_status(self, part: str) -> int | None:
+        """How a part ended; None while it runs."""
+        return self.stack.child(part).exit_status
+
     def revive(self) -> None:
         """Starts again what has ended."""
         for part in ("server-1", "server-2", "worker"):
-            if self.stack.child(part).exit_status is not None:
+            if self.exit_status(part) is not None:
                 self.stack.restart(part)
 
     def query(self, sql: str, *values: object) -> list[tuple[Any, ...]]:

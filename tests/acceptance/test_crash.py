@@ -88,6 +88,7 @@ def test_a_lost_reply_is_found_out_and_charged_once(own_stack: Platform) -> None
 def test_a_lost_reply_is_settled_though_nobody_comes_back(own_stack: Platform) -> None:
     """The card is gone, so the request cannot be repeated: recovery fences it and finds the charge."""
     shop = own_stack.new_shop()
+    own_stack.fault(kind="webhook_drop", operation="stripe.webhook.*")
     own_stack.fault(kind="lost_reply", operation="stripe.payment_intents.create", times=1)
     payment = shop.pay().json()
     settled = shop.until(payment, lambda now: now["state"] in OVER, 90)
@@ -99,6 +100,7 @@ def test_a_lost_reply_is_settled_though_nobody_comes_back(own_stack: Platform) -
 def test_a_request_that_never_arrived_is_proven_so(own_stack: Platform) -> None:
     """The connection broke before the processor acted: the fence shows it, and the payment fails."""
     shop = own_stack.new_shop()
+    own_stack.fault(kind="webhook_drop", operation="stripe.webhook.*")
     own_stack.fault(kind="lost_request", operation="stripe.payment_intents.create", times=1)
     payment = shop.pay().json()
     settled = shop.until(payment, lambda now: now["state"] in OVER, 90)
@@ -117,20 +119,27 @@ def test_a_lost_refund_is_found_out(own_stack: Platform) -> None:
 
 
 def test_a_server_that_is_told_to_stop_finishes_its_work(own_stack: Platform) -> None:
-    """SIGTERM under load: clients that never repeat a call get no error."""
+    """SIGTERM under load: clients that never repeat a call get no error, until the server is gone and after it."""
     shop = own_stack.new_shop()
     own_stack.fault(kind="latency", operation="stripe.*", seconds=0.05, max_seconds=0.15, seed=7)
-    stopped = threading.Event()
+    gone = threading.Event()
 
-    def one(number: int) -> int:
-        if number == 40:
-            own_stack.terminate("server-2")
-            stopped.set()
-        return shop.pay().status_code
+    def pay_until_it_is_gone(_: int) -> list[int]:
+        codes = [shop.pay().status_code]
+        while not gone.is_set():
+            codes.append(shop.pay().status_code)
+        return codes
 
-    with ThreadPoolExecutor(16) as threads:
-        codes = list(threads.map(one, range(150)))
-    own_stack.heal()
-    assert stopped.is_set()
+    def stop_it() -> None:
+        own_stack.terminate("server-2")
+        wait_until(lambda: own_stack.exit_status("server-2"), lambda status: status is not None, 20)
+        gone.set()
+
+    with ThreadPoolExecutor(9) as threads:
+        buyers = threads.map(pay_until_it_is_gone, range(8))
+        threads.submit(stop_it).result()
+        codes = [code for each in buyers for code in each]
+    assert own_stack.exit_status("server-2") == 0
+    assert len(codes) > 50
     assert set(codes) == {201}
     books_agree(own_stack, shop)

@@ -84,6 +84,7 @@ def make_server(use_cases: Mapping[str, StandIn], drained: list[str]) -> RpcServ
         ),
         listen="127.0.0.1:0",
         supported_currencies=frozenset({"USD", "EUR", "JPY"}),
+        pause_s=0,
         grace_s=5,
         drain=drain,
     )
