@@ -57,9 +57,9 @@ async def serve(config: Config, listener: socket.socket) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stopped.set)
     # No access log: addresses of customers' pages hold their secret.
-    runner = web.AppRunner(build(config), access_log=None)
+    runner = web.AppRunner(build(config), access_log=None, shutdown_timeout=1.0)
     await runner.setup()
-    await web.SockSite(runner, listener, backlog=2048, shutdown_timeout=1.0).start()
+    await web.SockSite(runner, listener, backlog=2048).start()
     await stopped.wait()
     await runner.cleanup()
 

@@ -19,7 +19,7 @@ def register(context: Context) -> None:
     context.agenda.on(BOUNCE, lambda account, capture: _end_echeck(context, account, capture, "DECLINED"))
 
 
-def take(  # what a capture is made of
+def take(  # noqa: PLR0913  # what a capture is made of
     context: Context, order: Order, hold: Authorization | None, amount: int, invoice_id: str, *, final: bool = True
 ) -> Capture:
     """Books a capture of `amount`, of an order or of an authorization, and tells of it."""

@@ -11,16 +11,16 @@ from sandbox.stripe.errors import invalid, missing, refused, wrong_state
 from sandbox.stripe.params import Params, words
 from sandbox.stripe.records import PaymentIntent, PaymentMethod
 
-_CONFIRM: Final = words(
+CONFIRM: Final = words(
     "payment_method payment_method_data payment_method_options payment_method_types return_url off_session "
     "error_on_requires_action mandate_data receipt_email setup_future_usage shipping use_stripe_sdk "
     "radar_options capture_method expand"
 )
-_CREATE: Final = _CONFIRM | words(
+CREATE: Final = CONFIRM | words(
     "amount currency automatic_payment_methods confirm confirmation_method customer description metadata "
     "statement_descriptor statement_descriptor_suffix"
 )
-_CAPTURE: Final = frozenset(
+CAPTURE: Final = frozenset(
     ["amount_to_capture", "final_capture", "metadata", "statement_descriptor", "statement_descriptor_suffix", "expand"]
 )
 _CANCEL_REASONS: Final = ("duplicate", "fraudulent", "requested_by_customer", "abandoned")
@@ -34,7 +34,7 @@ _MAXIMUM: Final = 99_999_999
 def create(context: Context, call: Call) -> Json:
     """POST /v1/payment_intents"""
     params = call.params
-    params.allow(_CREATE)
+    params.allow(CREATE)
     amount, currency = _amount(params)
     types = params.texts("payment_method_types") or [params.hash("payment_method_data").text("type") or "card"]
     params.choice("confirmation_method", ("automatic",), "automatic")
@@ -80,7 +80,7 @@ def retrieve(context: Context, call: Call) -> Json:
 
 def confirm(context: Context, call: Call) -> Json:
     """POST /v1/payment_intents/{id}/confirm"""
-    call.params.allow(_CONFIRM)
+    call.params.allow(CONFIRM)
     intent = find(context, call.account.id, call.path["id"])
     _expect(context, intent, "confirm", _CONFIRMABLE)
     if types := call.params.texts("payment_method_types"):
@@ -104,7 +104,7 @@ def confirm(context: Context, call: Call) -> Json:
 
 def capture(context: Context, call: Call) -> Json:
     """POST /v1/payment_intents/{id}/capture"""
-    call.params.allow(_CAPTURE)
+    call.params.allow(CAPTURE)
     intent = find(context, call.account.id, call.path["id"])
     amount = call.params.integer("amount_to_capture")
     if amount is not None and amount < 1:

@@ -10,7 +10,7 @@ from sandbox.stripe.params import Params, words
 from sandbox.stripe.records import Charge, Refund
 from sandbox.stripe.test_cards import RefundFate
 
-_FIELDS: Final = words("charge payment_intent amount reason metadata instructions_email origin expand")
+FIELDS: Final = words("charge payment_intent amount reason metadata instructions_email origin expand")
 _REASONS: Final = ("duplicate", "fraudulent", "requested_by_customer")
 SUCCEED: Final = "stripe.refund_succeeds"
 FAIL: Final = "stripe.refund_fails"
@@ -25,7 +25,7 @@ def register(context: Context) -> None:
 def create(context: Context, call: Call) -> Json:
     """POST /v1/refunds"""
     params = call.params
-    params.allow(_FIELDS)
+    params.allow(FIELDS)
     amount = params.integer("amount")
     if amount is not None and amount < 1:
         raise invalid("Invalid positive integer", code="parameter_invalid_integer", param="amount")
