@@ -121,56 +121,61 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
 
     Example: CapturePayment of a payment that was cancelled.
 
-        {"reason": "PAYMENT_STATE_INVALID", "domain": "kassa", "metadata": {"state": "CANCELLED"}}
+        {"reason": "PAYMENT_STATE_INVALID", "domain": "kassa", "metadata": {"payment_state": "CANCELLED", "allowed_states": "AUTHORIZED"}}
     """
     OPERATION_IN_PROGRESS: _ErrorReason.ValueType  # 15
     """Another operation on the payment is under way. It should be repeated after `retry-after` seconds.
 
     Example: CancelPayment while a capture has not been answered.
 
-        {"reason": "OPERATION_IN_PROGRESS", "domain": "kassa"}
+        {"reason": "OPERATION_IN_PROGRESS", "domain": "kassa", "metadata": {"payment_state": "AUTHORIZED"}}
     """
     CAPTURE_EXCEEDS_AUTHORIZED: _ErrorReason.ValueType  # 16
     """More is to be captured than was authorized.
 
     Example: CapturePayment of 2000 where 1999 are authorized.
 
-        {"reason": "CAPTURE_EXCEEDS_AUTHORIZED", "domain": "kassa", "metadata": {"capturable": "1999"}}
+        {"reason": "CAPTURE_EXCEEDS_AUTHORIZED", "domain": "kassa",
+         "metadata": {"amount": "2000", "amount_authorized": "1999"}}
     """
     REFUND_EXCEEDS_CAPTURED: _ErrorReason.ValueType  # 17
     """More is to be refunded than was captured and has not been refunded yet.
 
     Example: a second full refund.
 
-        {"reason": "REFUND_EXCEEDS_CAPTURED", "domain": "kassa", "metadata": {"refundable": "0"}}
+        {"reason": "REFUND_EXCEEDS_CAPTURED", "domain": "kassa",
+         "metadata": {"amount": "1999", "amount_refundable": "0"}}
     """
     PAYMENT_DISPUTED: _ErrorReason.ValueType  # 18
     """The customer disputes the payment, so it cannot be refunded.
 
     Example: RefundPayment while a chargeback is open.
 
-        {"reason": "PAYMENT_DISPUTED", "domain": "kassa"}
+        {"reason": "PAYMENT_DISPUTED", "domain": "kassa", "metadata": {"amount_disputed": "1999"}}
     """
     METHOD_NOT_SUPPORTED: _ErrorReason.ValueType  # 19
     """The processor cannot do this with the method. The metadata say what it can do.
 
     Example: a manual capture of a bank transfer.
 
-        {"reason": "METHOD_NOT_SUPPORTED", "domain": "kassa", "metadata": {"supported": "CREDIT_CARD,DEBIT_CARD"}}
+        {"reason": "METHOD_NOT_SUPPORTED", "domain": "kassa",
+         "metadata": {"processor": "stripe", "supported_methods": "CREDIT_CARD,DEBIT_CARD"}}
     """
     CURRENCY_NOT_SUPPORTED: _ErrorReason.ValueType  # 20
     """The processor does not take the currency.
 
     Example: a wallet payment in a currency that PayPal does not know.
 
-        {"reason": "CURRENCY_NOT_SUPPORTED", "domain": "kassa", "metadata": {"currency": "KZT"}}
+        {"reason": "CURRENCY_NOT_SUPPORTED", "domain": "kassa",
+         "metadata": {"processor": "paypal", "supported_currencies": "EUR,USD"}}
     """
     AMOUNT_NOT_REPRESENTABLE: _ErrorReason.ValueType  # 21
     """The processor cannot express the amount in the currency. It is never rounded.
 
     Example: a PayPal payment of half a forint.
 
-        {"reason": "AMOUNT_NOT_REPRESENTABLE", "domain": "kassa"}
+        {"reason": "AMOUNT_NOT_REPRESENTABLE", "domain": "kassa",
+         "metadata": {"processor": "paypal", "currency": "HUF", "step": "100"}}
     """
     PROCESSOR_REFUSED: _ErrorReason.ValueType  # 22
     """The processor refuses the operation. Nothing has changed.
@@ -205,7 +210,7 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
 
     Example: CapturePayment while Stripe is down.
 
-        {"reason": "PROCESSOR_UNAVAILABLE", "domain": "kassa", "metadata": {"processor": "stripe"}}
+        {"reason": "PROCESSOR_UNAVAILABLE", "domain": "kassa"}
     """
     OVERLOADED: _ErrorReason.ValueType  # 27
     """The server has more work than it can do and has not begun with this. It should be repeated after `retry-after`
@@ -374,56 +379,61 @@ PAYMENT_STATE_INVALID: ErrorReason.ValueType  # 14
 
 Example: CapturePayment of a payment that was cancelled.
 
-    {"reason": "PAYMENT_STATE_INVALID", "domain": "kassa", "metadata": {"state": "CANCELLED"}}
+    {"reason": "PAYMENT_STATE_INVALID", "domain": "kassa", "metadata": {"payment_state": "CANCELLED", "allowed_states": "AUTHORIZED"}}
 """
 OPERATION_IN_PROGRESS: ErrorReason.ValueType  # 15
 """Another operation on the payment is under way. It should be repeated after `retry-after` seconds.
 
 Example: CancelPayment while a capture has not been answered.
 
-    {"reason": "OPERATION_IN_PROGRESS", "domain": "kassa"}
+    {"reason": "OPERATION_IN_PROGRESS", "domain": "kassa", "metadata": {"payment_state": "AUTHORIZED"}}
 """
 CAPTURE_EXCEEDS_AUTHORIZED: ErrorReason.ValueType  # 16
 """More is to be captured than was authorized.
 
 Example: CapturePayment of 2000 where 1999 are authorized.
 
-    {"reason": "CAPTURE_EXCEEDS_AUTHORIZED", "domain": "kassa", "metadata": {"capturable": "1999"}}
+    {"reason": "CAPTURE_EXCEEDS_AUTHORIZED", "domain": "kassa",
+     "metadata": {"amount": "2000", "amount_authorized": "1999"}}
 """
 REFUND_EXCEEDS_CAPTURED: ErrorReason.ValueType  # 17
 """More is to be refunded than was captured and has not been refunded yet.
 
 Example: a second full refund.
 
-    {"reason": "REFUND_EXCEEDS_CAPTURED", "domain": "kassa", "metadata": {"refundable": "0"}}
+    {"reason": "REFUND_EXCEEDS_CAPTURED", "domain": "kassa",
+     "metadata": {"amount": "1999", "amount_refundable": "0"}}
 """
 PAYMENT_DISPUTED: ErrorReason.ValueType  # 18
 """The customer disputes the payment, so it cannot be refunded.
 
 Example: RefundPayment while a chargeback is open.
 
-    {"reason": "PAYMENT_DISPUTED", "domain": "kassa"}
+    {"reason": "PAYMENT_DISPUTED", "domain": "kassa", "metadata": {"amount_disputed": "1999"}}
 """
 METHOD_NOT_SUPPORTED: ErrorReason.ValueType  # 19
 """The processor cannot do this with the method. The metadata say what it can do.
 
 Example: a manual capture of a bank transfer.
 
-    {"reason": "METHOD_NOT_SUPPORTED", "domain": "kassa", "metadata": {"supported": "CREDIT_CARD,DEBIT_CARD"}}
+    {"reason": "METHOD_NOT_SUPPORTED", "domain": "kassa",
+     "metadata": {"processor": "stripe", "supported_methods": "CREDIT_CARD,DEBIT_CARD"}}
 """
 CURRENCY_NOT_SUPPORTED: ErrorReason.ValueType  # 20
 """The processor does not take the currency.
 
 Example: a wallet payment in a currency that PayPal does not know.
 
-    {"reason": "CURRENCY_NOT_SUPPORTED", "domain": "kassa", "metadata": {"currency": "KZT"}}
+    {"reason": "CURRENCY_NOT_SUPPORTED", "domain": "kassa",
+     "metadata": {"processor": "paypal", "supported_currencies": "EUR,USD"}}
 """
 AMOUNT_NOT_REPRESENTABLE: ErrorReason.ValueType  # 21
 """The processor cannot express the amount in the currency. It is never rounded.
 
 Example: a PayPal payment of half a forint.
 
-    {"reason": "AMOUNT_NOT_REPRESENTABLE", "domain": "kassa"}
+    {"reason": "AMOUNT_NOT_REPRESENTABLE", "domain": "kassa",
+     "metadata": {"processor": "paypal", "currency": "HUF", "step": "100"}}
 """
 PROCESSOR_REFUSED: ErrorReason.ValueType  # 22
 """The processor refuses the operation. Nothing has changed.
@@ -458,7 +468,7 @@ PROCESSOR_UNAVAILABLE: ErrorReason.ValueType  # 26
 
 Example: CapturePayment while Stripe is down.
 
-    {"reason": "PROCESSOR_UNAVAILABLE", "domain": "kassa", "metadata": {"processor": "stripe"}}
+    {"reason": "PROCESSOR_UNAVAILABLE", "domain": "kassa"}
 """
 OVERLOADED: ErrorReason.ValueType  # 27
 """The server has more work than it can do and has not begun with this. It should be repeated after `retry-after`
