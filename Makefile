@@ -72,7 +72,7 @@ contracts: setup
 
 .PHONY: pytest
 pytest: setup
-	$(BIN)/python -m pytest -n $(PYTEST_WORKERS) --dist worksteal
+	$(BIN)/python -m pytest -n $(PYTEST_WORKERS) --dist loadgroup
 
 .PHONY: format
 format: setup ## Format the code and sort its imports

@@ -1,12 +1,25 @@
 """Whole stacks on real parts: one shared by a worker's tests, and others for tests that break theirs."""
 
+import shutil
 from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
 
+from fraud_rules import DEFAULT_RULES
 from sandbox.local.stack import LocalStack
 from tests.acceptance.shop import Shop
 from tests.acceptance.stacks import Platform
+
+
+@dataclass(frozen=True)
+class Breakable:
+    """A stack and the rule file that its servers watch."""
+
+    stack: LocalStack
+    rules: Path
+
 
 NO_LIMIT = 100_000
 """The rate limit is tested with the edge; here it would only be in the way."""
@@ -38,20 +51,34 @@ def other_shop(platform: Platform) -> Shop:
 
 
 @pytest.fixture(scope="session")
-def breakable(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalStack]:
+def breakable(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Breakable]:
     """A stack whose tests break it; a processor's deadline of two seconds keeps leases and recovery short."""
-    quick = {"KASSA_PROCESSOR_DEADLINE_S": "2", "KASSA_DRAIN_PAUSE_S": "3"}
-    with started(tmp_path_factory, "breakable", environment=quick) as stack:
-        yield stack
+    rules = tmp_path_factory.mktemp("rules") / "rules.yaml"
+    shutil.copy(DEFAULT_RULES, rules)
+    settings = {
+        "KASSA_PROCESSOR_DEADLINE_S": "2",
+        "KASSA_DRAIN_PAUSE_S": "3",
+        "KASSA_RULES_PATH": str(rules),
+    }
+    with started(tmp_path_factory, "breakable", environment=settings) as stack:
+        yield Breakable(stack, rules)
 
 
 @pytest.fixture
-def own_stack(breakable: LocalStack) -> Iterator[Platform]:
+def own_stack(breakable: Breakable) -> Iterator[Platform]:
     """The breakable stack, whole at the beginning of the test."""
-    platform = Platform(breakable)
+    platform = Platform(breakable.stack)
     yield platform
     platform.heal()
     platform.revive()
+
+
+@pytest.fixture
+def rules_file(breakable: Breakable) -> Iterator[Path]:
+    """The rule file of the breakable stack; as it was after the test."""
+    before = breakable.rules.read_text()
+    yield breakable.rules
+    breakable.rules.write_text(before)
 
 
 @pytest.fixture

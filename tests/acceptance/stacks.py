@@ -70,6 +70,10 @@ class Platform:
         """Asks a part to stop."""
         os.kill(self.stack.child(part).pid, signal.SIGTERM)
 
+    def log(self, part: str) -> str:
+        """What a part has said so far."""
+        return self.stack.child(part).log.read_text()
+
     def exit_status(self, part: str) -> int | None:
         """How a part ended; None while it runs."""
         return self.stack.child(part).exit_status

@@ -6,10 +6,13 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 from uuid import uuid4
 
+import pytest
 import requests
 
 from tests.acceptance.shop import Shop, order, wait_until
 from tests.acceptance.stacks import Platform, merchant_uuid, payment_uuid
+
+pytestmark = pytest.mark.xdist_group("breakable")
 
 OVER = {"COMPLETED", "FAILED", "CANCELLED"}
 

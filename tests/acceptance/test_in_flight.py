@@ -4,9 +4,12 @@ import asyncio
 
 import aiohttp
 import psutil
+import pytest
 
 from tests.acceptance.shop import order
 from tests.acceptance.stacks import Platform
+
+pytestmark = pytest.mark.xdist_group("breakable")
 
 PAYMENTS = 1_000
 PROCESSOR_S = 5.0
