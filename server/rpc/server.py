@@ -62,7 +62,7 @@ class RpcServer:
         drain: Waits for shielded work and for the commit queues, after the last call has ended.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - each is one fact of the server, named at the call
         self,
         use_cases: UseCases,
         *,
