@@ -5,7 +5,7 @@ A subclass names how its processor is driven; the scenarios know the contract an
 
 from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager, suppress
+from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -25,6 +25,7 @@ from server.processors.contract import (
     ProcessorUnavailable,
     Void,
 )
+from tests.processors.opened import opened
 from tests.processors.paypal_authority import Authority
 from tests.processors.requests_to_processors import make_capture, make_refund, make_void
 from tests.processors.sandbox_process import Json, Sandbox
@@ -45,7 +46,7 @@ class Conformance(ABC):
     """The sandbox's id of the account."""
 
     @abstractmethod
-    def make_adapter(self, api_base: str | None, **limits: Any) -> Processor:
+    def make_adapter(self, api_base: str, **limits: Any) -> Processor:
         """An adapter that reaches its processor at this address."""
 
     @abstractmethod
@@ -82,19 +83,10 @@ class Conformance(ABC):
         self.books, credentials = self.make_account(sandbox)
         self.account = Account(uuid4(), uuid4(), self.PROCESSOR, True, credentials)
 
-    @asynccontextmanager
-    async def opened(self, api_base: str | None = None, **limits: Any) -> AsyncIterator[Processor]:
-        """An adapter that is closed at the end."""
-        adapter = self.make_adapter(api_base or self.sandbox.url, **limits)
-        try:
-            yield adapter
-        finally:
-            await adapter.close()
-
     @pytest.fixture
     async def adapter(self, _account: None) -> AsyncIterator[Processor]:
         """The adapter under test."""
-        async with self.opened() as found:
+        async with opened(self.make_adapter(self.sandbox.url)) as found:
             self._adapter = found
             yield found
 
@@ -317,13 +309,13 @@ class Conformance(ABC):
     async def test_a_slow_answer_is_unknown_after_the_deadline(self) -> None:
         """lost reply"""
         self.sandbox.fault(self.books, "latency", self.AUTHORIZE, seconds=5)
-        async with self.opened(deadline_s=0.3) as adapter:
+        async with opened(self.make_adapter(self.sandbox.url, deadline_s=0.3)) as adapter:
             with pytest.raises(OutcomeUnknown):
                 await adapter.authorize(self.account, self.good())
 
     async def test_an_unreachable_processor_was_sent_nothing(self, unused_tcp_port: int) -> None:
         """lost reply"""
-        async with self.opened(f"http://127.0.0.1:{unused_tcp_port}") as adapter:
+        async with opened(self.make_adapter(f"http://127.0.0.1:{unused_tcp_port}")) as adapter:
             with pytest.raises(ProcessorUnavailable):
                 await adapter.authorize(self.account, self.good())
 

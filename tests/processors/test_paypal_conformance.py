@@ -1,7 +1,6 @@
 """The conformance suite against PayPal's side of the sandbox."""
 
 import json
-import secrets
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -11,6 +10,7 @@ from server.domain.outcome import ActionRequired, Approved, Outcome
 from server.domain.payment import Method
 from server.processors.contract import Authorization, Processor, Wallet
 from server.processors.paypal import PayPalEndpoint, PayPalProcessor
+from tests.processors.accounts import PayPalAccount
 from tests.processors.conformance import Conformance
 from tests.processors.requests_to_processors import make_authorization
 from tests.processors.sandbox_process import Json, Sandbox
@@ -25,7 +25,7 @@ class TestPayPal(Conformance):
     VOID = "paypal.authorizations.void"
     REFUND = "paypal.captures.refund"
 
-    def make_adapter(self, api_base: str | None, **limits: Any) -> Processor:
+    def make_adapter(self, api_base: str, **limits: Any) -> Processor:
         endpoint = PayPalEndpoint(
             api_base,
             certificate_hosts=frozenset({self.authority.host}),
@@ -36,9 +36,8 @@ class TestPayPal(Conformance):
         return PayPalProcessor(endpoint)
 
     def make_account(self, sandbox: Sandbox) -> tuple[str, Mapping[str, str]]:
-        client, secret = f"client-{secrets.token_hex(8)}", secrets.token_hex(16)
-        registered = sandbox.register(processor="paypal", client_id=client, client_secret=secret)
-        return registered["id"], {"client_id": client, "client_secret": secret, "webhook_id": "WH-TEST"}
+        at = PayPalAccount(sandbox)
+        return at.books, at.account.credentials
 
     def good(self, **changes: Any) -> Authorization:
         return make_authorization(Wallet(), Method.DIGITAL_WALLET, **changes)

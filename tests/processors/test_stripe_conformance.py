@@ -1,7 +1,6 @@
 """The conformance suite against Stripe's side of the sandbox."""
 
 import json
-import secrets
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
@@ -12,6 +11,7 @@ from server.domain.outcome import Approved, Outcome
 from server.domain.payment import Method
 from server.processors.contract import Authorization, Processor
 from server.processors.stripe import StripeEndpoint, StripeProcessor
+from tests.processors.accounts import StripeAccount
 from tests.processors.conformance import Conformance
 from tests.processors.requests_to_processors import make_authorization, make_card
 from tests.processors.sandbox_process import Json, Sandbox
@@ -28,13 +28,12 @@ class TestStripe(Conformance):
     VOID = "stripe.payment_intents.cancel"
     REFUND = "stripe.refunds.create"
 
-    def make_adapter(self, api_base: str | None, **limits: Any) -> Processor:
+    def make_adapter(self, api_base: str, **limits: Any) -> Processor:
         return StripeProcessor(StripeEndpoint(api_base, **limits))
 
     def make_account(self, sandbox: Sandbox) -> tuple[str, Mapping[str, str]]:
-        key = f"sk_test_{secrets.token_hex(8)}"
-        registered = sandbox.register(processor="stripe", api_key=key)
-        return registered["id"], {"secret_key": key, "webhook_secret": "whsec_test"}
+        at = StripeAccount(sandbox)
+        return at.books, at.account.credentials
 
     def good(self, **changes: Any) -> Authorization:
         return make_authorization(make_card(), Method.CREDIT_CARD, **changes)
