@@ -139,16 +139,15 @@ class LocalStack:
         self._exit.callback(self._supervisor.stop)
         self._start_gateway()
         self._on_step("Demo merchant")
-        self.demo = ensure_demo(self.url, self.home / "demo.env", self._issue_platform_key)
-        self._supervisor.check_alive()
-        write_demo_env(
-            self.home / "demo.env", self.demo, url=self.url, grpc=self.grpc, sandbox_url=self.site.sandbox_url
-        )
+        self._make_demo()
 
     def _claim_home(self) -> None:
         """Keeps a second stack from running on the same folder; the kernel ends the claim with this process."""
-        self.home.mkdir(parents=True, exist_ok=True)
-        claim = self._exit.enter_context((self.home / "lock").open("w"))
+        try:
+            self.home.mkdir(parents=True, exist_ok=True)
+            claim = self._exit.enter_context((self.home / "lock").open("w"))
+        except PermissionError as error:
+            raise StackError(f"{error}: did another user run the stack from this folder?") from None
         try:
             fcntl.flock(claim, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -215,6 +214,17 @@ class LocalStack:
         self._on_step("Migrations")
         run_to_end(parts.migrate(self.site), self._supervisor.log("migrate"))
         self.postgres.set_note(parts.DATABASE, version)
+
+    def _make_demo(self) -> None:
+        """Makes sure of keys that work, then writes `demo.env`, the last of all."""
+        path = self.home / "demo.env"
+        try:
+            self.demo = ensure_demo(self.url, path, self._issue_platform_key)
+        except OSError as error:
+            self._supervisor.check_alive()
+            raise StackError(f"{self.url} does not answer: {error}") from error
+        self._supervisor.check_alive()
+        write_demo_env(path, self.demo, url=self.url, grpc=self.grpc, sandbox_url=self.sandbox_url)
 
     def _issue_platform_key(self) -> str:
         printed = run_to_end(parts.issue_platform_key(self.site), self._supervisor.log("platform-key"))
