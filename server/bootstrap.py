@@ -62,6 +62,7 @@ _log = logging.getLogger(__name__)
 LEASE_MARGIN_S = 10.0
 """A lease outlives the processor's deadline by this, so that nobody takes over an attempt that still runs."""
 RULES_LOOK_EVERY_S = 1.0
+DATABASE_LOOK_EVERY_S = 1.0
 _SPARE = 4
 """Threads and connections of the writer's role for what does not go through group commit."""
 
@@ -73,6 +74,7 @@ class Core:
     settings: Settings
     adapters: Mapping[str, Processor]
     registry: Registry
+    reads: Reads
     store: PaymentStore
     transactions: ShortTransactions
     sealing: Sealing
@@ -104,9 +106,7 @@ async def open_core(settings: Settings) -> AsyncIterator[Core]:
         adapters = make_adapters(settings)
         registry = Registry(adapters)
         stack.push_async_callback(registry.close)
-        yield _wire(
-            settings, PaymentStore(commit, reads), ShortTransactions(writers, threads), writers, registry, adapters
-        )
+        yield _wire(settings, commit, reads, ShortTransactions(writers, threads), writers, registry, adapters)
 
 
 def _engine(stack: AsyncExitStack, url: str, connections: int) -> Engine:
@@ -116,9 +116,10 @@ def _engine(stack: AsyncExitStack, url: str, connections: int) -> Engine:
 
 
 def _wire(
-    settings: Settings, store: PaymentStore, transactions: ShortTransactions, writers: Engine, registry: Registry,
-    adapters: Mapping[str, Processor],
+    settings: Settings, commit: GroupCommit, reads: Reads, transactions: ShortTransactions, writers: Engine,
+    registry: Registry, adapters: Mapping[str, Processor],
 ) -> Core:  # fmt: skip
+    store = PaymentStore(commit, reads)
     lease_s = settings.processor_deadline_s + LEASE_MARGIN_S
     encryption_keys = (settings.encryption_key, *settings.encryption_keys_retired)
     sealing = Sealing([b64decode(key.get_secret_value()) for key in encryption_keys])
@@ -131,6 +132,7 @@ def _wire(
         settings=settings,
         adapters=adapters,
         registry=registry,
+        reads=reads,
         store=store,
         transactions=transactions,
         sealing=sealing,
@@ -254,11 +256,27 @@ async def run_server(settings: Settings) -> None:
                 grace_s=settings.drain_grace_s,
                 drain=core.shield.drain,
             )
-            refreshing = asyncio.create_task(_refresh_rules(screening))
+            watching = [
+                asyncio.create_task(_refresh_rules(screening)),
+                asyncio.create_task(_watch_database(core.reads, server)),
+            ]
             try:
                 await server.run()
             finally:
-                refreshing.cancel()
+                for task in watching:
+                    task.cancel()
+
+
+async def _watch_database(reads: Reads, server: RpcServer) -> None:
+    """Keeps callers away while Postgres cannot be reached: Envoy asks the health service and goes elsewhere."""
+    able = True
+    while True:
+        await asyncio.sleep(DATABASE_LOOK_EVERY_S)
+        answers = await reads.answers()
+        if answers is not able:
+            able = answers
+            _log.warning("the database %s", "answers again" if able else "cannot be reached")
+            await server.tell_health(able)
 
 
 async def _refresh_rules(screening: Screening) -> None:

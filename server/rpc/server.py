@@ -91,8 +91,13 @@ class RpcServer:
     async def start(self) -> None:
         """Begins to serve, and says so to health checks."""
         await self._server.start()
+        await self.tell_health(True)
+
+    async def tell_health(self, able: bool) -> None:
+        """Tells health checks whether a payment would succeed here; nothing once the server has begun to stop."""
+        status = HealthCheckResponse.SERVING if able else HealthCheckResponse.NOT_SERVING
         for service in ("", *SERVICES):
-            await self._health.set(service, HealthCheckResponse.SERVING)
+            await self._health.set(service, status)
 
     async def stop(self) -> None:
         """Ends without losing anything: no new calls, then those in flight, then what goes on behind them."""

@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Concatenate, ParamSpec, TypeVar
 
 import orjson
-from sqlalchemy import Connection, Engine, create_engine
+from sqlalchemy import Connection, Engine, create_engine, text
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
@@ -58,6 +58,18 @@ class Reads:
         except (OperationalError, PoolTimeout) as error:
             raise KassaError(Reason.SERVICE_UNAVAILABLE, "The database cannot be reached. Try again.") from error
 
+    async def answers(self) -> bool:
+        """Says whether Postgres can be reached now."""
+        try:
+            await self.run(_ask)
+        except KassaError:
+            return False
+        return True
+
     def close(self) -> None:
         """Ends the threads once their reads are done."""
         self._threads.shutdown()
+
+
+def _ask(connection: Connection) -> None:
+    connection.execute(text("SELECT 1"))

@@ -37,6 +37,7 @@ _SPLIT_CLASSES = ("22", "23")  # data exceptions and broken constraints: one row
 _RETRY_CODES = ("40001", "40P01")  # serialization failure, deadlock: nobody's fault
 _AWAY = (psycopg2.OperationalError, psycopg2.InterfaceError)
 _LOOK_AHEAD = 4
+_SHARE_OF_ONE_TENANT = 4
 _MAX_PAUSE_S = 1.0
 
 
@@ -58,12 +59,13 @@ class GroupCommit:
         engine: Its pool must hold at least `writers` connections.
         writers: Threads; each has one transaction open at a time.
         batch: Most rows of one transaction.
-        waiting: Rows that may wait before new ones are refused; urgent rows are never refused.
+        waiting: Rows that may wait before new ones are refused, a quarter of them of one tenant; urgent rows are
+            never refused.
         patience_s: Seconds after which an ordinary row gives up on a database that is away; urgent rows never do.
     """
 
     def __init__(
-        self, engine: Engine, *, writers: int = 2, batch: int = 100, waiting: int = 5_000, patience_s: float = 5.0
+        self, engine: Engine, *, writers: int = 2, batch: int = 100, waiting: int = 10_000, patience_s: float = 5.0
     ) -> None:
         self._engine, self._batch, self._waiting, self._patience_s = engine, batch, waiting, patience_s
         self._urgent: deque[_Item] = deque()
@@ -105,7 +107,7 @@ class GroupCommit:
         with self._wake:
             if self._closing and not urgent:
                 raise KassaError(Reason.SERVICE_UNAVAILABLE, "This server is shutting down. Try again.")
-            if not urgent and self._ordinary_count >= self._waiting:
+            if not urgent and self._is_full(tenant):
                 raise KassaError(Reason.OVERLOADED, "Too much work is waiting; nothing was done. Try again shortly.")
             self._enqueue(item)
             self._wake.notify()
@@ -120,6 +122,10 @@ class GroupCommit:
             self._wake.notify_all()
         for thread in self._threads:
             await asyncio.to_thread(thread.join)
+
+    def _is_full(self, tenant: Hashable) -> bool:
+        of_tenant = len(self._ordinary.get(tenant, ()))
+        return self._ordinary_count >= self._waiting or of_tenant >= self._waiting // _SHARE_OF_ONE_TENANT
 
     def _enqueue(self, item: _Item) -> None:
         if item.urgent:

@@ -26,6 +26,14 @@ async def test_every_service_is_healthy_without_a_key(rpc: Stack, service: str) 
     assert (await _health(rpc).Check(health_pb2.HealthCheckRequest(service=service))).status == SERVING
 
 
+async def test_health_follows_what_the_server_is_told(rpc: Stack) -> None:
+    await rpc.server.tell_health(False)
+    request = health_pb2.HealthCheckRequest(service="kassa.v1.PaymentService")
+    assert (await _health(rpc).Check(request)).status == NOT_SERVING
+    await rpc.server.tell_health(True)
+    assert (await _health(rpc).Check(request)).status == SERVING
+
+
 async def test_reflection_lists_every_service(rpc: Stack) -> None:
     stub: Any = reflection_pb2_grpc.ServerReflectionStub
     call = stub(rpc.channel).ServerReflectionInfo(iter([reflection_pb2.ServerReflectionRequest(list_services="")]))
