@@ -26,7 +26,8 @@ class Operation:
         act: Does it and returns the record.
         read: Finds the record again by its id, for a repeat of the same request.
         render: Turns the record into JSON.
-        status: Of the first answer; a repeat is answered with 200.
+        status: Of the first answer.
+        repeated: Of the answer to the same request again.
         terse: Without `Prefer: return=representation` the answer is minimal.
     """
 
@@ -35,6 +36,7 @@ class Operation:
     render: Callable[[Context, Any], Json]
     read: Callable[[Context, str, str], Any] | None = None
     status: int = 200
+    repeated: int = 200
     terse: bool = False
 
 
@@ -55,13 +57,15 @@ _OPERATIONS: Final[tuple[tuple[str, str, Operation], ...]] = (
     (
         "POST",
         f"{_PAYMENTS}/authorizations/{{id}}/capture",
-        Operation("authorizations.capture", payments.capture_authorization, *_CAPTURE, status=201, terse=True),
+        Operation(
+            "authorizations.capture", payments.capture_authorization, *_CAPTURE, status=201, repeated=201, terse=True
+        ),
     ),
     ("GET", f"{_PAYMENTS}/captures/{{id}}", Operation("captures.get", payments.get_capture, objects.capture)),
     (
         "POST",
         f"{_PAYMENTS}/captures/{{id}}/refund",
-        Operation("captures.refund", payments.refund_capture, *_REFUND, status=201, terse=True),
+        Operation("captures.refund", payments.refund_capture, *_REFUND, status=201, repeated=201, terse=True),
     ),
     ("GET", f"{_PAYMENTS}/refunds/{{id}}", Operation("refunds.get", payments.get_refund, objects.refund)),
 )
@@ -149,7 +153,7 @@ class PayPalRoutes:
         if known:
             await delay()
             record = operation.read(self._context, call.account.id, known)
-            return _answer(self._context, operation, call, record, 200)
+            return _answer(self._context, operation, call, record, operation.repeated)
         made: list[Any] = []
 
         async def act() -> str:

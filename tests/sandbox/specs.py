@@ -1,13 +1,16 @@
 """Holds what went over the wire to the processors' own descriptions in `tests/specs`; conftest calls it."""
 
 import json
+import re
 from functools import cache
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl
 
-import jsonschema
+import jsonschema  # type: ignore[import-untyped]  # it comes without types
+import pytest
 from openapi_core import OpenAPI
+from openapi_core.exceptions import OpenAPIError
 from openapi_core.testing import MockRequest, MockResponse
 
 from sandbox.stripe.params import nest
@@ -20,6 +23,9 @@ _PAYPAL = {
     "/v1/notifications/": "notifications_webhooks_v1.json",
 }
 
+# There PayPal's patterns refuse the dashes of PayPal's own event ids, and a whole event counts as read-only.
+_OWN_IDS_REFUSED = re.compile("/webhooks-events/|/verify-webhook-signature$")
+
 
 @cache
 def _openapi(name: str) -> OpenAPI:
@@ -30,6 +36,12 @@ def _openapi(name: str) -> OpenAPI:
 def stripe_requests() -> Json:
     found: Json = json.loads((_SPECS / "stripe" / "requests_2023-08-16.json").read_text())
     return found
+
+
+@cache
+def _validator(template: str) -> jsonschema.Draft4Validator:
+    """OpenAPI 3.0's schemas are of this draft in all that matters here."""
+    return jsonschema.Draft4Validator(stripe_requests()[template])
 
 
 @cache
@@ -53,10 +65,14 @@ def check_paypal(seen: Seen) -> None:
     )
     response = MockResponse(seen.response or b"{}", status_code=seen.status)
     spec = _openapi(name)
-    if seen.status < 300:
-        spec.validate_request(request)
-    if seen.response:
-        spec.validate_response(request, response)
+    try:
+        if seen.status < 300 and not _OWN_IDS_REFUSED.search(seen.path):
+            spec.validate_request(request)
+        if seen.response:
+            spec.validate_response(request, response)
+    except OpenAPIError as error:
+        found = getattr(error.__cause__, "schema_errors", ()) or (error.__cause__ or error,)
+        pytest.fail("\n".join([f"{seen.method} {seen.path} {seen.status}", *map(str, found)]))
 
 
 def check_stripe_request(seen: Seen) -> None:
@@ -66,7 +82,7 @@ def check_stripe_request(seen: Seen) -> None:
         return
     schema = stripe_requests()[template]
     values = _typed(schema, nest(parse_qsl(seen.request.decode(), keep_blank_values=True)))
-    jsonschema.validate(values, schema)
+    _validator(template).validate(values)
 
 
 def _template(path: str) -> str | None:

@@ -7,7 +7,7 @@ import pytest
 
 from sandbox.stripe import payment_intents, refunds
 from tests.sandbox.harness import Running
-from tests.sandbox.specs import stripe_requests, fixture
+from tests.sandbox.specs import fixture, stripe_requests
 from tests.sandbox.stripe_calls import held, pay
 
 

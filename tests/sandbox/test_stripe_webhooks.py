@@ -13,7 +13,8 @@ SECRET = "whsec_sandbox"
 
 def verified(received: Received, secret: str = SECRET) -> stripe.Event:
     """The event, verified by the SDK."""
-    return stripe.Webhook.construct_event(received.body, received.headers["stripe-signature"], secret)
+    event: stripe.Event = stripe.Webhook.construct_event(received.body, received.headers["stripe-signature"], secret)
+    return event
 
 
 def test_a_webhook_is_verified_by_the_sdk(sandbox: Running) -> None:
