@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 from uuid import uuid4
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import Connection, text
 
 from server.domain.payment import TransactionType
 from server.storage.claims import Claim, claim_keys
@@ -30,20 +30,31 @@ async def other(till: Till, database: Database) -> AsyncIterator[Till]:
 
 
 async def test_batches_that_claim_the_same_keys_in_opposite_order_do_not_deadlock(till: Till) -> None:
-    """Unsorted, k1, k2 against k2, k1 deadlocks."""
+    """A batch that is given k2, k1 must wait for k1 before it holds k2; else one that holds k1 and wants k2 deadlocks."""
 
-    def claims(keys: list[str]) -> list[Claim]:
-        return [Claim(till.merchant, key, uuid4(), b"request", uuid4(), uuid4()) for key in keys]
+    def claim(connection: Connection, *keys: str) -> int:
+        claims = [Claim(till.merchant, key, uuid4(), b"request", uuid4(), uuid4()) for key in keys]
+        return len(claim_keys(connection, claims))
 
-    def claim_all(keys: list[str]) -> int:
+    def claim_both(pids: "asyncio.Queue[int]", loop: asyncio.AbstractEventLoop) -> int:
         with till.engine.connect() as connection:
-            lost = claim_keys(connection, claims(keys))
+            pid = connection.scalar(text("SELECT pg_backend_pid()"))
+            loop.call_soon_threadsafe(pids.put_nowait, pid)
+            lost = claim(connection, "k2", "k1")
             connection.commit()
-            return len(lost)
+            return lost
 
-    keys = [f"key-{number}" for number in range(400)]
-    lost = await asyncio.gather(asyncio.to_thread(claim_all, keys), asyncio.to_thread(claim_all, keys[::-1]))
-    assert sum(lost) == len(keys)
+    pids: asyncio.Queue[int] = asyncio.Queue()
+    with till.engine.connect() as first:
+        assert claim(first, "k1") == 0
+        second = asyncio.ensure_future(asyncio.to_thread(claim_both, pids, asyncio.get_running_loop()))
+        pid = await pids.get()
+        waits = "SELECT count(*) FROM pg_locks WHERE pid = :pid AND NOT granted"
+        while till.query(waits, pid=pid) != [(1,)]:
+            await asyncio.sleep(0.01)
+        assert claim(first, "k2") == 0
+        first.commit()
+    assert await second == 2
 
 
 async def test_settlements_of_the_same_payments_from_two_processes_all_end(till: Till, other: Till) -> None:
