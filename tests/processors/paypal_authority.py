@@ -7,22 +7,36 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric.ec import (
+    SECP256R1,
+    EllipticCurvePrivateKey,
+    EllipticCurvePublicKey,
+)
+from cryptography.hazmat.primitives.asymmetric.ec import generate_private_key as generate_ec_key
 from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
-from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, generate_private_key
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, RSAPublicKey, generate_private_key
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
+PublicKey = RSAPublicKey | EllipticCurvePublicKey
 PATH = "/v1/notifications/certs/"
 _DAY = timedelta(days=1)
 
 
+@cache
+def _signing_key() -> RSAPrivateKey:
+    """One for all certificates, since making it takes long."""
+    return generate_private_key(65537, 2048)
+
+
 def _certificate(
-    name: str, key: RSAPrivateKey, issuer: x509.Certificate | None, issuer_key: RSAPrivateKey, ends_in: timedelta
+    name: str, key: PublicKey, issuer: x509.Certificate | None, issuer_key: EllipticCurvePrivateKey, ends_in: timedelta
 ) -> x509.Certificate:
     """A CA where there is no issuer, else a server certificate."""
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
@@ -33,13 +47,13 @@ def _certificate(
         x509.CertificateBuilder()
         .subject_name(subject)
         .issuer_name(issuer.subject if issuer else subject)
-        .public_key(key.public_key())
+        .public_key(key)
         .serial_number(x509.random_serial_number())
         .not_valid_before(now - 30 * _DAY)
         .not_valid_after(now + ends_in)
         .add_extension(x509.BasicConstraints(ca=is_ca, path_length=None), critical=True)
         .add_extension(usage, critical=True)
-        .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
+        .add_extension(x509.SubjectKeyIdentifier.from_public_key(key), critical=False)
         .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(issuer_key.public_key()), critical=False)
     )
     if not is_ca:
@@ -59,8 +73,8 @@ class Authority:
     keys: dict[str, RSAPrivateKey] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        self._key = generate_private_key(65537, 2048)
-        self._root = _certificate("Test Root", self._key, None, self._key, 3650 * _DAY)
+        self._key = generate_ec_key(SECP256R1())
+        self._root = _certificate("Test Root", self._key.public_key(), None, self._key, 3650 * _DAY)
         self.issue("good")
 
     @property
@@ -70,8 +84,8 @@ class Authority:
 
     def issue(self, name: str, *, ends_in: timedelta = 90 * _DAY) -> None:
         """Makes a certificate that signs."""
-        key = generate_private_key(65537, 2048)
-        leaf = _certificate(self.name, key, self._root, self._key, ends_in)
+        key = _signing_key()
+        leaf = _certificate(self.name, key.public_key(), self._root, self._key, ends_in)
         self.pems[name], self.keys[name] = leaf.public_bytes(Encoding.PEM), key
 
     def headers(self, webhook_id: str, body: bytes, sent_at: datetime, certificate: str = "good") -> dict[str, str]:

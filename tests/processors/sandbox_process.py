@@ -67,6 +67,8 @@ def running(folder: Path) -> Iterator[Sandbox]:
             line = process.stdout.readline()
             found = re.search(r"http://\S+", line)
             assert found, f"the sandbox did not start: {line!r}"
+            # It listens before it serves, so this waits until it does.
+            assert requests.get(f"{found.group()}/healthz", timeout=10).json()["status"] == "ok"
             yield Sandbox(found.group(), ca_file)
         finally:
             process.terminate()

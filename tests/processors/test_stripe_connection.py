@@ -62,9 +62,9 @@ async def test_a_thousand_calls_are_under_way_at_once() -> None:
         body = {"id": "pi_1", "object": "payment_intent", "status": "succeeded", "currency": "usd"}
         return web.json_response({**body, "amount": 1999, "amount_received": 1999, "latest_charge": "ch_1"})
 
-    async with answering(answer) as server:
-        async with opened(StripeProcessor(StripeEndpoint(server.url, deadline_s=60, connect_s=60))) as adapter:
-            assert await _authorize_many(adapter, an_account(), 1000) <= 8
+    limits = {"deadline_s": 60, "connect_s": 60}
+    async with answering(answer) as server, opened(StripeProcessor(StripeEndpoint(server.url, **limits))) as adapter:
+        assert await _authorize_many(adapter, an_account(), 1000) <= 8
 
 
 async def test_a_thousand_slow_authorizations_all_succeed(sandbox: Sandbox) -> None:
@@ -138,10 +138,9 @@ async def test_a_key_that_stripe_refuses_is_our_mistake(status: int, code: str) 
     async def refuse(_: web.Request) -> web.StreamResponse:
         return web.json_response({"error": {"type": "invalid_request_error", "message": "no"}}, status=status)
 
-    async with answering(refuse) as server:
-        async with opened(StripeProcessor(StripeEndpoint(server.url))) as adapter:
-            with pytest.raises(ProcessorRejected, match=code):
-                await adapter.authorize(an_account(), an_authorization())
+    async with answering(refuse) as server, opened(StripeProcessor(StripeEndpoint(server.url))) as adapter:
+        with pytest.raises(ProcessorRejected, match=code):
+            await adapter.authorize(an_account(), an_authorization())
 
 
 async def _asked(monkeypatch: pytest.MonkeyPatch, account: Account) -> list[tuple[str, str]]:

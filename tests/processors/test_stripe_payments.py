@@ -232,9 +232,9 @@ async def test_what_a_partial_capture_releases_is_no_refund(stripe: StripeProces
     listed = await stripe._connection.call(
         at.account, lambda sdk: sdk.v1.refunds.list_async({"payment_intent": approved.processor_payment_id})
     )
-    for release in listed["data"]:
-        asked = make_refund(request, approved, processor_transaction_id=release["id"])
-        assert isinstance(await stripe.resolve(at.account, asked), Pending)
+    (release,) = listed["data"]
+    asked = make_refund(request, approved, processor_transaction_id=release["id"])
+    assert isinstance(await stripe.resolve(at.account, asked), Pending)
 
 
 async def test_a_reason_is_told(stripe: StripeProcessor, at: StripeAccount) -> None:

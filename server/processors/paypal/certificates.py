@@ -104,12 +104,12 @@ def _fetch(address: str) -> bytes:
     try:
         with requests.Session() as session:
             session.trust_env = False
-            answer = session.get(address, timeout=_TIMEOUT_S, allow_redirects=False, stream=True)
-            if answer.status_code == 404:
-                raise EventRejected("There is no certificate at the address.")
-            if answer.status_code != 200:
-                raise ProcessorUnavailable(f"paypal's certificate: HTTP {answer.status_code}")
-            return answer.raw.read(_LARGEST_BYTES, decode_content=True)
+            with session.get(address, timeout=_TIMEOUT_S, allow_redirects=False, stream=True) as answer:
+                if answer.status_code == 404:
+                    raise EventRejected("There is no certificate at the address.")
+                if answer.status_code != 200:
+                    raise ProcessorUnavailable(f"paypal's certificate: HTTP {answer.status_code}")
+                return answer.raw.read(_LARGEST_BYTES, decode_content=True)
     except (requests.RequestException, urllib3.exceptions.HTTPError) as error:
         raise ProcessorUnavailable(f"paypal's certificate: {type(error).__name__}") from None
 

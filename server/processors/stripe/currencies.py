@@ -57,4 +57,6 @@ def our_amount(currency: str, amount: int) -> int:
     Raises:
         KeyError, ValueError: Stripe speaks of an amount that does not exist.
     """
+    if not isinstance(amount, int):
+        raise ValueError("an amount that is no integer")
     return from_wire(CURRENCIES[currency], currency, amount)
