@@ -42,6 +42,12 @@ class Table(Generic[R]):
         if self._rows.get(record.account, {}).pop(record.id, None) is not None:
             self._changed[record.account, record.id] = None
 
+    def keep_latest(self, account: str, count: int) -> None:
+        """Forgets all but the account's latest `count` records."""
+        rows = self._rows.get(account, {})
+        while len(rows) > count:
+            self.remove(next(iter(rows.values())))
+
     def get(self, account: str, key: str) -> R | None:
         """The record of that account with that id."""
         return self._rows.get(account, {}).get(key)

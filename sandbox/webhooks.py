@@ -50,6 +50,7 @@ class Webhooks:
         self._longest_pause = longest_pause
         self._signers: dict[Processor, Signer] = {}
         self._held: dict[int, list[Delivery]] = {}
+        self._timers: dict[int, asyncio.TimerHandle] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._slots = asyncio.Semaphore(_AT_ONCE)
         self._session: aiohttp.ClientSession | None = None
@@ -67,6 +68,8 @@ class Webhooks:
 
     async def stop(self) -> None:
         """Ends; what is undelivered stays in the file."""
+        for timer in self._timers.values():
+            timer.cancel()
         for task in tuple(self._tasks):
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -108,11 +111,11 @@ class Webhooks:
             self._release(fault)
         elif len(held) == 1:
             seconds = fault.rule.seconds or 2.0
-            asyncio.get_running_loop().call_later(seconds, self._release, fault)
+            self._timers[fault.id] = asyncio.get_running_loop().call_later(seconds, self._release, fault)
 
     def _release(self, fault: Fault) -> None:
-        held = self._held.pop(fault.id, [])
-        self._spawn(self._deliver_in_turn(held[::-1]))
+        self._timers.pop(fault.id).cancel()
+        self._spawn(self._deliver_in_turn(self._held.pop(fault.id)[::-1]))
 
     async def _deliver_in_turn(self, deliveries: list[Delivery]) -> None:
         for delivery in deliveries:
@@ -146,7 +149,10 @@ class Webhooks:
         body = delivery.body.encode()
         headers = {"Content-Type": "application/json", **self._signers[account.processor](endpoint, body)}
         try:
-            async with self._slots, self._session.post(endpoint.url, data=body, headers=headers) as response:
+            async with (
+                self._slots,
+                self._session.post(endpoint.url, data=body, headers=headers, allow_redirects=False) as response,
+            ):
                 await response.read()
                 status = response.status
         except (aiohttp.ClientError, TimeoutError) as error:

@@ -19,6 +19,8 @@ Json = dict[str, Any]
 R = TypeVar("R")
 
 _ALPHABET: Final = "23456789ABCDEFGHJKLMNPQRSTUVWXYZ"
+# PayPal keeps events for 30 days; memory is shorter here.
+_EVENTS_KEPT: Final = 20_000
 _SUMMARIES: Final = {
     "CHECKOUT.ORDER.APPROVED": "An order has been approved by buyer",
     "PAYMENT.AUTHORIZATION.CREATED": "A payment authorization was created",
@@ -62,6 +64,7 @@ class Context:
         }
         body = orjson.dumps(event)
         self.books.events.put(Event(account_id, event_id, created, event_type, body.decode()))
+        self.books.events.keep_latest(account_id, _EVENTS_KEPT)
         account = self.accounts.get(account_id)
         if account:
             self.webhooks.send(account, event_id, event_type, body)

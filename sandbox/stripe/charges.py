@@ -1,6 +1,6 @@
 """Charges, as they may be read. https://docs.stripe.com/api/charges"""
 
-from sandbox.stripe import objects
+from sandbox.stripe import charge_objects
 from sandbox.stripe.context import Call, Context, Json
 from sandbox.stripe.errors import missing
 
@@ -10,4 +10,4 @@ def retrieve(context: Context, call: Call) -> Json:
     charge = context.books.charges.get(call.account.id, call.path["id"])
     if charge is None:
         raise missing("charge", call.path["id"], "id")
-    return objects.charge(context, charge)
+    return charge_objects.charge(context, charge)

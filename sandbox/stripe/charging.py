@@ -1,6 +1,6 @@
 """Attempts at taking money: the charge behind a payment intent, its capture and release; `payment_intents` calls it."""
 
-from sandbox.stripe import balance, bank_accounts, objects, test_cards
+from sandbox.stripe import balance, bank_accounts, charge_objects, objects, test_cards
 from sandbox.stripe.context import Context, new_id, now
 from sandbox.stripe.errors import StripeError
 from sandbox.stripe.payment_methods import BANK_TYPES
@@ -43,7 +43,7 @@ def start_bank_debit(context: Context, intent: PaymentIntent, method: PaymentMet
     context.books.charges.put(charge)
     intent.status = "processing"
     context.books.intents.put(intent)
-    context.publish(intent.account, "charge.pending", objects.charge(context, charge))
+    context.publish(intent.account, "charge.pending", charge_objects.charge(context, charge))
     context.publish(intent.account, "payment_intent.processing", objects.payment_intent(context, intent))
     if not bank_accounts.BY_TOKEN[method.behaviour].stuck:
         context.agenda.add(SETTLE_BANK_DEBIT, intent.account, intent.id, context.later_s)
@@ -100,7 +100,7 @@ def fail(context: Context, intent: PaymentIntent, charge: Charge | None, failure
     intent.failure = failure
     context.books.intents.put(intent)
     if charge:
-        context.publish(intent.account, "charge.failed", objects.charge(context, charge))
+        context.publish(intent.account, "charge.failed", charge_objects.charge(context, charge))
     context.publish(intent.account, "payment_intent.payment_failed", objects.payment_intent(context, intent))
 
 
@@ -118,12 +118,12 @@ def _approve(context: Context, intent: PaymentIntent, charge: Charge) -> None:
     if intent.capture_method == "manual":
         intent.status, intent.amount_capturable = "requires_capture", intent.amount
         context.books.intents.put(intent)
-        context.publish(intent.account, "charge.succeeded", objects.charge(context, charge))
+        context.publish(intent.account, "charge.succeeded", charge_objects.charge(context, charge))
         rendered = objects.payment_intent(context, intent)
         context.publish(intent.account, "payment_intent.amount_capturable_updated", rendered)
         return
     capture(context, intent, charge, intent.amount)
-    context.publish(intent.account, "charge.succeeded", objects.charge(context, charge))
+    context.publish(intent.account, "charge.succeeded", charge_objects.charge(context, charge))
     context.publish(intent.account, "payment_intent.succeeded", objects.payment_intent(context, intent))
 
 

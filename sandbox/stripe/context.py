@@ -58,9 +58,7 @@ class Context:
             event["account"] = account.id
         body = orjson.dumps(event)
         self.books.events.put(Event(account_id, event_id, created, event_type, body.decode()))
-        kept = self.books.events.of(account_id) if created % 60 == 0 else []
-        for old in kept[:-_EVENTS_KEPT]:
-            self.books.events.remove(old)
+        self.books.events.keep_latest(account_id, _EVENTS_KEPT)
         if account:
             self.webhooks.send(account, event_id, event_type, body)
 

@@ -5,7 +5,7 @@ from typing import Any, Final
 
 import orjson
 
-from sandbox.stripe import objects
+from sandbox.stripe import charge_objects, objects, payment_method_objects
 from sandbox.stripe.context import Call, Context, Json
 from sandbox.stripe.errors import invalid
 
@@ -21,7 +21,7 @@ def _rows(context: Context, account: str, resource: str) -> tuple[list[Any], Cal
         case "payment_intents":
             return books.intents.of(account), lambda row: objects.payment_intent(context, row), {"customer": "customer"}
         case "charges":
-            return books.charges.of(account), lambda row: objects.charge(context, row), by_object
+            return books.charges.of(account), lambda row: charge_objects.charge(context, row), by_object
         case "refunds":
             return books.refunds.of(account), objects.refund, by_object
         case "disputes":
@@ -94,9 +94,9 @@ def _object(context: Context, account: str, key: str) -> Any:
     if intent := books.intents.get(account, key):
         return objects.payment_intent(context, intent)
     if charge := books.charges.get(account, key):
-        return objects.charge(context, charge)
+        return charge_objects.charge(context, charge)
     if method := books.payment_methods.get(account, key):
-        return objects.payment_method(method)
+        return payment_method_objects.payment_method(method)
     if movement := books.balance_transactions.get(account, key):
         return objects.balance_transaction(movement)
     if refund := books.refunds.get(account, key):

@@ -2,15 +2,14 @@
 
 from typing import Any
 
+from sandbox.stripe import payment_method_objects
 from sandbox.stripe.context import Context
 from sandbox.stripe.params import words
 from sandbox.stripe.records import (
     BalanceTransaction,
-    Charge,
     Dispute,
     Failure,
     PaymentIntent,
-    PaymentMethod,
     Refund,
 )
 
@@ -83,7 +82,7 @@ def failure(context: Context, account: str, failed: Failure) -> Json:
     }
     method = context.books.payment_methods.get(account, failed.payment_method or "")
     if method:
-        fields["payment_method"] = payment_method(method)
+        fields["payment_method"] = payment_method_objects.payment_method(method)
     return {name: value for name, value in fields.items() if value is not None}
 
 
@@ -102,180 +101,6 @@ def _payment_method_options(intent: PaymentIntent) -> Json:
         "request_three_d_secure": intent.three_d_secure,
     }
     return {kind: card if kind == "card" else {} for kind in intent.payment_method_types}
-
-
-def charge(context: Context, record: Charge) -> Json:
-    """https://docs.stripe.com/api/charges/object"""
-    intent = context.books.intents.get(record.account, record.payment_intent)
-    method = context.books.payment_methods.get(record.account, record.payment_method)
-    assert intent is not None and method is not None
-    failed = record.failure
-    return {
-        "id": record.id,
-        "object": "charge",
-        "amount": record.amount,
-        "amount_captured": record.amount_captured,
-        "amount_refunded": record.amount_refunded + record.released,
-        "application": None,
-        "application_fee": None,
-        "application_fee_amount": None,
-        "balance_transaction": record.balance_transaction,
-        "billing_details": _billing_details(method),
-        "calculated_statement_descriptor": "SANDBOX",
-        "captured": record.captured,
-        "created": record.created,
-        "currency": record.currency.lower(),
-        "customer": intent.customer,
-        "description": intent.description,
-        "disputed": record.dispute is not None,
-        "failure_balance_transaction": None,
-        "failure_code": failed.code if failed else None,
-        "failure_message": failed.message if failed else None,
-        "fraud_details": {},
-        "livemode": False,
-        "metadata": intent.metadata,
-        "on_behalf_of": None,
-        "outcome": _outcome(record),
-        "paid": record.status == "succeeded",
-        "payment_intent": intent.id,
-        "payment_method": method.id,
-        "payment_method_details": _payment_method_details(record, method),
-        "receipt_email": intent.receipt_email,
-        "receipt_number": None,
-        "receipt_url": None,
-        "refunded": record.amount_refunded + record.released == record.amount and record.status == "succeeded",
-        "refunds": _refunds(context, record),
-        "review": None,
-        "shipping": None,
-        "source": None,
-        "source_transfer": None,
-        "statement_descriptor": intent.statement_descriptor,
-        "statement_descriptor_suffix": intent.statement_descriptor_suffix,
-        "status": record.status,
-        "transfer_data": None,
-        "transfer_group": None,
-    }
-
-
-def _refunds(context: Context, record: Charge) -> Json:
-    rows = (context.books.refunds.get(record.account, key) for key in reversed(record.refunds))
-    data = [refund(row) for row in rows if row]
-    return {"object": "list", "data": data, "has_more": False, "url": f"/v1/charges/{record.id}/refunds"}
-
-
-def _outcome(record: Charge) -> Json:
-    failed = record.failure
-    blocked = bool(failed and failed.decline_code == "fraudulent")
-    return {
-        "advice_code": None,
-        "network_advice_code": None,
-        "network_decline_code": None,
-        "network_status": "not_sent_to_network"
-        if blocked
-        else "declined_by_network"
-        if failed
-        else "approved_by_network",
-        "reason": "highest_risk_level" if blocked else (failed.decline_code or failed.code) if failed else None,
-        "risk_level": record.risk_level,
-        "risk_score": {"normal": 20, "elevated": 65, "highest": 90}[record.risk_level],
-        "seller_message": "The bank did not return any further details." if failed else "Payment complete.",
-        "type": "blocked" if blocked else "issuer_declined" if failed else "authorized",
-    }
-
-
-def _billing_details(method: PaymentMethod) -> Json:
-    address = dict.fromkeys(("city", "line1", "line2", "state"))
-    return {
-        "address": {**address, "country": method.country, "postal_code": method.postal_code},
-        "email": method.email,
-        "name": method.name,
-        "phone": method.phone,
-        "tax_id": None,
-    }
-
-
-def _payment_method_details(record: Charge, method: PaymentMethod) -> Json:
-    if method.card is None:
-        return {"type": method.type, method.type: {"last4": method.last4 or None}}
-    three_d_secure = {
-        "authentication_flow": "challenge",
-        "electronic_commerce_indicator": "05",
-        "exemption_indicator": None,
-        "result": "authenticated",
-        "result_reason": None,
-        "transaction_id": None,
-        "version": "2.2.0",
-    }
-    card = method.card
-    details: Json = {
-        "amount_authorized": record.amount,
-        "authorization_code": None,
-        "brand": card.brand,
-        "checks": _checks(method),
-        "country": card.country,
-        "exp_month": card.exp_month,
-        "exp_year": card.exp_year,
-        "extended_authorization": {"status": "disabled"},
-        "fingerprint": card.fingerprint,
-        "funding": card.funding,
-        "incremental_authorization": {"status": "unavailable"},
-        "installments": None,
-        "last4": card.last4,
-        "mandate": None,
-        "multicapture": {"status": "unavailable"},
-        "network": card.brand,
-        "network_token": {"used": False},
-        "network_transaction_id": None,
-        "overcapture": {"maximum_amount_capturable": record.amount, "status": "unavailable"},
-        "regulated_status": None,
-        "three_d_secure": three_d_secure if record.authenticated else None,
-        "transaction_link_id": None,
-        "wallet": None,
-    }
-    return {"type": "card", "card": details}
-
-
-def _checks(method: PaymentMethod) -> Json:
-    assert method.card is not None
-    postal = "pass" if method.postal_code else None
-    return {"address_line1_check": None, "address_postal_code_check": postal, "cvc_check": method.card.cvc_check}
-
-
-def payment_method(method: PaymentMethod) -> Json:
-    """https://docs.stripe.com/api/payment_methods/object"""
-    rendered: Json = {
-        "id": method.id,
-        "object": "payment_method",
-        "allow_redisplay": "unspecified",
-        "billing_details": _billing_details(method),
-        "created": method.created,
-        "customer": None,
-        "customer_account": None,
-        "livemode": False,
-        "metadata": method.metadata,
-        "type": method.type,
-    }
-    if method.card is None:
-        return rendered | {method.type: {"last4": method.last4 or None}}
-    card = method.card
-    return rendered | {
-        "card": {
-            "brand": card.brand,
-            "checks": _checks(method),
-            "country": card.country,
-            "display_brand": card.brand,
-            "exp_month": card.exp_month,
-            "exp_year": card.exp_year,
-            "fingerprint": card.fingerprint,
-            "funding": card.funding,
-            "generated_from": None,
-            "last4": card.last4,
-            "networks": {"available": [card.brand], "preferred": None},
-            "regulated_status": None,
-            "three_d_secure_usage": {"supported": True},
-            "wallet": None,
-        }
-    }
 
 
 def refund(record: Refund) -> Json:

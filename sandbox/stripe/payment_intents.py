@@ -5,7 +5,7 @@ from collections.abc import Collection
 from typing import Final
 
 from sandbox.currencies import STRIPE_CURRENCIES, STRIPE_MINIMUM, decimal_text, stripe_exponent, stripe_step
-from sandbox.stripe import charging, objects, payment_methods, test_cards
+from sandbox.stripe import charge_objects, charging, objects, payment_methods, test_cards
 from sandbox.stripe.context import Call, Context, Json, new_id, now
 from sandbox.stripe.errors import invalid, missing, refused, wrong_state
 from sandbox.stripe.params import Params, words
@@ -120,7 +120,7 @@ def capture(context: Context, call: Call) -> Json:
     assert charge is not None
     intent.metadata |= call.params.metadata()
     charging.capture(context, intent, charge, intent.amount_capturable if amount is None else amount)
-    context.publish(intent.account, "charge.captured", objects.charge(context, charge))
+    context.publish(intent.account, "charge.captured", charge_objects.charge(context, charge))
     rendered = objects.payment_intent(context, intent)
     context.publish(intent.account, "payment_intent.succeeded", rendered)
     return rendered
@@ -139,7 +139,7 @@ def cancel(context: Context, call: Call) -> Json:
     charge = context.books.charges.get(intent.account, intent.latest_charge or "")
     if held and charge:
         charging.release(context, charge, charge.amount)
-        context.publish(intent.account, "charge.refunded", objects.charge(context, charge))
+        context.publish(intent.account, "charge.refunded", charge_objects.charge(context, charge))
     rendered = objects.payment_intent(context, intent)
     context.publish(intent.account, "payment_intent.canceled", rendered)
     return rendered

@@ -5,7 +5,7 @@ import hmac
 from datetime import UTC, datetime
 from typing import Final
 
-from sandbox.stripe import bank_accounts, objects, test_cards
+from sandbox.stripe import bank_accounts, payment_method_objects, test_cards
 from sandbox.stripe.context import Call, Context, Json, new_id, now
 from sandbox.stripe.errors import StripeError, invalid, missing
 from sandbox.stripe.params import Params
@@ -20,12 +20,12 @@ _YEARS_AHEAD: Final = 50
 
 def create(context: Context, call: Call) -> Json:
     """POST /v1/payment_methods"""
-    return objects.payment_method(build(context, call.account.id, call.params))
+    return payment_method_objects.payment_method(build(context, call.account.id, call.params))
 
 
 def retrieve(context: Context, call: Call) -> Json:
     """GET /v1/payment_methods/{id}"""
-    return objects.payment_method(find(context, call.account.id, call.path["id"]))
+    return payment_method_objects.payment_method(find(context, call.account.id, call.path["id"]))
 
 
 def find(context: Context, account: str, key: str) -> PaymentMethod:

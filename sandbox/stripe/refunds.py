@@ -3,7 +3,7 @@
 from typing import Final
 
 from sandbox.currencies import decimal_text, stripe_exponent
-from sandbox.stripe import balance, objects, payment_intents, test_cards
+from sandbox.stripe import balance, charge_objects, objects, payment_intents, test_cards
 from sandbox.stripe.context import Call, Context, Json, new_id, now
 from sandbox.stripe.errors import invalid, missing, refused
 from sandbox.stripe.params import Params, words
@@ -69,7 +69,7 @@ def make(  # what a refund is made of
         action = SUCCEED if fate is RefundFate.PENDING else FAIL
         context.agenda.add(action, refund.account, refund.id, context.later_s)
     context.publish(refund.account, "refund.created", objects.refund(refund))
-    context.publish(refund.account, "charge.refunded", objects.charge(context, charge))
+    context.publish(refund.account, "charge.refunded", charge_objects.charge(context, charge))
     return objects.refund(refund)
 
 

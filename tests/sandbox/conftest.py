@@ -29,7 +29,7 @@ def sandbox(loop: Loop) -> Iterator[Running]:
 
 
 @pytest.fixture
-def expiring(loop: Loop) -> Iterator[Running]:
-    """A sandbox whose PayPal tokens live for a second."""
-    with running(loop, paypal_token_s=1) as sandbox:
+def expired(loop: Loop) -> Iterator[Running]:
+    """A sandbox whose PayPal tokens are over as soon as they are issued."""
+    with running(loop, paypal_token_s=0) as sandbox:
         yield sandbox
