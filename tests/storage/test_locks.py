@@ -30,7 +30,7 @@ async def other(till: Till, database: Database) -> AsyncIterator[Till]:
 
 
 async def test_batches_that_claim_the_same_keys_in_opposite_order_do_not_deadlock(till: Till) -> None:
-    """A batch that is given k2, k1 must wait for k1 before it holds k2; else one that holds k1 and wants k2 deadlocks."""
+    """Given k2, k1, a batch must wait for k1 before it holds k2, or one that holds k1 and wants k2 deadlocks."""
 
     def claim(connection: Connection, *keys: str) -> int:
         claims = [Claim(till.merchant, key, uuid4(), b"request", uuid4(), uuid4()) for key in keys]
