@@ -97,6 +97,14 @@ class Conformance(ABC):
         assert isinstance(outcome, Approved), outcome
         return request, outcome
 
+    @staticmethod
+    def call_off(request: Authorization, waiting: ActionRequired) -> Void:
+        """Calls off a payment that waits for its customer."""
+        unknown_hold = Approved(
+            processor_payment_id=waiting.processor_payment_id, processor_transaction_id="", amount=1, currency="USD"
+        )
+        return make_void(request, unknown_hold)
+
     def booked(self) -> Json:
         """The account's only payment in the processor's books."""
         (payment,) = self.sandbox.payments(self.books)
@@ -156,16 +164,7 @@ class Conformance(ABC):
         request = self.waiting()
         outcome = await adapter.authorize(self.account, request)
         assert isinstance(outcome, ActionRequired)
-        void = Void(
-            merchant_id=request.merchant_id,
-            payment_id=request.payment_id,
-            transaction_id=uuid4(),
-            amount=request.amount,
-            currency=request.currency,
-            first_sent_at=datetime.now(UTC),
-            processor_payment_id=outcome.processor_payment_id,
-            authorization_id="",
-        )
+        void = self.call_off(request, outcome)
         assert await adapter.void(self.account, void) == Cancelled(processor_payment_id=outcome.processor_payment_id)
         assert await adapter.resolve(self.account, void) == Cancelled(processor_payment_id=outcome.processor_payment_id)
         assert self.booked()["captured"] == 0

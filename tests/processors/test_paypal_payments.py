@@ -205,6 +205,22 @@ async def test_what_cannot_be_expressed_is_not_sent(paypal: PayPalProcessor, at:
     assert at.payments() == []
 
 
+async def test_several_calls_have_one_deadline(paypal: PayPalProcessor, at: PayPalAccount, sandbox: Sandbox) -> None:
+    taken, held = await order(paypal, at, "approve"), await order(paypal, at, "approve", capture=False)
+    await paypal.complete(at.account, held)
+    # Each call alone is in time.
+    at.fault("latency", "paypal.orders.*", seconds=0.4, times=None)
+    at.fault("latency", "paypal.authorizations.*", seconds=0.4, times=None)
+    async with opened(PayPalProcessor(PayPalEndpoint(sandbox.url, deadline_s=0.7))) as hasty:
+        for ask in (
+            hasty.complete(at.account, taken),
+            hasty.void(at.account, make_order_void(held)),
+            hasty.resolve(at.account, make_order_void(held)),
+        ):
+            with pytest.raises(OutcomeUnknown, match=r"0\.7 s"):
+                await ask
+
+
 @pytest.mark.parametrize("odd", ["A\\1", "../../oauth2", "x?y", ""])
 async def test_an_odd_id_reaches_nobody(paypal: PayPalProcessor, at: PayPalAccount, odd: str) -> None:
     request = make_authorization(None, Method.DIGITAL_WALLET, processor_payment_id=odd)

@@ -13,6 +13,7 @@ from server.processors.contract import Authorization, OutcomeUnknown, ProcessorT
 from server.processors.stripe import StripeEndpoint, StripeProcessor
 from tests.processors.accounts import StripeAccount
 from tests.processors.eventually import eventually
+from tests.processors.opened import opened
 from tests.processors.requests_to_processors import make_authorization, make_card, make_refund
 from tests.processors.sandbox_process import Sandbox
 
@@ -50,6 +51,14 @@ async def test_fences_what_never_came(stripe: StripeProcessor, at: StripeAccount
         assert outcome.failure.code is DeclineCode.NOT_SUBMITTED
     (bare,) = at.payments()
     assert (bare["state"], bare["captured"]) == ("canceled", 0)
+
+
+async def test_several_calls_have_one_deadline(stripe: StripeProcessor, at: StripeAccount) -> None:
+    lost = await lose(stripe, at, "lost_request", "4242424242424242")
+    at.fault("latency", "stripe.payment_intents.*", seconds=0.4, times=None)  # Each call alone is in time.
+    async with opened(StripeProcessor(StripeEndpoint(at.sandbox.url, deadline_s=0.7))) as hasty:
+        with pytest.raises(OutcomeUnknown, match=r"0\.7 s"):
+            await hasty.resolve(at.account, lost)
 
 
 async def test_a_late_original_is_refused_behind_the_fence(stripe: StripeProcessor, at: StripeAccount) -> None:

@@ -11,6 +11,7 @@ from server.processors.contract import (
     Refund,
     Void,
 )
+from server.processors.deadline import deadline
 from server.processors.paypal import events
 from server.processors.paypal.certificates import Certificates
 from server.processors.paypal.connection import PayPalConnection, Threads
@@ -29,6 +30,7 @@ class PayPalProcessor:
         self.name = "paypal"
         self.credential_names: tuple[str, ...] = ("client_id", "client_secret", "webhook_id")
         self.capabilities = CAPABILITIES
+        self._deadline_s = endpoint.deadline_s
         self._connection = PayPalConnection(endpoint)
         self._operations = Operations(self._connection)
         self._recovery = Recovery(self._connection, self._operations)
@@ -42,7 +44,8 @@ class PayPalProcessor:
 
     async def complete(self, account: Account, request: Authorization) -> Outcome:
         """See `Processor`."""
-        return await self._recovery.complete(account, request)
+        async with deadline(self._deadline_s, self.name):
+            return await self._recovery.complete(account, request)
 
     async def capture(self, account: Account, request: Capture) -> Outcome:
         """See `Processor`."""
@@ -50,7 +53,8 @@ class PayPalProcessor:
 
     async def void(self, account: Account, request: Void) -> Outcome:
         """See `Processor`."""
-        return await self._operations.void(account, request)
+        async with deadline(self._deadline_s, self.name):
+            return await self._operations.void(account, request)
 
     async def refund(self, account: Account, request: Refund) -> Outcome:
         """See `Processor`."""
@@ -58,7 +62,8 @@ class PayPalProcessor:
 
     async def resolve(self, account: Account, request: Authorization | Capture | Void | Refund) -> Outcome:
         """See `Processor`."""
-        return await self._recovery.resolve(account, request)
+        async with deadline(self._deadline_s, self.name):
+            return await self._recovery.resolve(account, request)
 
     async def parse_event(self, account: Account, headers: Mapping[str, str], body: bytes) -> ProcessorEvent:
         """See `Processor`. Raises `ProcessorUnavailable` where the certificate cannot be had: PayPal sends again."""

@@ -11,6 +11,7 @@ from server.processors.contract import (
     Refund,
     Void,
 )
+from server.processors.deadline import deadline
 from server.processors.stripe import events
 from server.processors.stripe.connection import StripeConnection
 from server.processors.stripe.currencies import CAPABILITIES
@@ -26,6 +27,7 @@ class StripeProcessor:
         self.name = "stripe"
         self.credential_names: tuple[str, ...] = ("secret_key", "webhook_secret")
         self.capabilities = CAPABILITIES
+        self._deadline_s = endpoint.deadline_s
         self._connection = StripeConnection(endpoint)
         self._operations = Operations(self._connection)
         self._recovery = Recovery(self._connection, self._operations)
@@ -36,7 +38,8 @@ class StripeProcessor:
 
     async def complete(self, account: Account, request: Authorization) -> Outcome:
         """See `Processor`."""
-        return await self._recovery.complete(account, request)
+        async with deadline(self._deadline_s, self.name):
+            return await self._recovery.complete(account, request)
 
     async def capture(self, account: Account, request: Capture) -> Outcome:
         """See `Processor`."""
@@ -52,7 +55,8 @@ class StripeProcessor:
 
     async def resolve(self, account: Account, request: Authorization | Capture | Void | Refund) -> Outcome:
         """See `Processor`."""
-        return await self._recovery.resolve(account, request)
+        async with deadline(self._deadline_s, self.name):
+            return await self._recovery.resolve(account, request)
 
     async def parse_event(self, account: Account, headers: Mapping[str, str], body: bytes) -> ProcessorEvent:
         """See `Processor`."""
