@@ -187,7 +187,7 @@ def _payment_use_cases(core: Core, screening: Screening) -> PaymentUseCases:
         confirm=ConfirmPayment(store, act, replays, hasher, shield, lease_s=lease_s),
         refund=RefundPayment(store, registry, operate),
         get=GetPayment(store),
-        list=ListPayments(store, tokens),
+        list=ListPayments(NewestFirst(core.reads, tokens)),
         list_transactions=ListTransactions(store, tokens),
     )
 

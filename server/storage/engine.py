@@ -42,8 +42,8 @@ class Reads:
         self._engine = engine
         self._threads = ThreadPoolExecutor(threads, thread_name_prefix="read")
 
-    async def run(self, read: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
-        """Calls `read(connection, …)` on a thread; whatever it did is rolled back, since reads write nothing.
+    async def run(self, work: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Calls `work(connection, …)` on a thread; whatever it did is rolled back, since reads write nothing.
 
         Raises:
             KassaError: SERVICE_UNAVAILABLE: Postgres cannot be reached.
@@ -51,7 +51,7 @@ class Reads:
 
         def on_thread() -> T:
             with self._engine.connect() as connection:
-                return read(connection, *args, **kwargs)
+                return work(connection, *args, **kwargs)
 
         try:
             return await asyncio.get_running_loop().run_in_executor(self._threads, on_thread)

@@ -6,14 +6,14 @@ from uuid import UUID
 
 from sqlalchemy import Connection, text
 
-from server.domain.errors import KassaError, Reason
+from server.domain.errors import KassaError
 from server.domain.ids import new_id
 from server.domain.ledger import refund_journal
 from server.domain.payment import Transaction, TransactionState, TransactionType
 from server.domain.settlement import Settlement, refunded
 from server.storage.attention import Attention, insert_attention
-from server.storage.group_commit import POSTPONED, Postponed
-from server.storage.locking import Locked, known_payments, lock_payments
+from server.storage.group_commit import Postponed
+from server.storage.locking import Locked, explain_absent, lock_payments
 from server.storage.open_payments import insert_transactions, leased_row
 from server.storage.settle import write_books
 
@@ -37,19 +37,13 @@ class ExternalRefund:
 
 def book_refunds(connection: Connection, rows: Sequence[ExternalRefund]) -> list[bool | KassaError | Postponed]:
     """Books each refund once, by the processor's id of it, and opens an attention item for people."""
-    keys = {(row.merchant_id, row.payment_id) for row in rows}
+    keys = [(row.merchant_id, row.payment_id) for row in rows]
     locked = lock_payments(connection, keys)
-    known = known_payments(connection, keys - locked.keys())
-    results: list[bool | KassaError | Postponed] = []
-    for row in rows:
-        key = (row.merchant_id, row.payment_id)
-        if key in locked:
-            results.append(_book(connection, row, locked[key]))
-        elif key in known:
-            results.append(POSTPONED)
-        else:
-            results.append(KassaError(Reason.PAYMENT_NOT_FOUND, "There is no such payment."))
-    return results
+    absent = explain_absent(connection, keys, locked)
+    return [
+        absent[key] if key in absent else _book(connection, row, locked[key])
+        for key, row in zip(keys, rows, strict=True)
+    ]
 
 
 def _book(connection: Connection, row: ExternalRefund, locked: Locked) -> bool:

@@ -1,6 +1,6 @@
 """Locks payments for a batch, with what hangs on them; whoever is locked elsewhere is skipped and tries again."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
@@ -8,8 +8,10 @@ from uuid import UUID
 
 from sqlalchemy import Connection, text
 
+from server.domain.errors import KassaError, Reason
 from server.domain.payment import FraudDecision, Payment, Transaction
 from server.storage.engine import dumps
+from server.storage.group_commit import POSTPONED, Postponed
 from server.storage.rows import read_decision, read_payment, read_transaction
 
 Key = tuple[UUID, UUID]
@@ -88,7 +90,14 @@ def _hang(locked: Locked, row: dict[str, Any]) -> None:
     locked.leases[transaction.id] = Lease(owner, datetime.fromisoformat(row["lease_until"]))
 
 
-def known_payments(connection: Connection, keys: Iterable[Key]) -> set[Key]:
-    """Returns which payments there are, locked or not."""
-    wanted = dumps([{"merchant_id": merchant, "id": payment} for merchant, payment in keys])
-    return {(row.merchant_id, row.id) for row in connection.execute(_KNOWN, {"keys": wanted})}
+def explain_absent(
+    connection: Connection, keys: Iterable[Key], locked: Mapping[Key, Locked]
+) -> dict[Key, KassaError | Postponed]:
+    """Tells payments that do not exist from those that somebody else holds locked, which come again."""
+    absent = set(keys) - locked.keys()
+    if not absent:
+        return {}
+    wanted = dumps([{"merchant_id": merchant, "id": payment} for merchant, payment in absent])
+    known = {(row.merchant_id, row.id) for row in connection.execute(_KNOWN, {"keys": wanted})}
+    missing = KassaError(Reason.PAYMENT_NOT_FOUND, "There is no such payment.")
+    return {key: POSTPONED if key in known else missing for key in absent}

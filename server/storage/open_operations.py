@@ -15,8 +15,8 @@ from server.domain.payment import OPEN_TRANSACTION_STATES, Payment, Transaction,
 from server.storage.answers import error_answer
 from server.storage.claims import Claim, Replay, claim_keys, release_keys, store_answers
 from server.storage.engine import dumps
-from server.storage.group_commit import POSTPONED, Postponed
-from server.storage.locking import Key, Locked, known_payments, lock_payments
+from server.storage.group_commit import Postponed
+from server.storage.locking import Key, Locked, explain_absent, lock_payments
 from server.storage.open_payments import insert_transactions, leased_row
 
 # The guard is repeated here so that the limit lives in Postgres, not in Python.
@@ -97,7 +97,7 @@ Result = OperationOpened | Replay | KassaError | Postponed
 def open_operations(connection: Connection, rows: Sequence[OpenOperation]) -> list[Result]:
     """Opens a batch of operations; a refusal becomes the claim's final answer."""
     locked = lock_payments(connection, [row.key for row in rows])
-    absent = _explain_absent(connection, {row.key for row in rows} - locked.keys())
+    absent = explain_absent(connection, [row.key for row in rows], locked)
     lost = claim_keys(connection, [row.claim for row in rows if row.key in locked])
     results: dict[UUID, Result] = {}
     for row in rows:
@@ -119,7 +119,7 @@ def open_operations(connection: Connection, rows: Sequence[OpenOperation]) -> li
 def take_up(connection: Connection, rows: Sequence[TakeUp]) -> list[Result]:
     """Leases open transactions to whoever carries them on; a transaction that is over or leased is refused."""
     locked = lock_payments(connection, [row.key for row in rows])
-    absent = _explain_absent(connection, {row.key for row in rows} - locked.keys())
+    absent = explain_absent(connection, [row.key for row in rows], locked)
     lost = claim_keys(connection, [row.claim for row in rows if row.claim is not None and row.key in locked])
     results: list[Result] = []
     for row in rows:
@@ -143,15 +143,6 @@ def take_up(connection: Connection, rows: Sequence[TakeUp]) -> list[Result]:
         connection.execute(_TAKE_UP, {"rows": dumps(updates)})
     _close_claims(connection, refused)
     return results
-
-
-def _explain_absent(connection: Connection, keys: set[Key]) -> dict[Key, KassaError | Postponed]:
-    """Tells payments that do not exist from those that somebody else holds locked."""
-    if not keys:
-        return {}
-    known = known_payments(connection, keys)
-    missing = KassaError(Reason.PAYMENT_NOT_FOUND, "There is no such payment.")
-    return {key: POSTPONED if key in known else missing for key in keys}
 
 
 def _check(row: OpenOperation, locked: Locked) -> OperationOpened | KassaError:

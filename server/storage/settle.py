@@ -23,8 +23,8 @@ from server.storage.answers import answer_of
 from server.storage.attention import Attention, insert_attention
 from server.storage.claims import release_keys, store_answers
 from server.storage.engine import dumps
-from server.storage.group_commit import POSTPONED, Postponed
-from server.storage.locking import Key, Locked, known_payments, lock_payments
+from server.storage.group_commit import Postponed
+from server.storage.locking import Key, Locked, explain_absent, lock_payments
 from server.storage.open_payments import INSERT_EVENTS, event_row, insert_transactions, leased_row
 from server.storage.rows import PAYMENT_CHANGES, Row, columns, insert, payment_row, snapshot, transaction_row
 
@@ -107,29 +107,20 @@ class _Trouble:
 def settle_transactions(connection: Connection, rows: Sequence[Settle]) -> list[Settled | KassaError | Postponed]:
     """Settles a batch; each row learns how its payment stands, whoever settled it."""
     locked = lock_payments(connection, [row.key for row in rows])
-    known = known_payments(connection, {row.key for row in rows} - locked.keys())
+    absent = explain_absent(connection, [row.key for row in rows], locked)
     changes: list[_Change] = []
     troubles: list[_Trouble] = []
-    results = [
-        _settle_one(row, locked[row.key], changes, troubles)
-        if row.key in locked
-        else (POSTPONED if row.key in known else _not_found())
-        for row in rows
-    ]
+    results = [absent.get(row.key) or _settle_one(row, locked[row.key], changes, troubles) for row in rows]
     if changes:
         _write(connection, changes)
     _record(connection, troubles)
     return results
 
 
-def _not_found() -> KassaError:
-    return KassaError(Reason.PAYMENT_NOT_FOUND, "There is no such payment.")
-
-
 def _settle_one(row: Settle, locked: Locked, changes: list[_Change], troubles: list[_Trouble]) -> Settled | KassaError:
     payment, transaction = locked.payment, locked.transactions.get(row.transaction_id)
     if transaction is None:
-        return _not_found()
+        return KassaError(Reason.PAYMENT_NOT_FOUND, "There is no such transaction.")
     try:
         settlement = settle(payment, transaction, row.finding)
     except (AmountMismatch, Contradiction, ImpossibleTransition) as trouble:

@@ -2,10 +2,13 @@
 
 from uuid import UUID
 
+from sqlalchemy import Connection
+
 from server.domain.payment import Payment, Transaction
 from server.storage.payments import PaymentStore
 from server.storage.reads import PaymentFilter, list_payments, list_transactions
 from server.usecases.answers import Caller, Page
+from server.usecases.newest_first import NewestFirst
 from server.usecases.operate import find_payment
 from server.usecases.page_tokens import PageTokens
 
@@ -30,8 +33,8 @@ class GetPayment:
 class ListPayments:
     """Lists payments, newest first, in pages that stay stable while new ones come in."""
 
-    def __init__(self, store: PaymentStore, tokens: PageTokens) -> None:
-        self._store, self._tokens = store, tokens
+    def __init__(self, pages: NewestFirst) -> None:
+        self._pages = pages
 
     async def __call__(self, caller: Caller, wanted: PaymentFilter, page_size: int, page_token: str) -> Page[Payment]:
         """Returns at most `page_size` payments.
@@ -39,12 +42,12 @@ class ListPayments:
         Raises:
             KassaError: PAGE_TOKEN_INVALID.
         """
+
+        def read(connection: Connection, before: UUID | None, size: int) -> list[Payment]:
+            return list_payments(connection, caller.merchant_id, wanted, before, size)
+
         scope = f"payments:{caller.merchant_id}:{sorted(wanted.set_fields().items())}"
-        before = UUID(self._tokens.read(scope, page_token)) if page_token else None
-        found = await self._store.read(list_payments, caller.merchant_id, wanted, before, page_size + 1)
-        items = tuple(found[:page_size])
-        more = len(found) > page_size
-        return Page(items, self._tokens.issue(scope, str(items[-1].id)) if more else "")
+        return await self._pages.read(scope, page_size, page_token, read)
 
 
 class ListTransactions:

@@ -110,6 +110,7 @@ async def office(use_cases: MerchantUseCases, transactions: ShortTransactions, e
         ),
         listen="127.0.0.1:0",
         supported_currencies=frozenset({"USD", "EUR"}),
+        pause_s=0,
         grace_s=5,
         drain=drain,
     )
