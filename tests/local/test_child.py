@@ -67,6 +67,8 @@ def test_it_dies_with_a_parent_that_is_killed(tmp_path: Path) -> None:
     parent = start_script(
         "import sys, signal; from pathlib import Path; from sandbox.local.child import Child\n"
         f"child = Child('part', [sys.executable, '-c', {SLEEPER!r}], log=Path(sys.argv[1]))\n"
+        # Only a program that runs already is the kernel's to end; the launcher itself looks for its parent.
+        "while 'runs' not in child.last_lines(): child.wait(0.01)\n"
         "print(child.pid, flush=True); signal.pause()",
         tmp_path / "part.log",
     )

@@ -7,8 +7,10 @@ from pathlib import Path
 import psycopg2
 import pytest
 
+from sandbox.local.child import Child
 from sandbox.local.ports import free_port, is_free
 from sandbox.local.postgres import EmbeddedPostgres, PostgresError
+from sandbox.local.postgres_binaries import postgres_account
 from tests.local.processes import ends, kill_hard, start_script
 
 PASSWORD = "pass word/with:odd@letters"
@@ -88,13 +90,17 @@ def test_it_ends_with_a_parent_that_is_killed_and_starts_again(kept: Path) -> No
 
 
 def test_a_stale_pid_file_with_the_number_of_a_living_process_is_no_obstacle(kept: Path) -> None:
+    # Of the same user: Postgres itself disregards everybody else's.
+    living = Child("living", ["/bin/sleep", "60"], log=kept.with_name("living.log"), account=postgres_account())
     with make_postgres(kept) as postgres:
         postgres.child.kill()
         pid_file = kept / "postmaster.pid"
         lines = pid_file.read_text().splitlines()
-        pid_file.write_text("\n".join([str(os.getppid()), *lines[1:]]) + "\n")
+        pid_file.write_text("\n".join([str(living.pid), *lines[1:]]) + "\n")
     with make_postgres(kept) as postgres:
         assert query(postgres.dsn(), "SELECT 1") == 1
+    assert living.exit_status is None
+    living.kill()
 
 
 def test_it_says_why_it_does_not_start(kept: Path) -> None:
@@ -106,6 +112,9 @@ def test_it_says_why_it_does_not_start(kept: Path) -> None:
 def test_a_socket_folder_of_somebody_else_is_refused(kept: Path) -> None:
     postgres = make_postgres(kept)
     postgres.socket_dir.symlink_to(kept.parent)
+    account = postgres_account()
+    if account is not None:
+        os.chown(postgres.socket_dir, account.uid, account.gid, follow_symlinks=False)
     try:
         with pytest.raises(PostgresError, match="somebody else"):
             postgres.start()
