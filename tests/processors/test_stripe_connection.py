@@ -122,8 +122,15 @@ async def _in_use(_: web.Request) -> web.StreamResponse:
     return web.json_response({"error": error}, status=409)
 
 
+async def _conflict(_: web.Request) -> web.StreamResponse:
+    error = {"type": "invalid_request_error", "code": "lock_timeout", "message": "somebody else works on it"}
+    return web.json_response({"error": error}, status=409)
+
+
 @pytest.mark.parametrize(
-    "handler", [_redirect, _no_json, _no_intent, _strange_amount, _cut_off, _in_use, _conflict], ids=lambda one: one.__name__
+    "handler",
+    [_redirect, _no_json, _no_intent, _strange_amount, _cut_off, _in_use, _conflict],
+    ids=lambda one: one.__name__,
 )
 async def test_an_answer_that_says_nothing_is_unknown(handler: Any) -> None:
     async with answering(handler) as server:
