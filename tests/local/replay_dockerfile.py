@@ -62,12 +62,13 @@ def check(stage: list[tuple[str, str]], prefix: Path, environment: dict[str, str
     (health,) = (arguments for name, arguments in stage if name == "HEALTHCHECK")
     code = shlex.split(health[health.index("[") + 1 : health.rindex("]")].replace(",", " ", 2))[2]
     compile(code, "HEALTHCHECK", "exec")
-    for command in (
+    commands: tuple[list[str | Path], ...] = (
         [prefix / "bin" / "kassa", "--help"],
         [prefix / "bin" / "kassa", "rules", "check"],
         [python, "-m", "sandbox.serve", "--help"],
         [python, "-c", "import server.bootstrap, grpc_health.v1.health_pb2_grpc, server.storage.migrations"],
-    ):
+    )
+    for command in commands:
         subprocess.run(command, cwd="/", env=environment, check=True, stdout=subprocess.DEVNULL)
     seen = subprocess.run(
         [python, "-c", "import server; print(server.__file__)"],

@@ -9,7 +9,6 @@ from typing import Any
 import pytest
 import typer
 import yaml
-from click import Command
 from pydantic_settings import BaseSettings
 
 from sandbox.serve import main as serve_sandbox
@@ -110,7 +109,7 @@ def test_a_service_runs_a_command_that_exists(services: dict[str, Any], service:
 def test_the_sandbox_is_started_with_options_that_it_has(services: dict[str, Any]) -> None:
     sandbox = typer.Typer()
     sandbox.command()(serve_sandbox)
-    command: Command = typer.main.get_command(sandbox)
+    command = typer.main.get_command(sandbox)
     known = {option for parameter in command.params for option in parameter.opts}
     assert {argument.partition("=")[0] for argument in services["sandbox"]["command"]} <= known
 
