@@ -32,7 +32,7 @@ class Kind(StrEnum):
     WEBHOOK_DELAY = "webhook_delay"
     """The event waits `seconds` (up to `max_seconds`)."""
     WEBHOOK_REORDER = "webhook_reorder"
-    """Events are held until there are `window` of them (`seconds` at most), then delivered last first."""
+    """Events are held until there are `window` of them (`seconds` at most, 2 by default), then delivered last first."""
     WEBHOOK_DROP = "webhook_drop"
     """The event is never delivered."""
 

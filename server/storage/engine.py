@@ -16,6 +16,18 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 
+# A server that freezes in mid-batch must not hold the others' rows, and a database host that vanishes without a word
+# must be noticed: https://www.postgresql.org/docs/current/runtime-config-client.html, libpq-connect.html
+_CONNECT: dict[str, object] = {
+    "options": "-c timezone=UTC -c lock_timeout=2s -c idle_in_transaction_session_timeout=10s",
+    "connect_timeout": 5,
+    "keepalives_idle": 10,
+    "keepalives_interval": 5,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 15_000,
+}
+
+
 def dumps(value: object) -> str:
     """Writes JSON for Postgres; UUIDs, datetimes, enums and dataclasses included."""
     return orjson.dumps(value).decode()
@@ -31,7 +43,7 @@ def make_engine(url: str, connections: int) -> Engine:
         hide_parameters=True,  # an error's text must hold no row
         json_serializer=dumps,
         json_deserializer=orjson.loads,
-        connect_args={"options": "-c timezone=UTC", "connect_timeout": 5},
+        connect_args=_CONNECT,
     )
 
 

@@ -4,6 +4,7 @@ No timer: an idle server commits at once, a busy one batches by itself. Every pa
 """
 
 import asyncio
+import heapq
 import itertools
 import logging
 import random
@@ -14,9 +15,9 @@ from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
-import psycopg2
 from sqlalchemy import Connection, Engine, text
 from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from server.domain.errors import KassaError, Reason
 
@@ -33,12 +34,10 @@ Statement = Callable[[Connection, Sequence[Row]], Sequence[Result | Postponed | 
 """Writes a batch inside one transaction: as many results as rows, in their order. It must not commit."""
 
 _log = logging.getLogger(__name__)
-_SPLIT_CLASSES = ("22", "23")  # data exceptions and broken constraints: one row's fault
-_RETRY_CODES = ("40001", "40P01")  # serialization failure, deadlock: nobody's fault
-_AWAY = (psycopg2.OperationalError, psycopg2.InterfaceError)
 _LOOK_AHEAD = 4
 _SHARE_OF_ONE_TENANT = 4
 _MAX_PAUSE_S = 1.0
+_FIRST_POSTPONEMENT_S, _LONGEST_POSTPONEMENT_S = 0.005, 0.2
 
 
 @dataclass(slots=True, eq=False)
@@ -50,6 +49,7 @@ class _Item:
     tenant: Hashable
     urgent: bool
     since: float = field(default_factory=time.monotonic)
+    postponed: int = 0
 
 
 class GroupCommit:
@@ -72,6 +72,9 @@ class GroupCommit:
         self._ordinary: OrderedDict[Hashable, deque[_Item]] = OrderedDict()
         self._ordinary_count = 0
         self._in_flight: set[Hashable] = set()
+        self._later: list[tuple[float, int, _Item]] = []
+        """Rows that were postponed, a heap by when they rejoin their queue."""
+        self._numbers = itertools.count()
         self._closing = False
         self._wake = threading.Condition()
         self._loop = asyncio.get_running_loop()
@@ -115,6 +118,12 @@ class GroupCommit:
         result: Result = await asyncio.shield(item.future)
         return result
 
+    def longest_wait_s(self) -> float:
+        """Returns for how many seconds the oldest waiting row has waited; 0 where none waits."""
+        with self._wake:
+            oldest = [queue[0].since for queue in (self._urgent, *self._ordinary.values()) if queue]
+        return time.monotonic() - min(oldest) if oldest else 0.0
+
     async def close(self) -> None:
         """Refuses ordinary rows, writes all that waits, and ends the threads."""
         with self._wake:
@@ -150,15 +159,24 @@ class GroupCommit:
         """Waits for work; None when closing and everything is written."""
         with self._wake:
             while True:
+                pause_s = self._rejoin()
                 items = self._gather()
                 if items:
                     for item in items:
                         self._in_flight.update(item.aggregates)
                     return items
-                if self._closing and not self._urgent and not self._ordinary_count and not self._in_flight:
+                waiting = self._urgent or self._ordinary_count or self._later or self._in_flight
+                if self._closing and not waiting:
                     self._wake.notify_all()
                     return None
-                self._wake.wait()
+                self._wake.wait(pause_s)
+
+    def _rejoin(self) -> float | None:
+        """Puts postponed rows back whose time has come; returns the seconds until the next, None where there is none."""
+        now = time.monotonic()
+        while self._later and self._later[0][0] <= now:
+            self._enqueue(heapq.heappop(self._later)[2])
+        return self._later[0][0] - now if self._later else None
 
     def _gather(self) -> list[_Item]:
         """Takes the next batch out of the queues: settling first, then tenants in turn."""
@@ -201,10 +219,10 @@ class GroupCommit:
         for attempt in itertools.count():
             try:
                 results = self._transact(items)
-            except DBAPIError as error:
-                if not _passes(error):
+            except (DBAPIError, PoolTimeout) as error:
+                if _is_rows_fault(error):
                     return self._refuse(items, error)
-                _log.warning("batch of %d postponed: %s", len(items), type(error.orig).__name__)
+                _log.warning("batch of %d postponed: %s", len(items), _name(error))
                 items = self._give_up_impatient(items)
                 if not items:
                     break
@@ -216,12 +234,11 @@ class GroupCommit:
         return None
 
     def _refuse(self, items: list[_Item], error: Exception) -> None:
-        """Hands an error to its culprit; a batch is halved first where one row alone may be at fault."""
-        code = _code(error) if isinstance(error, DBAPIError) else _SPLIT_CLASSES[0]
-        if len(items) > 1 and code.startswith(_SPLIT_CLASSES):
+        """Hands an error to its culprit; a batch is halved first, since one row alone may be at fault."""
+        if len(items) > 1:
             self._split(items)
         else:
-            self._deliver(items, [error] * len(items))
+            self._deliver(items, [error])
 
     def _split(self, items: list[_Item]) -> None:
         """Halves a batch so that the culprit ends up alone and its neighbours are written."""
@@ -230,11 +247,20 @@ class GroupCommit:
         self._run(items[middle:])
 
     def _give_up_impatient(self, items: list[_Item]) -> list[_Item]:
-        now = time.monotonic()
-        gone = [item for item in items if not item.urgent and now - item.since > self._patience_s]
+        """Tells ordinary rows that the database is away, those of the batch and those that still wait."""
+        oldest = time.monotonic() - self._patience_s
+        gone = [item for item in items if not item.urgent and item.since < oldest]
+        kept = [item for item in items if item not in gone]
+        with self._wake:
+            for tenant, queue in list(self._ordinary.items()):
+                while queue and queue[0].since < oldest:
+                    gone.append(queue.popleft())
+                    self._ordinary_count -= 1
+                if not queue:
+                    del self._ordinary[tenant]
         error = KassaError(Reason.SERVICE_UNAVAILABLE, "The database cannot be reached; nothing was done. Try again.")
         self._deliver(gone, [error] * len(gone))
-        return [item for item in items if item not in gone]
+        return kept
 
     def _transact(self, items: list[_Item]) -> Sequence[Any]:
         with self._engine.connect() as connection:
@@ -254,7 +280,11 @@ class GroupCommit:
             try:
                 with self._engine.connect() as connection:
                     status = connection.scalar(text("SELECT pg_xact_status(CAST(:xid AS xid8))"), {"xid": xid})
-            except DBAPIError:
+            except (DBAPIError, PoolTimeout) as error:
+                if _is_rows_fault(error):
+                    # Postgres does not know the number: a failover has lost it. Writing again is safe, since a claim
+                    # or a settlement that stands after all is found standing.
+                    return False
                 _log.warning("the fate of transaction %s is unknown; asking again", xid)
             else:
                 if status != "in progress":
@@ -262,13 +292,19 @@ class GroupCommit:
             time.sleep(min(_MAX_PAUSE_S, 0.01 * 2 ** min(attempt, 10)))
         raise AssertionError("unreachable")
 
+    def _postpone(self, item: _Item) -> None:
+        """Lets a row rejoin its queue a little later each time, so that a hot row costs the others nothing."""
+        pause_s = min(_LONGEST_POSTPONEMENT_S, _FIRST_POSTPONEMENT_S * 2 ** min(item.postponed, 10))
+        item.postponed += 1
+        heapq.heappush(self._later, (time.monotonic() + pause_s, next(self._numbers), item))
+
     def _deliver(self, items: list[_Item], results: Sequence[Any]) -> None:
         """Hands results over, in one call to the event loop; postponed rows go back to the end of their queue."""
         answered = []
         with self._wake:
             for item, result in zip(items, results, strict=True):
                 if isinstance(result, Postponed):
-                    self._enqueue(item)
+                    self._postpone(item)
                 else:
                     answered.append((item.future, result))
         if answered:
@@ -285,13 +321,11 @@ def _resolve(answered: list[tuple["asyncio.Future[Any]", Any]]) -> None:
             future.set_result(result)
 
 
-def _code(error: DBAPIError) -> str:
-    """The SQLSTATE, or an empty string where the connection failed before there was one."""
-    return getattr(error.orig, "pgcode", None) or ""
+def _is_rows_fault(error: DBAPIError | PoolTimeout) -> bool:
+    """Whether one row's data or our own statement is wrong (classes 22, 23, 42); everything else passes with time."""
+    code = getattr(getattr(error, "orig", None), "pgcode", None) or ""
+    return code.startswith(("22", "23", "42"))
 
 
-def _passes(error: DBAPIError) -> bool:
-    """Whether time alone mends it: a deadlock, a database that is away, starting up or shutting down (57P, 08)."""
-    code = _code(error)
-    away = code.startswith(("57P", "08")) or (code == "" and isinstance(error.orig, _AWAY))
-    return error.connection_invalidated or code in _RETRY_CODES or away
+def _name(error: DBAPIError | PoolTimeout) -> str:
+    return type(error.orig).__name__ if isinstance(error, DBAPIError) else type(error).__name__

@@ -11,10 +11,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import grpc
 import pytest
+from grpc_health.v1 import health_pb2
+from kassa.v1 import payment_service_pb2, payment_service_pb2_grpc
 
 from sandbox.local.ports import free_port
 from tests.edge.conftest import Answer, Edge, healthy, wait_until
+from tests.edge.upstream import Upstream
 
 UPSTREAM = Path(__file__).with_name("upstream.py")
 
@@ -125,7 +129,30 @@ def test_healthz_follows_the_servers(pair_edge: Edge, servers: list[Server]) -> 
     wait_until(lambda: not healthy(pair_edge))
     answer = pair_edge.send("GET", "/v1/payments/pay_1")
     assert (answer.status, answer.error["code"]) == (503, "SERVICE_UNAVAILABLE")
+    assert native_error(pair_edge) == (grpc.StatusCode.UNAVAILABLE, "no healthy upstream")
     servers[1].start()
     wait_until(lambda: healthy(pair_edge))
     # Envoy's threads learn of it one after the other.
     wait_until(lambda: pair_edge.send("GET", "/v1/payments/pay_1").status == 200)
+
+
+def test_a_server_that_drains_gets_nothing_more(start_edge: Callable[..., Edge]) -> None:
+    draining = Upstream()
+    draining.start()
+    edge = start_edge(draining.port)
+    draining.set_health(health_pb2.HealthCheckResponse.NOT_SERVING)
+    wait_until(lambda: not healthy(edge))
+    wait_until(lambda: edge.send("GET", "/v1/payments/pay_1").status == 503)
+    received = len(draining.calls)
+    assert edge.send("GET", "/v1/payments/pay_1").error["code"] == "SERVICE_UNAVAILABLE"
+    assert len(draining.calls) == received
+    draining.stop()
+
+
+def native_error(edge: Edge) -> tuple[grpc.StatusCode, str]:
+    with grpc.insecure_channel(f"127.0.0.1:{edge.port}") as channel:
+        stub = payment_service_pb2_grpc.PaymentServiceStub(channel)
+        with pytest.raises(grpc.RpcError) as refusal:
+            stub.GetPayment(payment_service_pb2.GetPaymentRequest(), timeout=20)
+    error: Any = refusal.value
+    return error.code(), error.details()

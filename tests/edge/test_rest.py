@@ -116,7 +116,7 @@ def test_the_edge_makes_the_request_id(edge: Edge, received: Received) -> None:
     assert call.metadata["x-request-id"] == answer.headers["x-request-id"]
 
 
-@pytest.mark.parametrize("name", ["x-trace-bin", "x-envoy-retry-on", "x-jwt-sub"])
+@pytest.mark.parametrize("name", ["x-trace-bin", "x-envoy-anything", "x-jwt-sub"])
 def test_headers_that_speak_to_the_inside_are_dropped(edge: Edge, received: Received, name: str) -> None:
     answer = edge.send("GET", "/v1/payments/pay_1", headers={name: "!"})
     assert answer.status == 200

@@ -46,17 +46,22 @@ class Upstream:
     record: Callable[[Call], None] | None = None
     health: health_aio.HealthServicer = field(default_factory=health_aio.HealthServicer)
     _loop: asyncio.AbstractEventLoop = field(default_factory=asyncio.new_event_loop)
-    _server: Any = None
+    _stopping: asyncio.Event = field(default_factory=asyncio.Event)
+    _thread: threading.Thread | None = None
 
     def start(self) -> None:
         """Serves in a thread until `stop`."""
         started = threading.Event()
-        threading.Thread(target=self._loop.run_until_complete, args=(self.serve(started.set),), daemon=True).start()
+        self._thread = threading.Thread(target=self._loop.run_until_complete, args=(self.serve(started.set),))
+        self._thread.start()
         assert started.wait(10)
 
     def stop(self) -> None:
         """Ends the server; calls under way are cut."""
-        asyncio.run_coroutine_threadsafe(self._server.stop(None), self._loop).result(10)
+        assert self._thread is not None
+        self._loop.call_soon_threadsafe(self._stopping.set)
+        self._thread.join(10)
+        self._loop.close()
 
     def set_health(self, status: int) -> None:
         """Says whether it is serving, to whoever checks next."""
@@ -64,15 +69,16 @@ class Upstream:
 
     async def serve(self, started: Callable[[], Any]) -> None:
         """Serves until stopped."""
-        self._server = grpc.aio.server()
-        self._server.add_generic_rpc_handlers((Answering(self.record or self.calls.append),))
-        health_pb2_grpc.add_HealthServicer_to_server(self.health, self._server)
-        reflection.enable_server_reflection((*SERVICES, reflection.SERVICE_NAME), self._server)
+        server = grpc.aio.server()
+        server.add_generic_rpc_handlers((Answering(self.record or self.calls.append),))
         await self.health.set(HEALTH_SERVICE, health_pb2.HealthCheckResponse.SERVING)
-        self.port = self._server.add_insecure_port(f"127.0.0.1:{self.port}")
-        await self._server.start()
+        health_pb2_grpc.add_HealthServicer_to_server(self.health, server)
+        reflection.enable_server_reflection((*SERVICES, reflection.SERVICE_NAME), server)
+        self.port = server.add_insecure_port(f"127.0.0.1:{self.port}")
+        await server.start()
         started()
-        await self._server.wait_for_termination()
+        await self._stopping.wait()
+        await server.stop(None)
 
 
 class Answering(grpc.GenericRpcHandler):
