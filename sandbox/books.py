@@ -70,10 +70,10 @@ class BooksReport:
     def _paypal_payment(self, order: Order) -> Json:
         books, account = self._paypal, order.account
         currency, exponent = order.currency, paypal_exponent(order.currency)
-        holds = [row for key in order.authorizations if (row := books.authorizations.get(account, key))]
+        holds = [hold for key in order.authorizations if (hold := books.authorizations.get(account, key))]
         captures = [row for key in order.captures if (row := books.captures.get(account, key))]
         taken = [row for row in captures if row.status not in ("PENDING", "DECLINED")]
-        refunds = [row for key in order.refunds if (row := books.refunds.get(account, key))]
+        refunds = [back for key in order.refunds if (back := books.refunds.get(account, key))]
         direct = sum(row.amount for row in taken if not row.authorization)
         return {
             "id": order.id,

@@ -106,16 +106,14 @@ def refund_capture(context: Context, call: Call) -> Refund:
         amount, currency = read_money(call.body["amount"], "/amount")
         if currency != capture.currency:
             raise PayPalError("REFUND_CAPTURE_CURRENCY_MISMATCH", field="/amount/currency_code")
-    references = {
-        "custom_id": call.text("custom_id"),
-        "invoice_id": call.text("invoice_id"),
-        "note_to_payer": call.text("note_to_payer", 255),
-    }
-    return give_back(context, capture, amount, **references)
+    references = (call.text("custom_id"), call.text("invoice_id"), call.text("note_to_payer", 255))
+    return give_back(context, capture, amount, references)
 
 
-def give_back(context: Context, capture: Capture, amount: int | None, **references: str) -> Refund:
-    """Refunds `amount`, or all that is left, of a capture; `references` are the refund's own.
+def give_back(
+    context: Context, capture: Capture, amount: int | None, references: tuple[str, str, str] = ("", "", "")
+) -> Refund:
+    """Refunds `amount`, or all that is left, of a capture; `references`: the refund's custom id, invoice id and note.
 
     Raises:
         PayPalError: 422, its state or what is left of it does not allow it.
@@ -133,8 +131,20 @@ def give_back(context: Context, capture: Capture, amount: int | None, **referenc
     capture.refunded += amount
     capture.status = "REFUNDED" if capture.refunded == capture.amount else "PARTIALLY_REFUNDED"
     capture.updated = now()
-    refund = Refund(capture.account, new_id(), now(), capture.order, capture.id, amount, capture.currency, **references)
-    refund.total_refunded = capture.refunded
+    custom_id, invoice_id, note = references
+    refund = Refund(
+        account=capture.account,
+        id=new_id(),
+        created=now(),
+        order=capture.order,
+        capture=capture.id,
+        amount=amount,
+        currency=capture.currency,
+        custom_id=custom_id,
+        invoice_id=invoice_id,
+        note_to_payer=note,
+        total_refunded=capture.refunded,
+    )
     order = context.order(capture.account, capture.order)
     order.refunds.append(refund.id)
     context.books.refunds.put(refund)

@@ -3,7 +3,7 @@
 import base64
 import binascii
 import secrets
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Final
 from urllib.parse import parse_qsl
 
@@ -69,7 +69,7 @@ class StripeRoutes:
         table = [web.route(method, path, self._handler(name, act)) for method, path, name, act in _OPERATIONS]
         return [*table, web.route("*", "/v1/{rest:.*}", self._unknown)]
 
-    def _handler(self, name: str, act: Handler) -> Callable[[web.Request], object]:
+    def _handler(self, name: str, act: Handler) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
         async def handle(request: web.Request) -> web.StreamResponse:
             request_id = f"req_{secrets.token_hex(7)}"
             try:
