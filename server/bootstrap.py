@@ -30,7 +30,6 @@ from server.storage.engine import Reads, make_engine
 from server.storage.group_commit import GroupCommit
 from server.storage.keyed_hash import Purpose, derive_key
 from server.storage.payments import PaymentStore
-from server.storage.processor_events import ProcessorEvents
 from server.storage.sealing import Sealing
 from server.storage.short_transactions import ShortTransactions
 from server.storage.velocity import servable
@@ -63,6 +62,8 @@ LEASE_MARGIN_S = 10.0
 """A lease outlives the processor's deadline by this, so that nobody takes over an attempt that still runs."""
 RULES_LOOK_EVERY_S = 1.0
 DATABASE_LOOK_EVERY_S = 1.0
+LONGEST_WAIT_S = 5.0
+"""A row that has waited longer for its commit says that this server cannot serve."""
 _SPARE = 4
 """Threads and connections of the writer's role for what does not go through group commit."""
 
@@ -74,12 +75,12 @@ class Core:
     settings: Settings
     adapters: Mapping[str, Processor]
     registry: Registry
+    commit: GroupCommit
     reads: Reads
     store: PaymentStore
     transactions: ShortTransactions
     sealing: Sealing
     accounts: Accounts
-    events: ProcessorEvents
     act: Act
     recover: RecoverTransaction
     handle: HandleEvent
@@ -106,7 +107,7 @@ async def open_core(settings: Settings) -> AsyncIterator[Core]:
         adapters = make_adapters(settings)
         registry = Registry(adapters)
         stack.push_async_callback(registry.close)
-        yield _wire(settings, commit, reads, ShortTransactions(writers, threads), writers, registry, adapters)
+        yield _wire(settings, commit, reads, ShortTransactions(writers, threads), registry, adapters)
 
 
 def _engine(stack: AsyncExitStack, url: str, connections: int) -> Engine:
@@ -116,32 +117,31 @@ def _engine(stack: AsyncExitStack, url: str, connections: int) -> Engine:
 
 
 def _wire(
-    settings: Settings, commit: GroupCommit, reads: Reads, transactions: ShortTransactions, writers: Engine,
-    registry: Registry, adapters: Mapping[str, Processor],
+    settings: Settings, commit: GroupCommit, reads: Reads, transactions: ShortTransactions, registry: Registry,
+    adapters: Mapping[str, Processor],
 ) -> Core:  # fmt: skip
     store = PaymentStore(commit, reads)
     lease_s = settings.processor_deadline_s + LEASE_MARGIN_S
     encryption_keys = (settings.encryption_key, *settings.encryption_keys_retired)
     sealing = Sealing([b64decode(key.get_secret_value()) for key in encryption_keys])
     accounts = Accounts(transactions, sealing, platform_accounts(settings))
-    events = ProcessorEvents(writers)
     act = Act(store, accounts, registry)
     recover = RecoverTransaction(store, act, lease_s=lease_s)
-    handle = HandleEvent(store, events, act, recover)
+    handle = HandleEvent(store, transactions, act, recover)
     return Core(
         settings=settings,
         adapters=adapters,
         registry=registry,
+        commit=commit,
         reads=reads,
         store=store,
         transactions=transactions,
         sealing=sealing,
         accounts=accounts,
-        events=events,
         act=act,
         recover=recover,
         handle=handle,
-        sweep=Sweep(store, events, writers, recover, handle),
+        sweep=Sweep(store, transactions, recover, handle),
         shield=Shield(),
         lease_s=lease_s,
     )
@@ -169,7 +169,7 @@ def make_use_cases(core: Core, screening: Screening) -> UseCases:
         payments=_payment_use_cases(core, screening),
         merchants=_merchant_use_cases(core),
         receive_event=ReceiveEvent(
-            core.accounts, core.registry, core.events, core.handle, core.shield, PLATFORM_ACCOUNTS
+            core.accounts, core.registry, core.transactions, core.handle, core.shield, PLATFORM_ACCOUNTS
         ),
     )
 
@@ -258,7 +258,7 @@ async def run_server(settings: Settings) -> None:
             )
             watching = [
                 asyncio.create_task(_refresh_rules(screening)),
-                asyncio.create_task(_watch_database(core.reads, server)),
+                asyncio.create_task(_watch_database(core, server)),
             ]
             try:
                 await server.run()
@@ -267,15 +267,15 @@ async def run_server(settings: Settings) -> None:
                     task.cancel()
 
 
-async def _watch_database(reads: Reads, server: RpcServer) -> None:
-    """Keeps callers away while Postgres cannot be reached: Envoy asks the health service and goes elsewhere."""
+async def _watch_database(core: Core, server: RpcServer) -> None:
+    """Keeps callers away while Postgres does not answer or takes no writes: Envoy asks the health service."""
     able = True
     while True:
         await asyncio.sleep(DATABASE_LOOK_EVERY_S)
-        answers = await reads.answers()
-        if answers is not able:
-            able = answers
-            _log.warning("the database %s", "answers again" if able else "cannot be reached")
+        now_able = await core.reads.answers() and core.commit.longest_wait_s() < LONGEST_WAIT_S
+        if now_able is not able:
+            able = now_able
+            _log.warning("the database %s", "answers again" if able else "does not answer, or takes no writes")
             await server.tell_health(able)
 
 

@@ -1,6 +1,11 @@
 """How long recovery pauses before it asks again; read by `storage.settle` and by the jobs."""
 
+from datetime import timedelta
+
 from server.domain.payment import Transaction, TransactionState
+
+UNRESOLVED_AFTER = timedelta(hours=1)
+"""After this people are told of a transaction whose fate the processor does not tell; it is asked on all the same."""
 
 _FIRST_PAUSE_S = {"UNKNOWN": 1.0, "WAITING": 15.0}
 _LONGEST_PAUSE_S = {"UNKNOWN": 300.0, "WAITING": 3600.0}

@@ -43,6 +43,8 @@ class Contradiction(Exception):
     """The transaction is closed and the processor now says otherwise; its fact is recorded and put right."""
 
 
+_HELD = frozenset({State.AUTHORIZED, State.IN_REVIEW})
+
 Known = Approved | Declined | ActionRequired | Pending | Cancelled | NotSent | Rejected
 """Every finding but the lost answer."""
 
@@ -58,6 +60,7 @@ class Settlement:
         event: Type of the merchant's event (`payment.completed`), or empty where nothing is told.
         closes_authorization: The waiting authorization of the payment ends as CANCELLED too.
         release_key: The idempotency key is free again: nothing was sent.
+        attention: What people must know of it, or empty.
     """
 
     payment: Payment
@@ -66,6 +69,7 @@ class Settlement:
     event: str = ""
     closes_authorization: bool = False
     release_key: bool = False
+    attention: str = ""
 
     @property
     def final(self) -> bool:
@@ -87,6 +91,8 @@ def settle(payment: Payment, transaction: Transaction, finding: Finding) -> Sett
     if transaction.state not in OPEN_TRANSACTION_STATES:
         return _settle_closed(payment, transaction, finding)
     if isinstance(finding, Unknown):
+        if transaction.waiting:
+            return None  # somebody has asked since, and knows more than this lost answer
         return Settlement(payment, replace(transaction, state=TransactionState.UNKNOWN, waiting=False))
     if "compensates" in transaction.detail:
         return _settle_compensation(payment, transaction, finding)
@@ -103,25 +109,71 @@ def _check_amount(transaction: Transaction, finding: Finding) -> None:
 
 
 def _settle_closed(payment: Payment, transaction: Transaction, finding: Finding) -> Settlement | None:
-    """Compares a finding with a transaction that is over; only a refund that failed later may still change it."""
-    state, kind = transaction.state, transaction.type
+    """Compares a finding with a transaction that is over here. What the processor says is a fact and is recorded."""
     match finding:
         case Unknown() | NotSent() | Rejected() | Pending() | ActionRequired():
-            return None  # Nothing that could contradict what is settled.
-        case Declined() if kind is TransactionType.REFUND and state is TransactionState.COMPLETED:
-            return _reverse_refund(payment, transaction, finding.failure)
-        case Declined() | Cancelled():
-            agrees = state in {TransactionState.FAILED, TransactionState.CANCELLED}
-            # A hold that was captured or voided since may be reported as cancelled: its own transaction tells that.
-            agrees = agrees or (kind is TransactionType.AUTHORIZATION and payment.state is State.CANCELLED)
-            agrees = agrees or (kind is TransactionType.VOID and isinstance(finding, Cancelled))
+            return None  # nothing that could contradict what is settled
         case Approved():
-            agrees = state is TransactionState.COMPLETED
+            return _closed_and_approved(payment, transaction, finding)
+        case Declined() | Cancelled():
+            return _closed_and_refused(payment, transaction, finding)
         case _:
             assert_never(finding)
-    if agrees:
+
+
+def _closed_and_approved(payment: Payment, transaction: Transaction, finding: Approved) -> Settlement | None:
+    if transaction.state is not TransactionState.COMPLETED:
+        return _approved_after_all(payment, transaction, finding)
+    is_authorization = transaction.type is TransactionType.AUTHORIZATION
+    if is_authorization and finding.captured and payment.state in _HELD:
+        return _captured_elsewhere(payment, transaction, finding)
+    return None
+
+
+def _closed_and_refused(payment: Payment, transaction: Transaction, finding: Declined | Cancelled) -> Settlement | None:
+    kind = transaction.type
+    if transaction.state is not TransactionState.COMPLETED or kind is TransactionType.VOID:
         return None
-    raise Contradiction(f"{kind.value} is {state.value}, and the processor says {type(finding).__name__}")
+    if kind is TransactionType.REFUND and isinstance(finding, Declined):
+        return _reverse_refund(payment, transaction, finding.failure)
+    if kind is TransactionType.AUTHORIZATION and isinstance(finding, Cancelled):
+        return _voided_elsewhere(payment, transaction)
+    raise Contradiction(f"{kind.value} is COMPLETED, and the processor says {type(finding).__name__}")
+
+
+def _approved_after_all(payment: Payment, transaction: Transaction, finding: Approved) -> Settlement:
+    """A capture or refund that we hold for failed has happened; an authorization is given back (`compensation`)."""
+    told = f"the {transaction.type.value.lower()} had been settled as {transaction.state.value}, and was done after all"
+    if transaction.type is TransactionType.REFUND:
+        moved = refunded(payment, transaction.amount)
+        journal = refund_journal(transaction.amount, transaction.currency)
+        return Settlement(moved, _completed(transaction, finding), (journal,), "refund.completed", attention=told)
+    if transaction.type is TransactionType.CAPTURE and payment.state in _HELD:
+        settlement = _settle_capture(payment, replace(transaction, failure=None), finding)
+        assert settlement is not None, "an approved capture settles"
+        return replace(settlement, attention=told)
+    raise Contradiction(f"{transaction.type.value} is {transaction.state.value}, and the processor says Approved")
+
+
+def _captured_elsewhere(payment: Payment, transaction: Transaction, finding: Approved) -> Settlement:
+    moved = replace(
+        payment,
+        state=next_state(payment.state, Event.CAPTURED),
+        amount_captured=finding.amount,
+        processor_capture_id=finding.processor_transaction_id,
+    )
+    journal = capture_journal(finding.amount, finding.currency)
+    told = "captured at the processor, not through Kassa"
+    return Settlement(moved, transaction, (journal,), "payment.completed", attention=told)
+
+
+def _voided_elsewhere(payment: Payment, transaction: Transaction) -> Settlement | None:
+    """A hold that was captured or voided through us may be reported as cancelled, too: its own transaction tells."""
+    if payment.state not in _HELD:
+        return None
+    moved = replace(payment, state=next_state(payment.state, Event.CANCELLED))
+    told = "voided or expired at the processor, not through Kassa"
+    return Settlement(moved, transaction, event="payment.cancelled", attention=told)
 
 
 def failure_of(finding: Declined | Rejected | NotSent) -> Failure:
@@ -351,7 +403,9 @@ def _settle_compensation(payment: Payment, transaction: Transaction, finding: Kn
             return Settlement(payment, replace(done, waiting=False), journals)
         case Pending() | ActionRequired() | NotSent() | Rejected() | Declined():
             # The customer's money is still out there: it is asked for again until it is back.
-            return Settlement(payment, replace(transaction, state=TransactionState.UNKNOWN, waiting=False))
+            told = "the processor declines to give back what it approved" if isinstance(finding, Declined) else ""
+            unsettled = replace(transaction, state=TransactionState.UNKNOWN, waiting=False)
+            return Settlement(payment, unsettled, attention=told)
         case _:
             assert_never(finding)
 

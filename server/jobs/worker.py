@@ -17,7 +17,6 @@ _log = logging.getLogger(__name__)
 # croniter's six-field form: the last field is seconds.
 EVERY_2_SECONDS = "* * * * * */2"
 EVERY_MINUTE = "* * * * *"
-EVERY_HOUR = "7 * * * *"
 
 
 def make_worker(database_url: str, sweep: Sweep) -> procrastinate.App:
@@ -30,7 +29,7 @@ def make_worker(database_url: str, sweep: Sweep) -> procrastinate.App:
     app = procrastinate.App(connector=procrastinate.PsycopgConnector(conninfo=url, min_size=1, max_size=4))
     _register(app, "transactions", EVERY_2_SECONDS, sweep.transactions)
     _register(app, "processor_events", EVERY_2_SECONDS, sweep.events)
-    _register(app, "idempotency_keys", EVERY_HOUR, sweep.keys)
+    _register(app, "idempotency_keys", EVERY_MINUTE, sweep.keys)
     _register_retries(app)
     return app
 

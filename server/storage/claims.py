@@ -26,7 +26,7 @@ _READ = text("""
     JOIN idempotency_keys k ON k.merchant_id = q.merchant_id AND k.key = q.key
 """)
 _ANSWER = text("""
-    UPDATE idempotency_keys k SET answer = q.answer
+    UPDATE idempotency_keys k SET answer = q.answer, answered_at = now()
     FROM jsonb_populate_recordset(NULL::idempotency_keys, CAST(:rows AS jsonb)) AS q
     WHERE k.merchant_id = q.merchant_id AND k.key = q.key AND k.answer IS NULL
 """)

@@ -9,8 +9,9 @@ from sqlalchemy import Connection, text
 from server.domain.errors import KassaError
 from server.domain.ids import new_id
 from server.domain.ledger import refund_journal
-from server.domain.payment import Transaction, TransactionState, TransactionType
+from server.domain.payment import Payment, Transaction, TransactionState, TransactionType
 from server.domain.settlement import Settlement, refunded
+from server.domain.states import ImpossibleTransition
 from server.storage.attention import Attention, insert_attention
 from server.storage.group_commit import Postponed
 from server.storage.locking import Locked, explain_absent, lock_payments
@@ -77,7 +78,7 @@ def _book(connection: Connection, row: ExternalRefund, locked: Locked) -> bool:
     }
     if connection.execute(_CLAIM_OBJECT, claim).first() is None:
         return False
-    moved = replace(refunded(payment, row.amount), updated_at=locked.now)
+    moved = replace(_refunded(payment, row.amount), updated_at=locked.now)
     insert_transactions(connection, [leased_row(transaction, transaction.id, 0)])
     write_books(
         connection,
@@ -89,3 +90,11 @@ def _book(connection: Connection, row: ExternalRefund, locked: Locked) -> bool:
         [Attention(payment.merchant_id, payment.id, transaction.id, "ExternalRefund", message)],
     )
     return True
+
+
+def _refunded(payment: Payment, amount: int) -> Payment:
+    """Adds the refund; one of a payment that never was captured here is a fact as well, and leaves its state."""
+    try:
+        return refunded(payment, amount)
+    except ImpossibleTransition:
+        return replace(payment, amount_refunded=payment.amount_refunded + amount, beyond_limit=True)

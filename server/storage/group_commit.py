@@ -75,6 +75,7 @@ class GroupCommit:
         self._later: list[tuple[float, int, _Item]] = []
         """Rows that were postponed, a heap by when they rejoin their queue."""
         self._numbers = itertools.count()
+        self._random = random.Random()  # its own: the shared one is not for threads that come and go
         self._closing = False
         self._wake = threading.Condition()
         self._loop = asyncio.get_running_loop()
@@ -172,7 +173,7 @@ class GroupCommit:
                 self._wake.wait(pause_s)
 
     def _rejoin(self) -> float | None:
-        """Puts postponed rows back whose time has come; returns the seconds until the next, None where there is none."""
+        """Puts postponed rows back whose time has come; returns the seconds until the next, None without one."""
         now = time.monotonic()
         while self._later and self._later[0][0] <= now:
             self._enqueue(heapq.heappop(self._later)[2])
@@ -226,7 +227,7 @@ class GroupCommit:
                 items = self._give_up_impatient(items)
                 if not items:
                     break
-                time.sleep(min(_MAX_PAUSE_S, 0.01 * 2 ** min(attempt, 10)) * random.uniform(0.5, 1.0))
+                time.sleep(min(_MAX_PAUSE_S, 0.01 * 2 ** min(attempt, 10)) * self._random.uniform(0.5, 1.0))
             except Exception as error:  # the thread must live, and whoever waits gets the error
                 return self._refuse(items, error)
             else:

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import Connection, Engine, text
+from sqlalchemy import Connection, text
 
 _STORE = text("""
     INSERT INTO processor_events (account_id, event_id, processor, type, subject, processor_payment_id,
@@ -66,36 +66,28 @@ class Owner:
     transaction_id: UUID
 
 
-class ProcessorEvents:
-    """The inbox of processors' events. Blocking: call it through a thread."""
+def store_event(connection: Connection, event: StoredEvent, body: bytes) -> StoredEvent:
+    """Stores an event once, and returns it as it stands, handled or not."""
+    values = {name: getattr(event, name) for name in StoredEvent.__slots__} | {"body": body}
+    connection.execute(_STORE, values)
+    return StoredEvent(**connection.execute(_GET, values).mappings().one())
 
-    def __init__(self, engine: Engine) -> None:
-        self._engine = engine
 
-    def store(self, event: StoredEvent, body: bytes) -> StoredEvent:
-        """Stores an event once, and returns it as it stands, handled or not."""
-        values = {name: getattr(event, name) for name in StoredEvent.__slots__} | {"body": body}
-        with self._engine.begin() as connection:
-            connection.execute(_STORE, values)
-            row = connection.execute(_GET, values).mappings().one()
-            return StoredEvent(**row)
+def unhandled_events(connection: Connection, size: int) -> list[StoredEvent]:
+    """Returns events whose time to be handled has come, longest due first."""
+    return [StoredEvent(**row) for row in connection.execute(_UNHANDLED, {"size": size}).mappings()]
 
-    def unhandled(self, size: int) -> list[StoredEvent]:
-        """Returns events whose time to be handled has come, oldest first."""
-        with self._engine.connect() as connection:
-            return [StoredEvent(**row) for row in connection.execute(_UNHANDLED, {"size": size}).mappings()]
 
-    def mark_handled(self, event: StoredEvent, result: str) -> None:
-        """Ends an event; `result` says in a word what came of it."""
-        values = {"account_id": event.account_id, "event_id": event.event_id, "result": result}
-        with self._engine.begin() as connection:
-            connection.execute(_HANDLED, values)
+def mark_handled(connection: Connection, event: StoredEvent, result: str) -> None:
+    """Ends an event; `result` says in a word what came of it."""
+    values = {"account_id": event.account_id, "event_id": event.event_id, "result": result}
+    connection.execute(_HANDLED, values)
 
-    def postpone(self, event: StoredEvent, result: str, pause_s: float) -> None:
-        """Leaves an event for the sweep, not before `pause_s` seconds from now."""
-        values = {"account_id": event.account_id, "event_id": event.event_id, "result": result, "pause_s": pause_s}
-        with self._engine.begin() as connection:
-            connection.execute(_POSTPONE, values)
+
+def postpone_event(connection: Connection, event: StoredEvent, result: str, pause_s: float) -> None:
+    """Leaves an event for the sweep, not before `pause_s` seconds from now."""
+    values = {"account_id": event.account_id, "event_id": event.event_id, "result": result, "pause_s": pause_s}
+    connection.execute(_POSTPONE, values)
 
 
 def find_owner(connection: Connection, event: StoredEvent) -> Owner | None:

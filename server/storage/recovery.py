@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from uuid import UUID
 
-from sqlalchemy import Connection, Engine, text
+from sqlalchemy import Connection, text
 
 _DUE = text("""
     SELECT merchant_id, payment_id, id AS transaction_id FROM transactions
@@ -17,7 +17,7 @@ _OPEN_OF_PAYMENT = text("""
 _EXPIRE = text("""
     DELETE FROM idempotency_keys WHERE (merchant_id, key) IN (
         SELECT merchant_id, key FROM idempotency_keys
-        WHERE created_at < now() - :age_s * interval '1 second' AND answer IS NOT NULL LIMIT :size)
+        WHERE answered_at < now() - :age_s * interval '1 second' LIMIT :size)
 """)
 
 
@@ -41,7 +41,6 @@ def open_transactions(connection: Connection, merchant_id: UUID, payment_id: UUI
     return [OpenTransaction(**row) for row in connection.execute(_OPEN_OF_PAYMENT, values).mappings()]
 
 
-def expire_keys(engine: Engine, age_s: float, size: int) -> int:
-    """Forgets at most `size` answered keys that are older than `age_s` seconds; returns how many."""
-    with engine.begin() as connection:
-        return connection.execute(_EXPIRE, {"age_s": age_s, "size": size}).rowcount
+def expire_keys(connection: Connection, age_s: float, size: int) -> int:
+    """Forgets at most `size` keys that were answered more than `age_s` seconds ago; returns how many."""
+    return connection.execute(_EXPIRE, {"age_s": age_s, "size": size}).rowcount

@@ -14,9 +14,10 @@ from sqlalchemy import Connection, text
 
 from server.domain.errors import KassaError, Reason
 from server.domain.ledger import Journal
+from server.domain.operations import holds_slot
 from server.domain.outcome import Finding
-from server.domain.payment import Payment, Transaction, TransactionType
-from server.domain.recovery import pause_s
+from server.domain.payment import OPEN_TRANSACTION_STATES, Payment, Transaction, TransactionState, TransactionType
+from server.domain.recovery import UNRESOLVED_AFTER, pause_s
 from server.domain.settlement import AmountMismatch, Contradiction, Settlement, compensation, settle
 from server.domain.states import ImpossibleTransition
 from server.storage.answers import answer_of
@@ -113,7 +114,7 @@ def settle_transactions(connection: Connection, rows: Sequence[Settle]) -> list[
     results = [absent.get(row.key) or _settle_one(row, locked[row.key], changes, troubles) for row in rows]
     if changes:
         _write(connection, changes)
-    _record(connection, troubles)
+    _record(connection, troubles, changes)
     return results
 
 
@@ -121,18 +122,28 @@ def _settle_one(row: Settle, locked: Locked, changes: list[_Change], troubles: l
     payment, transaction = locked.payment, locked.transactions.get(row.transaction_id)
     if transaction is None:
         return KassaError(Reason.PAYMENT_NOT_FOUND, "There is no such transaction.")
+    if transaction.state not in OPEN_TRANSACTION_STATES and _is_busy(locked):
+        return Settled(payment, transaction, changed=False)  # whoever holds the slot settles what this is about
     try:
         settlement = settle(payment, transaction, row.finding)
     except (AmountMismatch, Contradiction, ImpossibleTransition) as trouble:
         # Recorded for people, never an error to a client who paid, never dropped.
         _log.error("payment %s needs attention: %s: %s", payment.id, type(trouble).__name__, trouble)
         troubles.append(_Trouble(locked, transaction, row.finding, trouble))
-        return Settled(payment, transaction, changed=False)
+        if transaction.state not in OPEN_TRANSACTION_STATES:
+            return Settled(payment, transaction, changed=False)
+        # Still open, and asked again after a pause.
+        settlement = Settlement(payment, replace(transaction, state=TransactionState.UNKNOWN, waiting=False))
     if settlement is None:
         return Settled(payment, transaction, changed=False)
     settlement = _stamp(settlement, locked.now)
     changes.append(_Change(locked, transaction, settlement))
     return Settled(settlement.payment, settlement.transaction, changed=True)
+
+
+def _is_busy(locked: Locked) -> bool:
+    open_ones = (one for one in locked.transactions.values() if one.state in OPEN_TRANSACTION_STATES)
+    return any(holds_slot(one) for one in open_ones)
 
 
 def _stamp(settlement: Settlement, now: datetime) -> Settlement:
@@ -143,9 +154,10 @@ def _stamp(settlement: Settlement, now: datetime) -> Settlement:
     )
 
 
-def _record(connection: Connection, troubles: Sequence[_Trouble]) -> None:
+def _record(connection: Connection, troubles: Sequence[_Trouble], changes: Sequence[_Change]) -> None:
     """Opens attention items, and puts right what is ours to put right by an ordinary void or refund."""
     items = [Attention.about(t.transaction, type(t.error).__name__, str(t.error), t.finding) for t in troubles]
+    items += [item for change in changes for item in _worth_telling(change.settlement)]
     insert_attention(connection, items)
     for trouble in troubles:
         begun = {one.detail.get("compensates") for one in trouble.locked.transactions.values()}
@@ -153,6 +165,17 @@ def _record(connection: Connection, troubles: Sequence[_Trouble]) -> None:
             made = compensation(trouble.locked.payment, trouble.transaction, trouble.finding, trouble.locked.now)
             if made is not None:
                 insert_transactions(connection, [leased_row(made, None, 0)])
+
+
+def _worth_telling(settlement: Settlement) -> list[Attention]:
+    transaction = settlement.transaction
+    about = (transaction.merchant_id, transaction.payment_id, transaction.id)
+    items = [Attention(*about, "MadeElsewhere", settlement.attention)] if settlement.attention else []
+    age = transaction.updated_at - transaction.created_at
+    if transaction.state is TransactionState.UNKNOWN and age > UNRESOLVED_AFTER:
+        told = f"the processor has not said for {age} what became of the {transaction.type.value.lower()}"
+        items.append(Attention(*about, "Unresolved", told))
+    return items
 
 
 def _write(connection: Connection, changes: Sequence[_Change]) -> None:

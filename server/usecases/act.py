@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Protocol, assert_never
 from uuid import UUID
 
-from server.domain.outcome import Approved, Finding, NotSent, Rejected, Unknown
+from server.domain.outcome import Finding, NotSent, Rejected, Unknown
 from server.domain.payment import Payment, Transaction, TransactionType
 from server.processors.contract import (
     Account,
@@ -54,10 +54,21 @@ class Act:
     async def authorize(
         self, payment: Payment, transaction: Transaction, instrument: Instrument, holder: str = ""
     ) -> Settled:
-        """Sends a first authorization, or repeats it under the same key with the same instrument."""
+        """Sends a first authorization."""
         account, processor = await self._reach(payment)
         request = authorization_request(payment, transaction, instrument, holder)
         return await self._settle(transaction, processor.authorize(account, request))
+
+    async def repeat(
+        self, payment: Payment, transaction: Transaction, instrument: Instrument, holder: str = ""
+    ) -> Settled:
+        """Carries on an authorization that was cut short and whose client has come back with the instrument.
+
+        The adapter reads the object where it is known, and repeats under the same key only while that key lives.
+        """
+        account, processor = await self._reach(payment)
+        request = authorization_request(payment, transaction, instrument, holder)
+        return await self._settle(transaction, processor.resolve(account, request))
 
     async def follow_up(self, payment: Payment, transaction: Transaction) -> Settled:
         """Sends a capture, void or refund for the first time."""
@@ -84,18 +95,16 @@ class Act:
         account, processor = await self._reach(payment)
         return await self._settle(transaction, processor.resolve(account, follow_up_request(payment, transaction)))
 
-    async def read_refund(
-        self, payment: Payment, transaction: Transaction, processor_refund_id: str
-    ) -> tuple[int, str] | None:
-        """Reads a refund that none of our transactions asked for: amount (minor units) and currency once it is done.
+    async def read_refund(self, payment: Payment, transaction: Transaction, processor_refund_id: str) -> Outcome:
+        """Reads a refund that none of our transactions asked for, by the processor's id of it.
 
         Raises:
             OutcomeUnknown, ProcessorUnavailable, ProcessorRejected: The processor could not say.
         """
         account, processor = await self._reach(payment)
         ours = replace(transaction, type=TransactionType.REFUND, processor_transaction_id=processor_refund_id)
-        found = await processor.resolve(account, follow_up_request(payment, ours))
-        return (found.amount, found.currency) if isinstance(found, Approved) else None
+        assert processor_refund_id, "without an id `resolve` would repeat a refund instead of reading one"
+        return await processor.resolve(account, follow_up_request(payment, ours))
 
     async def _reach(self, payment: Payment) -> tuple[Account, Processor]:
         return await self._accounts.by_id(payment.processor_account_id), self._processors.get(payment.processor)

@@ -16,7 +16,7 @@ from server.usecases.patience import when_free
 from server.usecases.replay import Replays
 from server.usecases.shielding import Shield
 
-_FIRST = UUID(int=0)
+_FIRST, _SOME = UUID(int=0), 100
 
 
 class ConfirmPayment:
@@ -42,15 +42,16 @@ class ConfirmPayment:
             KassaError: PAYMENT_NOT_FOUND, PAYMENT_STATE_INVALID, OPERATION_IN_PROGRESS, or what a repeat may be told.
         """
         payment = await find_payment(self._store, caller.merchant_id, payment_id)
-        # The first transaction of a payment is its authorization; a payment that was blocked has none.
-        first = await self._store.read(list_transactions, caller.merchant_id, payment_id, _FIRST, 1)
+        found = await self._store.read(list_transactions, caller.merchant_id, payment_id, _FIRST, _SOME)
+        # A payment that was blocked has no authorization; its confirmation is refused after the claim.
+        authorizations = [one.id for one in found if one.type is TransactionType.AUTHORIZATION]
         claim = Claim(
             merchant_id=caller.merchant_id,
             key=key,
             attempt_id=uuid4(),
             request_hash=self._hasher.hash("ConfirmPayment", {"payment_id": payment_id}),
             payment_id=payment_id,
-            transaction_id=first[0].id if first else new_id(),
+            transaction_id=authorizations[0] if authorizations else new_id(),
         )
         row = TakeUp(payment.merchant_id, payment.id, None, uuid4(), self._lease_s, claim)
         return await self._shield.run(self._confirm(row, claim))

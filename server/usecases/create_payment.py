@@ -110,7 +110,7 @@ class CreatePayment:
         opened = await self._store.open_payment(row)
         if isinstance(opened, Replay):
             answer = await self._replays(
-                caller.merchant_id, key, opened, lambda p, t: self._act.authorize(p, t, command.instrument, holder)
+                caller.merchant_id, key, opened, lambda p, t: self._act.repeat(p, t, command.instrument, holder)
             )
             assert isinstance(answer.value, Payment)
             return Answer(answer.value, answer.replayed)

@@ -3,55 +3,63 @@
 Called when a webhook arrives, and by the sweep for those that could not be handled then.
 """
 
-import asyncio
+import logging
 
-from server.domain.payment import (
-    Payment,
-    Transaction,
-    TransactionState,
-    TransactionType,
-)
-from server.processors.contract import Subject
+from server.domain.errors import KassaError
+from server.domain.outcome import ActionRequired, Approved, Pending
+from server.domain.payment import Payment, State, Transaction, TransactionState, TransactionType
+from server.processors.contract import OutcomeUnknown, ProcessorRejected, ProcessorUnavailable, Subject
 from server.storage.external_refunds import ExternalRefund
 from server.storage.payments import PaymentStore
-from server.storage.processor_events import (
-    Owner,
-    ProcessorEvents,
-    StoredEvent,
-    find_owner,
-)
+from server.storage.processor_events import Owner, StoredEvent, find_owner, mark_handled, postpone_event
 from server.storage.reads import get_payment, get_transaction
 from server.storage.recovery import open_transactions
+from server.storage.short_transactions import ShortTransactions
 from server.usecases.act import Act
 from server.usecases.recover_transaction import Recovered, RecoverTransaction
 
 _PAUSE_S = 2.0
 _LONGEST_PAUSE_S = 600.0
-_SEARCHES = 6
-"""An event may overtake our own record of its object; after so many looks it is somebody else's."""
+_SEARCHES = 14
+"""An event may overtake our own record of its object; after so many looks, over an hour, it is somebody else's."""
+_log = logging.getLogger(__name__)
 
 
 class HandleEvent:
     """See the module."""
 
-    def __init__(self, store: PaymentStore, events: ProcessorEvents, act: Act, recover: RecoverTransaction) -> None:
-        self._store, self._events, self._act, self._recover = store, events, act, recover
+    def __init__(
+        self, store: PaymentStore, transactions: ShortTransactions, act: Act, recover: RecoverTransaction
+    ) -> None:
+        self._store, self._transactions, self._act, self._recover = store, transactions, act, recover
 
     async def __call__(self, event: StoredEvent) -> None:
         """Brings the event's payment up to date with its processor, and marks the event handled.
 
-        An event whose payment is unknown or busy stays for the sweep.
+        An event that cannot be handled now, for whatever reason, stays for the sweep, each time a little longer.
         """
+        try:
+            result, over = await self._handle(event)
+        except (KassaError, OutcomeUnknown, ProcessorUnavailable, ProcessorRejected) as trouble:
+            _log.warning("event %s waits: %s: %s", event.event_id, type(trouble).__name__, trouble)
+            result, over = type(trouble).__name__, False
+        except Exception as defect:
+            await self._later(event, type(defect).__name__)
+            raise
+        await (self._done(event, result) if over else self._later(event, result))
+
+    async def _handle(self, event: StoredEvent) -> tuple[str, bool]:
+        """Returns in a word what came of the event, and whether it is over."""
+        if event.subject == Subject.DISPUTE:
+            return "DISPUTES_ARE_NOT_HANDLED_YET", True
         if event.subject not in {Subject.PAYMENT, Subject.REFUND}:
-            return await self._done(event, "NOT_OURS_TO_HANDLE")
+            return "NOTHING_TO_DO", True
         owner = await self._store.read(find_owner, event)
         if owner is None:
-            if event.attempts >= _SEARCHES:
-                return await self._done(event, "UNKNOWN_PAYMENT")
-            return await self._later(event, "UNKNOWN_PAYMENT")
+            return "UNKNOWN_PAYMENT", event.attempts >= _SEARCHES
         is_refund = event.subject == Subject.REFUND
         over = await (self._refund(event, owner) if is_refund else self._payment(event, owner))
-        return await (self._done(event, "HANDLED") if over else self._later(event, "BUSY"))
+        return ("HANDLED", True) if over else ("BUSY", False)
 
     async def _payment(self, event: StoredEvent, owner: Owner) -> bool:
         """Asks about everything that is open on the payment; False while somebody else works on it."""
@@ -66,11 +74,17 @@ class HandleEvent:
         return True
 
     async def _compare(self, owner: Owner) -> None:
-        """Reads a failed authorization again: the processor may have charged what we hold for failed."""
+        """Reads an authorization again that is over here: the processor may have done otherwise since.
+
+        It may have charged what we hold for failed; or somebody has captured or voided in its dashboard what we hold
+        for authorized.
+        """
         transaction = await self._store.read(get_transaction, owner.merchant_id, owner.transaction_id)
         payment = await self._store.read(get_payment, owner.merchant_id, owner.payment_id)
         assert transaction is not None and payment is not None, "payments and transactions are never deleted"
-        if transaction.state is TransactionState.FAILED and payment.processor_payment_id:
+        held = payment.state in {State.AUTHORIZED, State.IN_REVIEW}
+        failed = transaction.state in {TransactionState.FAILED, TransactionState.CANCELLED}
+        if transaction.type is TransactionType.AUTHORIZATION and payment.processor_payment_id and (held or failed):
             await self._act.read_again(payment, transaction)
 
     async def _refund(self, event: StoredEvent, owner: Owner) -> bool:
@@ -86,16 +100,19 @@ class HandleEvent:
 
     async def _external_refund(self, event: StoredEvent, payment: Payment, found: Transaction) -> bool:
         """Books a refund that none of our transactions asked for, once the processor itself confirms it."""
+        if not event.processor_object_id:
+            return True  # without its id there is nothing to read, and an event alone moves no money
         refund = await self._act.read_refund(payment, found, event.processor_object_id)
-        if refund is None:
-            return True
-        row = ExternalRefund(payment.merchant_id, payment.id, event.processor_object_id, *refund)
-        await self._store.book_refund(row)
-        return True
+        if isinstance(refund, Approved):
+            row = ExternalRefund(
+                payment.merchant_id, payment.id, event.processor_object_id, refund.amount, refund.currency
+            )
+            await self._store.book_refund(row)
+        return not isinstance(refund, Pending | ActionRequired)
 
     async def _done(self, event: StoredEvent, result: str) -> None:
-        await asyncio.to_thread(self._events.mark_handled, event, result)
+        await self._transactions.run(mark_handled, event, result)
 
     async def _later(self, event: StoredEvent, result: str) -> None:
         pause_s = min(_LONGEST_PAUSE_S, _PAUSE_S * 2.0 ** min(event.attempts, 12))
-        await asyncio.to_thread(self._events.postpone, event, result, pause_s)
+        await self._transactions.run(postpone_event, event, result, pause_s)

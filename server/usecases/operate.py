@@ -2,21 +2,18 @@
 
 from uuid import UUID, uuid4
 
-from server.domain.decline import DeclineCode
 from server.domain.errors import KassaError, Reason
 from server.domain.ids import new_id
-from server.domain.payment import Payment, Transaction, TransactionState, TransactionType
-from server.storage.answers import refusal_of
+from server.domain.payment import Payment, Transaction, TransactionType
 from server.storage.claims import Claim, Replay
 from server.storage.open_operations import OpenOperation
 from server.storage.payments import PaymentStore
 from server.storage.reads import get_payment
-from server.storage.settle import Settled
 from server.usecases.act import Act
 from server.usecases.answers import Answer, Caller
 from server.usecases.idempotency import RequestHasher
 from server.usecases.patience import when_free
-from server.usecases.replay import Replays
+from server.usecases.replay import Replays, result_of
 from server.usecases.shielding import Shield
 
 
@@ -66,23 +63,7 @@ class Operate:
         if isinstance(opened, Replay):
             return await self._replays(row.claim.merchant_id, row.claim.key, opened, self._act.carry_on)
         settled = await self._act.follow_up(opened.payment, opened.transaction)
-        return Answer(_result(settled))
-
-
-def _result(settled: Settled) -> Payment | Transaction:
-    transaction = settled.transaction
-    failed = transaction.state in {TransactionState.FAILED, TransactionState.CANCELLED}
-    if failed and transaction.failure is not None and transaction.failure.code is DeclineCode.PROCESSOR_UNAVAILABLE:
-        raise KassaError(
-            Reason.PROCESSOR_UNAVAILABLE,
-            "The processor could not be reached; nothing was done. Repeat the request with the same key.",
-            metadata={"retry_after_s": "1"},
-        )
-    if transaction.type is TransactionType.REFUND:
-        return transaction
-    if failed:
-        raise refusal_of(transaction)
-    return settled.payment
+        return Answer(result_of(settled))
 
 
 async def find_payment(store: PaymentStore, merchant_id: UUID, payment_id: UUID) -> Payment:

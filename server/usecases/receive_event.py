@@ -1,12 +1,12 @@
 """Receives a processor's webhook: verified over its raw bytes, stored, and only then handled."""
 
-import asyncio
 from collections.abc import Mapping
 from uuid import UUID
 
 from server.domain.errors import KassaError, Reason
 from server.processors.contract import Account, EventRejected, ProcessorEvent
-from server.storage.processor_events import ProcessorEvents, StoredEvent
+from server.storage.processor_events import StoredEvent, store_event
+from server.storage.short_transactions import ShortTransactions
 from server.usecases.act import Accounts, Processors
 from server.usecases.handle_event import HandleEvent
 from server.usecases.shielding import Shield
@@ -20,10 +20,10 @@ class ReceiveEvent:
     """
 
     def __init__(
-        self, accounts: Accounts, processors: Processors, events: ProcessorEvents, handle: HandleEvent, shield: Shield,
-        platform_accounts: Mapping[str, UUID],
+        self, accounts: Accounts, processors: Processors, transactions: ShortTransactions, handle: HandleEvent,
+        shield: Shield, platform_accounts: Mapping[str, UUID],
     ) -> None:  # fmt: skip
-        self._accounts, self._processors, self._events = accounts, processors, events
+        self._accounts, self._processors, self._transactions = accounts, processors, transactions
         self._handle, self._shield, self._platform_accounts = handle, shield, platform_accounts
 
     async def __call__(self, processor: str, account_id: UUID | None, headers: Mapping[str, str], body: bytes) -> None:
@@ -49,7 +49,7 @@ class ReceiveEvent:
         await self._shield.run(self._store_and_handle(account, event, body))
 
     async def _store_and_handle(self, account: Account, event: ProcessorEvent, body: bytes) -> None:
-        stored = await asyncio.to_thread(self._events.store, _as_stored(account, event), body)
+        stored = await self._transactions.run(store_event, _as_stored(account, event), body)
         if not stored.handled:
             await self._handle(stored)
 

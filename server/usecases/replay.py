@@ -5,9 +5,10 @@ import time
 from collections.abc import Awaitable, Callable
 from uuid import UUID, uuid4
 
+from server.domain.decline import DeclineCode
 from server.domain.errors import KassaError, Reason
 from server.domain.payment import Payment, Transaction, TransactionState, TransactionType
-from server.storage.answers import read_answer
+from server.storage.answers import read_answer, refusal_of
 from server.storage.claims import Replay
 from server.storage.open_operations import OperationOpened, TakeUp
 from server.storage.payments import PaymentStore
@@ -47,10 +48,10 @@ class Replays:
         while replay.answer is None:
             transaction = await self._store.read(get_transaction, merchant_id, replay.transaction_id)
             if transaction is not None and transaction.waiting:
-                return await self._as_it_stands(transaction)
+                return await self._as_it_stands(key, transaction)
             late = time.monotonic() >= deadline
             if transaction is not None and (late or transaction.state is TransactionState.UNKNOWN):
-                return await self._take_over(transaction, carry_on)
+                return await self._take_over(key, transaction, carry_on)
             if late:
                 raise _in_flight()
             await asyncio.sleep(_LOOK_EVERY_S)
@@ -60,29 +61,49 @@ class Replays:
             replay = found
         return Answer(read_answer(replay.answer), replayed=True)
 
-    async def _take_over(self, transaction: Transaction, carry_on: CarryOn) -> Answer[Payment | Transaction]:
+    async def _take_over(self, key: str, transaction: Transaction, carry_on: CarryOn) -> Answer[Payment | Transaction]:
         """Carries on an attempt whose process is gone; refused while its lease lasts."""
         row = TakeUp(transaction.merchant_id, transaction.payment_id, transaction.id, uuid4(), self._lease_s)
         try:
             taken = await self._store.take_up(row)
         except KassaError as refusal:
             if refusal.reason is Reason.PAYMENT_STATE_INVALID:  # it ended meanwhile
-                return await self._as_it_stands(transaction)
+                return await self._as_it_stands(key, transaction)
             raise _in_flight() from None
         assert isinstance(taken, OperationOpened), "without a claim there is nothing to replay"
-        settled = await carry_on(taken.payment, taken.transaction)
-        return _answer(settled)
+        return Answer(result_of(await carry_on(taken.payment, taken.transaction)), replayed=True)
 
-    async def _as_it_stands(self, transaction: Transaction) -> Answer[Payment | Transaction]:
+    async def _as_it_stands(self, key: str, transaction: Transaction) -> Answer[Payment | Transaction]:
+        claim = await self._store.read(get_claim, transaction.merchant_id, key)
+        if claim is not None and claim.answer is not None:
+            return Answer(read_answer(claim.answer), replayed=True)
         now = await self._store.read(get_transaction, transaction.merchant_id, transaction.id)
         payment = await self._store.read(get_payment, transaction.merchant_id, transaction.payment_id)
         assert now is not None and payment is not None, "payments and transactions are never deleted"
-        return _answer(Settled(payment, now, changed=False))
+        return Answer(result_of(Settled(payment, now, changed=False)), replayed=True)
 
 
-def _answer(settled: Settled) -> Answer[Payment | Transaction]:
-    is_refund = settled.transaction.type is TransactionType.REFUND
-    return Answer(settled.transaction if is_refund else settled.payment, replayed=True)
+def result_of(settled: Settled) -> Payment | Transaction:
+    """Returns what a call's merchant is told: the payment, or the transaction for a refund.
+
+    Raises:
+        KassaError: PROCESSOR_UNAVAILABLE, PROCESSOR_REFUSED: a capture or a void did not happen.
+    """
+    transaction = settled.transaction
+    if transaction.type is TransactionType.AUTHORIZATION:
+        return settled.payment
+    failure = transaction.failure
+    if failure is not None and failure.code is DeclineCode.PROCESSOR_UNAVAILABLE:
+        raise KassaError(
+            Reason.PROCESSOR_UNAVAILABLE,
+            "The processor could not be reached; nothing was done. Repeat the request with the same key.",
+            metadata={"retry_after_s": "1"},
+        )
+    if transaction.type is TransactionType.REFUND:
+        return transaction
+    if transaction.state in {TransactionState.FAILED, TransactionState.CANCELLED}:
+        raise refusal_of(transaction)
+    return settled.payment
 
 
 def _in_flight() -> KassaError:

@@ -5,13 +5,12 @@ import logging
 from collections.abc import Awaitable, Callable, Iterable
 from typing import TypeVar
 
-from sqlalchemy import Engine
-
 from server.domain.errors import KassaError
 from server.processors.contract import OutcomeUnknown, ProcessorRejected, ProcessorUnavailable
 from server.storage.payments import PaymentStore
-from server.storage.processor_events import ProcessorEvents
+from server.storage.processor_events import unhandled_events
 from server.storage.recovery import due_transactions, expire_keys
+from server.storage.short_transactions import ShortTransactions
 from server.usecases.handle_event import HandleEvent
 from server.usecases.recover_transaction import RecoverTransaction
 
@@ -19,41 +18,54 @@ T = TypeVar("T")
 _log = logging.getLogger(__name__)
 _EXPECTED = (KassaError, OutcomeUnknown, ProcessorUnavailable, ProcessorRejected)
 """What may stop one item; it stays due and is tried again at the next sweep."""
+_KEYS_AT_ONCE = 10_000
 
 
 class Sweep:
     """Runs the sweeps of the worker.
 
     Args:
-        engine: The writer's, for keys that expire.
+        transactions: For events and keys.
         chunk: Most items that one sweep takes.
         at_once: How many of them are worked on at the same time.
         key_age_s: Seconds that an idempotency key lives at least once it is answered.
     """
 
     def __init__(
-        self, store: PaymentStore, events: ProcessorEvents, engine: Engine, recover: RecoverTransaction,
-        handle: HandleEvent, *, chunk: int = 200, at_once: int = 20, key_age_s: float = 24 * 3600.0,
+        self, store: PaymentStore, transactions: ShortTransactions, recover: RecoverTransaction, handle: HandleEvent,
+        *, chunk: int = 200, at_once: int = 20, key_age_s: float = 24 * 3600.0,
     ) -> None:  # fmt: skip
-        self._store, self._events, self._engine = store, events, engine
+        self._store, self._transactions = store, transactions
         self._recover, self._handle = recover, handle
         self._chunk, self._at_once, self._key_age_s = chunk, at_once, key_age_s
+        self._recovering, self._handling = asyncio.Lock(), asyncio.Lock()
 
     async def transactions(self) -> int:
         """Recovers transactions whose lease or pause has ended; returns how many there were."""
-        due = await self._store.read(due_transactions, self._chunk)
-        await self._each(due, lambda one: self._recover(one.merchant_id, one.payment_id, one.transaction_id))
-        return len(due)
+        if self._recovering.locked():  # a slow processor holds up the sweep before; another would only queue behind it
+            return 0
+        async with self._recovering:
+            due = await self._store.read(due_transactions, self._chunk)
+            await self._each(due, lambda one: self._recover(one.merchant_id, one.payment_id, one.transaction_id))
+            return len(due)
 
     async def events(self) -> int:
         """Handles webhooks that are stored and not handled; returns how many there were."""
-        due = await asyncio.to_thread(self._events.unhandled, self._chunk)
-        await self._each(due, self._handle)
-        return len(due)
+        if self._handling.locked():
+            return 0
+        async with self._handling:
+            due = await self._transactions.run(unhandled_events, self._chunk)
+            await self._each(due, self._handle)
+            return len(due)
 
     async def keys(self) -> int:
         """Forgets idempotency keys whose time is over; returns how many."""
-        return await asyncio.to_thread(expire_keys, self._engine, self._key_age_s, self._chunk * 50)
+        forgotten = 0
+        while True:
+            found = await self._transactions.run(expire_keys, self._key_age_s, _KEYS_AT_ONCE)
+            forgotten += found
+            if found < _KEYS_AT_ONCE:
+                return forgotten
 
     async def _each(self, items: Iterable[T], work: Callable[[T], Awaitable[object]]) -> None:
         slots = asyncio.Semaphore(self._at_once)

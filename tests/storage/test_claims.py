@@ -3,6 +3,7 @@
 import asyncio
 
 import pytest
+from sqlalchemy import text
 
 from server.domain.errors import KassaError, Reason
 from server.domain.outcome import NotSent
@@ -12,6 +13,7 @@ from server.storage.claims import Replay
 from server.storage.open_operations import OperationOpened
 from server.storage.open_payments import Opened, open_payments
 from server.storage.reads import get_claim
+from server.storage.recovery import expire_keys
 from tests.factories import approved
 from tests.storage.conftest import Till
 
@@ -102,3 +104,22 @@ async def test_an_operation_in_progress_leaves_the_second_key_free(till: Till) -
     await till.settle(capture.transaction, NotSent())
     row = till.operation(held.payment, TransactionType.VOID, key="void-1")
     assert isinstance(await till.store.open_operation(row), OperationOpened)
+
+
+async def test_a_key_lives_a_day_from_its_answer_on_and_for_ever_without_one(till: Till) -> None:
+    """The customer may take three days; the answer must outlive the merchant's repeat all the same."""
+    await till.charged(key="answered")
+    await till.open(key="open")
+    long_ago = text("UPDATE idempotency_keys SET created_at = now() - interval '9 days' WHERE merchant_id = :m")
+    answered = text(
+        "UPDATE idempotency_keys SET answered_at = now() - interval '25 hours' WHERE merchant_id = :m AND key = :k"
+    )
+    with till.engine.begin() as connection:
+        connection.execute(long_ago, {"m": till.merchant})
+        expire_keys(connection, 24 * 3600, 10_000)
+    assert isinstance(await till.open(key="answered"), Replay)
+    with till.engine.begin() as connection:
+        connection.execute(answered, {"m": till.merchant, "k": "answered"})
+        expire_keys(connection, 24 * 3600, 10_000)
+    assert isinstance(await till.open(key="answered"), Opened)
+    assert isinstance(await till.open(key="open"), Replay)

@@ -2,6 +2,7 @@
 
 import asyncio
 import threading
+import time
 from collections.abc import Sequence
 from typing import Any
 
@@ -11,10 +12,12 @@ from sqlalchemy import Connection, text
 from sqlalchemy.exc import DBAPIError
 
 from server.domain.errors import KassaError, Reason
+from server.domain.payment import TransactionType
 from server.storage.engine import make_engine
 from server.storage.group_commit import POSTPONED, GroupCommit, Postponed, Statement
 from server.storage.open_payments import Opened
 from tests.cluster import Database
+from tests.factories import approved
 from tests.storage.conftest import Till
 
 
@@ -223,3 +226,34 @@ async def test_ordinary_rows_give_up_on_a_database_that_is_away_and_urgent_ones_
     done, _ = await asyncio.wait(urgent, timeout=0.3)
     assert not done
     urgent[0].cancel()
+
+
+async def test_rows_that_are_locked_elsewhere_cost_the_others_nothing(till: Till) -> None:
+    """Postponed rows that came back at once would keep both writers busy with nothing."""
+    hot = [await till.charged(1000) for _ in range(2)]
+    refunds = [await till.begin(payment, TransactionType.REFUND) for payment in hot]
+    lock = text("SELECT 1 FROM payments WHERE merchant_id = :m FOR UPDATE")
+    with till.engine.connect() as connection:
+        connection.execute(lock, {"m": till.merchant})
+        waiting = [asyncio.ensure_future(till.settle(one.transaction, approved(one.transaction))) for one in refunds]
+        other = Till(till.store, till.commit, till.engine)
+        before = time.monotonic()
+        for _ in range(4):
+            await other.open()
+        assert time.monotonic() - before < 2
+        assert not any(task.done() for task in waiting)
+    results = await asyncio.gather(*waiting)
+    assert all(one.changed for one in results)
+
+
+@pytest.mark.parametrize("code", ["53100", "25006", "57014", "55P03"])
+async def test_a_settlement_outlives_every_error_that_passes(till: Till, code: str) -> None:
+    failures = iter([code, code])
+
+    def fail_twice(connection: Connection, rows: Sequence[object]) -> list[object]:
+        if failing := next(failures, None):
+            connection.execute(text(f"DO $$ BEGIN RAISE EXCEPTION 'later' USING ERRCODE = '{failing}'; END $$"))
+        return list(rows)
+
+    row = await till.commit.write(fail_twice, "row", aggregates=("a",), tenant=1, urgent=True)
+    assert row == "row"

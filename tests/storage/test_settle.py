@@ -1,6 +1,7 @@
 """Settling: only the first finding counts, books balance, and what a processor says is never lost."""
 
 import asyncio
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from sqlalchemy import text
@@ -8,7 +9,7 @@ from sqlalchemy.exc import DBAPIError
 
 from server.domain.decline import Advice, DeclineCode, Failure
 from server.domain.errors import KassaError, Reason
-from server.domain.outcome import ActionRequired, Declined, NotSent, Unknown
+from server.domain.outcome import ActionRequired, Cancelled, Declined, NotSent, Unknown
 from server.domain.payment import CaptureMethod, Payment, State, TransactionState, TransactionType
 from server.storage.external_refunds import ExternalRefund
 from server.storage.open_operations import OperationOpened
@@ -83,7 +84,7 @@ async def test_a_refused_approval_of_a_failed_payment_is_given_back_and_shown(ti
 async def test_another_amount_is_shown_and_settles_nothing(till: Till) -> None:
     one = await opened(till)
     result = await till.settle(one.transaction, approved(one.transaction, amount=1))
-    assert (result.changed, result.transaction.state) == (False, TransactionState.PENDING)
+    assert (result.payment.state, result.transaction.state) == (State.PROCESSING, TransactionState.UNKNOWN)
     assert till.query("SELECT kind FROM attention_items WHERE merchant_id = :merchant") == [("AmountMismatch",)]
     assert till.query(LEDGER) == []
 
@@ -188,3 +189,63 @@ async def test_postgres_refuses_a_journal_that_does_not_sum_to_zero(till: Till) 
     """)
     with till.engine.connect() as connection, pytest.raises(DBAPIError, match="does not sum to zero"):
         connection.execute(one_sided, {"m": payment.merchant_id})
+
+
+async def test_a_refund_that_had_failed_here_and_was_done_there_is_a_fact(till: Till) -> None:
+    payment = await till.charged(1000)
+    refund = (await till.begin(payment, TransactionType.REFUND, 400)).transaction
+    await till.settle(refund, DECLINED)
+    late = await till.settle(refund, approved(refund))
+    assert (late.payment.amount_refunded, late.transaction.state) == (400, TransactionState.COMPLETED)
+    assert till.query("SELECT kind FROM attention_items WHERE merchant_id = :merchant") == [("MadeElsewhere",)]
+    assert len(till.query(LEDGER)) == 4
+
+
+async def test_a_dashboard_refund_of_a_payment_that_failed_here_is_booked_and_leaves_its_state(till: Till) -> None:
+    one = await opened(till)
+    await till.settle(one.transaction, DECLINED)
+    row = ExternalRefund(till.merchant, one.payment.id, f"re_{one.payment.id.hex}", 1999, "USD")
+    assert await till.store.book_refund(row)
+    assert till.query("SELECT state, amount_refunded, beyond_limit FROM payments WHERE merchant_id = :merchant") == [
+        ("FAILED", 1999, True)
+    ]
+
+
+async def test_a_capture_made_at_the_processor_is_booked(till: Till) -> None:
+    one = await opened(till, capture_method=CaptureMethod.MANUAL)
+    await till.settle(one.transaction, approved(one.transaction, captured=False))
+    told = await till.settle(one.transaction, approved(one.transaction))
+    assert (told.payment.state, told.payment.amount_captured) == (State.COMPLETED, 1999)
+    assert len(till.query(LEDGER)) == 2
+    assert not (await till.settle(one.transaction, approved(one.transaction))).changed
+
+
+async def test_a_void_made_at_the_processor_ends_the_payment(till: Till) -> None:
+    one = await opened(till, capture_method=CaptureMethod.MANUAL)
+    await till.settle(one.transaction, approved(one.transaction, captured=False))
+    told = await till.settle(one.transaction, Cancelled(processor_payment_id="pi_1"))
+    assert told.payment.state is State.CANCELLED
+
+
+async def test_our_own_capture_under_way_is_not_taken_for_somebody_elses(till: Till) -> None:
+    one = await opened(till, capture_method=CaptureMethod.MANUAL)
+    held = await till.settle(one.transaction, approved(one.transaction, captured=False))
+    capture = await till.begin(held.payment, TransactionType.CAPTURE)
+    assert not (await till.settle(one.transaction, approved(one.transaction))).changed
+    done = await till.settle(capture.transaction, approved(capture.transaction))
+    assert (done.changed, done.payment.amount_captured) == (True, 1999)
+    assert len(till.query(LEDGER)) == 2
+
+
+async def test_people_are_told_of_what_stays_unknown_and_only_once(till: Till) -> None:
+    long_ago = datetime.now(UTC) - timedelta(hours=2)
+    one = await opened(till, created_at=long_ago, updated_at=long_ago)
+    for _ in range(3):
+        await till.settle(one.transaction, Unknown())
+    assert till.query("SELECT kind FROM attention_items WHERE merchant_id = :merchant") == [("Unresolved",)]
+
+
+async def test_a_lost_answer_that_comes_late_does_not_undo_what_is_known(till: Till) -> None:
+    one = await opened(till)
+    await till.settle(one.transaction, ActionRequired(processor_payment_id="pi_1", redirect_url="https://bank.example"))
+    assert not (await till.settle(one.transaction, Unknown())).changed

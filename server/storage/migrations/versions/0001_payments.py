@@ -161,10 +161,11 @@ CREATE TABLE idempotency_keys (
     transaction_id uuid NOT NULL,
     answer         jsonb,
     created_at     timestamptz NOT NULL,
+    answered_at    timestamptz,
     PRIMARY KEY (merchant_id, key)
 ) WITH (fillfactor = 85);
 COMMENT ON COLUMN idempotency_keys.answer IS 'The final answer; NULL while its transaction is open.';
-CREATE INDEX idempotency_keys_by_age ON idempotency_keys USING brin (created_at);
+CREATE INDEX idempotency_keys_by_age ON idempotency_keys USING brin (answered_at);
 
 CREATE TABLE ledger_entries (
     merchant_id         uuid NOT NULL,
