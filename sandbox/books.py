@@ -10,6 +10,7 @@ from sandbox.stripe.records import PaymentIntent, StripeBooks
 
 Json = dict[str, Any]
 
+_REFERENCE = "kassa_transaction"
 _AMOUNTS = ("authorized", "captured", "refunded", "disputed")
 
 
@@ -47,7 +48,8 @@ class BooksReport:
         refunds = (books.refunds.get(intent.account, key) for key in (charge.refunds if charge else ()))
         return {
             "id": intent.id,
-            **_references(intent.metadata),
+            "reference": intent.metadata.get(_REFERENCE, ""),
+            "metadata": intent.metadata,
             "state": intent.status,
             "currency": currency,
             "amount": to_iso(intent.amount, currency, exponent),
@@ -58,7 +60,7 @@ class BooksReport:
             "refunds": [
                 {
                     "id": refund.id,
-                    **_references(refund.metadata),
+                    "reference": refund.metadata.get(_REFERENCE, ""),
                     "amount": to_iso(refund.amount, currency, exponent),
                     "state": refund.status,
                 }
@@ -97,12 +99,6 @@ class BooksReport:
                 for row in refunds
             ],
         }
-
-
-def _references(metadata: dict[str, str]) -> Json:
-    """Kassa's own references out of the metadata of a Stripe object."""
-    names = {"reference": "kassa_transaction", "payment": "kassa_payment", "merchant": "kassa_merchant"}
-    return {name: metadata.get(key, "") for name, key in names.items()}
 
 
 def _totals(payments: Iterable[Json]) -> dict[str, dict[str, int]]:

@@ -21,6 +21,8 @@ def test_refunds_add_up_to_what_was_captured_and_no_more(sandbox: Running) -> No
     assert (charge.amount_refunded, charge.refunded) == (2000, True)
     books = sandbox.books()
     assert books["totals"]["USD"]["refunded"] == 2000
+    payment = books["payments"][0]
+    assert (payment["reference"], payment["metadata"]["kassa_merchant"]) == ("t-1", "m-1")
     assert [refund["amount"] for refund in books["payments"][0]["refunds"]] == [700, 1300]
 
 
