@@ -97,6 +97,15 @@ async def test_a_lost_reply_of_the_taking_is_found(paypal: PayPalProcessor, at: 
     assert sorted(payment["captured"] for payment in at.payments()) == [0, 1999]
 
 
+async def test_an_order_that_moved_since_it_was_read_is_read_again(paypal: PayPalProcessor, at: PayPalAccount) -> None:
+    approved, waiting = await order(paypal, at, "approve"), await order(paypal, at, "")
+    stale = {"id": approved.processor_payment_id, "intent": "CAPTURE", "status": "APPROVED"}
+    await paypal._connection.post(at.account, f"v2/checkout/orders/{stale['id']}/capture", {}, "somebody-elses-key")
+    assert isinstance(await paypal._operations.take(at.account, approved, stale), Approved)
+    unapproved = {**stale, "id": waiting.processor_payment_id}
+    assert isinstance(await paypal._operations.take(at.account, waiting, unapproved), ActionRequired)
+
+
 @pytest.mark.parametrize("changes", [{"amount": 1998}, {"currency": "EUR"}])
 async def test_an_order_over_another_amount_is_never_captured(
     paypal: PayPalProcessor, at: PayPalAccount, changes: dict[str, Any]
