@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import resource
 import sys
 from collections.abc import Coroutine
 from typing import Annotated, Any
@@ -71,4 +72,7 @@ def _load(kind: type[S]) -> S:
 
 def _run(settings: Settings, main: Coroutine[Any, Any, None]) -> None:
     logs.configure(settings.log_level)
+    # Each payment that waits at a processor holds a connection there; the usual soft limit of 1,024 is for shells.
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     uvloop.run(main)
