@@ -6,11 +6,11 @@ from uuid import UUID
 
 from sqlalchemy import Connection, text
 
+from server.domain.consequence import Settlement, refunded
 from server.domain.errors import KassaError
 from server.domain.ids import new_id
 from server.domain.ledger import refund_journal
 from server.domain.payment import Payment, Transaction, TransactionState, TransactionType
-from server.domain.settlement import Settlement, refunded
 from server.domain.states import ImpossibleTransition
 from server.storage.attention import Attention, insert_attention
 from server.storage.group_commit import Postponed
