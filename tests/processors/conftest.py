@@ -7,6 +7,14 @@ import pytest
 from tests.processors.paypal_authority import Authority, serving
 from tests.processors.sandbox_process import Sandbox, running
 
+# The suite's modules are no test files, and are imported after this one.
+pytest.register_assert_rewrite(
+    "tests.processors.driver",
+    "tests.processors.conformance_lost_answers",
+    "tests.processors.conformance_payments",
+    "tests.processors.conformance_webhooks",
+)
+
 
 @pytest.fixture(scope="session")
 def sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:

@@ -1,0 +1,101 @@
+"""How the conformance suite drives a processor: each adapter's tests say it in a subclass of `Conformance`."""
+
+from abc import ABC, abstractmethod
+from collections.abc import AsyncIterator, Mapping
+from datetime import datetime
+from typing import Any
+from uuid import uuid4
+
+import pytest
+
+from server.domain.outcome import ActionRequired, Approved, Outcome
+from server.processors.contract import (
+    Account,
+    Authorization,
+    Processor,
+    Void,
+)
+from tests.processors.opened import opened
+from tests.processors.paypal_authority import Authority
+from tests.processors.requests_to_processors import make_void
+from tests.processors.sandbox_process import Json, Sandbox
+
+
+class Driver(ABC):
+    """One processor at the sandbox. Operations are named as the sandbox's faults name them."""
+
+    PROCESSOR: str
+    AUTHORIZE: str
+    CAPTURE: str
+    VOID: str
+    REFUND: str
+
+    sandbox: Sandbox
+    account: Account
+    books: str
+    """The sandbox's id of the account."""
+
+    @abstractmethod
+    def make_adapter(self, api_base: str, **limits: Any) -> Processor:
+        """An adapter that reaches its processor at this address."""
+
+    @abstractmethod
+    def make_account(self, sandbox: Sandbox) -> tuple[str, Mapping[str, str]]:
+        """Registers an account; returns the sandbox's id and our credentials."""
+
+    @abstractmethod
+    def good(self, **changes: Any) -> Authorization:
+        """An authorization that succeeds."""
+
+    @abstractmethod
+    def bad(self) -> Authorization:
+        """An authorization that the customer's bank declines for want of money."""
+
+    @abstractmethod
+    def waiting(self, **changes: Any) -> Authorization:
+        """An authorization that waits for its customer."""
+
+    @abstractmethod
+    async def finish(self, request: Authorization, outcome: Outcome) -> Outcome:
+        """Does the customer's part, where the method has one, and carries on."""
+
+    @abstractmethod
+    def signed(self, event: Json, *, sent_at: datetime | None = None, secret: str | None = None) -> Any:
+        """Headers and body of a webhook, signed as the processor signs."""
+
+    @abstractmethod
+    def event(self, request: Authorization, approved: Approved) -> Json:
+        """An event about a payment."""
+
+    @pytest.fixture(autouse=True)
+    def _account(self, sandbox: Sandbox, authority: Authority) -> None:
+        self.sandbox, self.authority = sandbox, authority
+        self.books, credentials = self.make_account(sandbox)
+        self.account = Account(uuid4(), uuid4(), self.PROCESSOR, True, credentials)
+
+    @pytest.fixture
+    async def adapter(self, _account: None) -> AsyncIterator[Processor]:
+        """The adapter under test."""
+        async with opened(self.make_adapter(self.sandbox.url)) as found:
+            self._adapter = found
+            yield found
+
+    async def take(self, adapter: Processor, **changes: Any) -> tuple[Authorization, Approved]:
+        """Brings a good payment to its approval."""
+        request = self.good(**changes)
+        outcome = await self.finish(request, await adapter.authorize(self.account, request))
+        assert isinstance(outcome, Approved), outcome
+        return request, outcome
+
+    @staticmethod
+    def call_off(request: Authorization, waiting: ActionRequired) -> Void:
+        """Calls off a payment that waits for its customer."""
+        unknown_hold = Approved(
+            processor_payment_id=waiting.processor_payment_id, processor_transaction_id="", amount=1, currency="USD"
+        )
+        return make_void(request, unknown_hold)
+
+    def booked(self) -> Json:
+        """The account's only payment in the processor's books."""
+        (payment,) = self.sandbox.payments(self.books)
+        return payment
