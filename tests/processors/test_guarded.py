@@ -62,7 +62,7 @@ class Scripted:
     async def _answer(self) -> Outcome:
         self.calls += 1
         if self.gate is not None:
-            await self.gate.wait()
+            await asyncio.wait_for(self.gate.wait(), 5)
         if self.fails is not None:
             raise self.fails
         return PENDING
