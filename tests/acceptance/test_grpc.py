@@ -3,7 +3,10 @@
 import json
 import subprocess
 import sys
+from collections.abc import Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 from uuid import uuid4
 
 import grpc
@@ -13,10 +16,10 @@ from google.rpc import error_details_pb2, status_pb2
 from kassa.v1 import payment_service_pb2 as pb
 from kassa.v1 import payment_service_pb2_grpc as pb_grpc
 
-from tests.acceptance.shop import Shop, order
+from tests.acceptance.shop import DECLINED, THREE_D_SECURE, VISA, Shop, order, wait_until
 from tests.acceptance.stacks import Platform
 
-CARD = {"number": "4242424242424242", "exp_month": 12, "exp_year": 2030, "cvc": "123"}
+CARD = {"number": VISA, "exp_month": 12, "exp_year": 2030, "cvc": "123"}
 
 
 def test_the_python_client_takes_captures_and_refunds(platform: Platform, shop: Shop) -> None:
@@ -32,21 +35,95 @@ def test_the_python_client_takes_captures_and_refunds(platform: Platform, shop: 
         assert [found.id for found in client.payments.list()] == [payment.id]
 
 
-def test_the_generated_stubs_work_alone(platform: Platform, shop: Shop) -> None:
-    channel = grpc.insecure_channel(platform.grpc_target)
-    stub = pb_grpc.PaymentServiceStub(channel)
-    request = pb.CreatePaymentRequest(amount=1999, currency="USD", method=pb.Payment.CREDIT_CARD, card=pb.Card(**CARD))
-    metadata = (("authorization", f"Bearer {shop.api_key}"), ("idempotency-key", str(uuid4())))
-    payment = stub.CreatePayment(request, metadata=metadata)
-    assert payment.state == pb.Payment.COMPLETED
-    _, call = stub.CreatePayment.with_call(request, metadata=metadata)
-    assert dict(call.initial_metadata())["idempotent-replayed"] == "true"
-    declined = pb.CreatePaymentRequest()
-    declined.CopyFrom(request)
-    declined.card.number = "4000000000000002"
-    answer = stub.CreatePayment(declined, metadata=(metadata[0], ("idempotency-key", str(uuid4()))))
-    assert answer.state == pb.Payment.FAILED  # a decline is no error: gRPC answers OK
-    channel.close()
+@dataclass(frozen=True)
+class Stub:
+    """The generated stub with a shop's key; each call has an idempotency key of its own unless one is given."""
+
+    stub: Any
+    api_key: str
+
+    def __call__(self, method: str, request: Any, key: str | None = None) -> Any:
+        metadata = (("authorization", f"Bearer {self.api_key}"), ("idempotency-key", key or str(uuid4())))
+        answer, call = getattr(self.stub, method).with_call(request, metadata=metadata, timeout=30)
+        self.headers.clear()
+        self.headers.update(call.initial_metadata())
+        return answer
+
+    headers: dict[str, str] = field(default_factory=dict)
+
+
+@pytest.fixture
+def stub(platform: Platform, shop: Shop) -> Iterator[Stub]:
+    with grpc.insecure_channel(platform.grpc_target) as channel:
+        yield Stub(pb_grpc.PaymentServiceStub(channel), shop.api_key)
+
+
+def request(number: str = VISA, **changes: Any) -> pb.CreatePaymentRequest:
+    card = pb.Card(**CARD | {"number": number})
+    fields = {"amount": 1999, "currency": "USD", "method": pb.Payment.CREDIT_CARD, "card": card}
+    return pb.CreatePaymentRequest(**{name: value for name, value in (fields | changes).items() if value is not None})
+
+
+def acted(shop: Shop, payment: Any) -> None:
+    shop.act({"next_action": {"redirect_url": payment.next_action.redirect_url}})
+
+
+def test_a_payment_is_taken_and_its_key_replays(stub: Stub) -> None:
+    first = stub("CreatePayment", request(), "order-1")
+    assert first.state == pb.Payment.COMPLETED
+    assert "idempotent-replayed" not in stub.headers
+    assert stub("CreatePayment", request(), "order-1") == first
+    assert stub.headers["idempotent-replayed"] == "true"
+
+
+def test_a_decline_is_no_error(stub: Stub) -> None:
+    declined = stub("CreatePayment", request(DECLINED))
+    assert declined.state == pb.Payment.FAILED
+    assert declined.failure.code == pb.Failure.CARD_DECLINED
+
+
+def test_a_held_payment_is_captured_in_part_and_refunded_no_further(stub: Stub) -> None:
+    held = stub("CreatePayment", request(capture_method=pb.Payment.MANUAL))
+    assert held.state == pb.Payment.AUTHORIZED
+    captured = stub("CapturePayment", pb.CapturePaymentRequest(payment_id=held.id, amount=1500))
+    assert (captured.state, captured.amount_captured) == (pb.Payment.COMPLETED, 1500)
+    for amount in (500, 700):
+        assert stub("RefundPayment", pb.RefundPaymentRequest(payment_id=held.id, amount=amount)).amount == amount
+    with pytest.raises(grpc.RpcError) as refused:
+        stub("RefundPayment", pb.RefundPaymentRequest(payment_id=held.id, amount=301))
+    assert refused.value.code() is grpc.StatusCode.FAILED_PRECONDITION
+    kinds = stub("ListTransactions", pb.ListTransactionsRequest(payment_id=held.id)).transactions
+    assert [one.type for one in kinds] == [
+        pb.Transaction.AUTHORIZATION,
+        pb.Transaction.CAPTURE,
+        pb.Transaction.REFUND,
+        pb.Transaction.REFUND,
+    ]
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"number": THREE_D_SECURE},
+        {"method": pb.Payment.DIGITAL_WALLET, "card": None, "wallet": pb.Wallet()},
+    ],
+    ids=["3-D Secure", "PayPal"],
+)
+def test_a_payment_that_waits_for_its_customer_goes_on_after_confirm(
+    stub: Stub, shop: Shop, changes: dict[str, Any]
+) -> None:
+    urls = {"return_url": "https://shop.example/done", "cancel_url": "https://shop.example/cancelled"}
+    waiting = stub("CreatePayment", request(**urls, **changes))
+    assert waiting.state == pb.Payment.PENDING
+    acted(shop, waiting)
+    try:
+        stub("ConfirmPayment", pb.ConfirmPaymentRequest(payment_id=waiting.id))
+    except grpc.RpcError as quicker:  # its webhook was here before
+        assert quicker.code() is grpc.StatusCode.FAILED_PRECONDITION
+    get = pb.GetPaymentRequest(payment_id=waiting.id)
+    assert (
+        wait_until(lambda: stub("GetPayment", get), lambda now: now.state != pb.Payment.PENDING).amount_captured == 1999
+    )
 
 
 @pytest.mark.parametrize(

@@ -216,16 +216,28 @@ async def test_a_killed_connection_is_replaced_and_the_batch_written_again(till:
     assert killed
 
 
-async def test_ordinary_rows_give_up_on_a_database_that_is_away_and_urgent_ones_do_not() -> None:
-    nowhere = make_engine("postgresql+psycopg2://nobody@127.0.0.1:9/none", 1)
-    commit = GroupCommit(nowhere, writers=1, patience_s=0.05)
+async def test_ordinary_rows_give_up_on_a_database_that_is_away_and_urgent_ones_do_not(database: Database) -> None:
+    engine = make_engine(database.writer_url, 1)
+    commit = GroupCommit(engine, writers=1, patience_s=0.05)
+    back = threading.Event()
+
+    def away_until_it_is_back(connection: Connection, rows: Sequence[object]) -> list[object]:
+        if not back.is_set():
+            raise DBAPIError("SELECT", None, OperationalError("connection refused"), connection_invalidated=True)
+        return list(rows)
+
     with pytest.raises(KassaError) as refusal:
-        await commit.write(identify, "row", aggregates=("a",), tenant=1)
+        await commit.write(away_until_it_is_back, "ordinary", aggregates=("a",), tenant=1)
     assert refusal.value.reason is Reason.SERVICE_UNAVAILABLE
-    urgent = await queued(commit, identify, ["urgent"], tenant=1, urgent=True)
-    done, _ = await asyncio.wait(urgent, timeout=0.3)
-    assert not done
-    urgent[0].cancel()
+    urgent = await queued(commit, away_until_it_is_back, ["urgent"], tenant=1, urgent=True)
+    behind = await queued(commit, away_until_it_is_back, ["behind"], tenant=1)
+    with pytest.raises(KassaError):  # it waits behind a batch that is being tried again and again
+        await asyncio.wait_for(behind[0], 5)
+    assert not urgent[0].done()
+    back.set()
+    assert await urgent[0] == "urgent"
+    await commit.close()
+    engine.dispose()
 
 
 async def test_rows_that_are_locked_elsewhere_cost_the_others_nothing(till: Till) -> None:
