@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from uuid import UUID
 
 from server.domain.errors import KassaError, Reason
-from server.processors.contract import Account, EventRejected, ProcessorEvent
+from server.processors.contract import Account, EventRejected, OutcomeUnknown, ProcessorEvent, ProcessorUnavailable
 from server.storage.processor_events import StoredEvent, store_event
 from server.storage.short_transactions import ShortTransactions
 from server.usecases.act import Accounts, Processors
@@ -36,7 +36,8 @@ class ReceiveEvent:
             body: The bytes as they were signed.
 
         Raises:
-            KassaError: WEBHOOK_SIGNATURE_INVALID, WEBHOOK_STALE, PROCESSOR_ACCOUNT_NOT_FOUND; nothing was stored.
+            KassaError: WEBHOOK_SIGNATURE_INVALID, WEBHOOK_STALE, PROCESSOR_ACCOUNT_NOT_FOUND, PROCESSOR_UNAVAILABLE;
+                nothing was stored.
         """
         account = await self._accounts.by_id(account_id or self._platform_accounts[processor])
         if account.processor != processor:
@@ -46,6 +47,10 @@ class ReceiveEvent:
         except EventRejected as rejected:
             reason = Reason.WEBHOOK_STALE if rejected.stale else Reason.WEBHOOK_SIGNATURE_INVALID
             raise KassaError(reason, str(rejected)) from None
+        except (OutcomeUnknown, ProcessorUnavailable):
+            # What the signature is checked with could not be fetched; the processor sends the event again.
+            message = "The event cannot be verified now; send it again."
+            raise KassaError(Reason.PROCESSOR_UNAVAILABLE, message) from None
         await self._shield.run(self._store_and_handle(account, event, body))
 
     async def _store_and_handle(self, account: Account, event: ProcessorEvent, body: bytes) -> None:

@@ -91,14 +91,16 @@ class Payments(Driver):
         assert self.booked()["captured"] == 1500
 
     async def test_captures_once(self, adapter: Processor) -> None:
-        """double capture"""
+        """double capture: a second one is refused, or told what stands; money is taken once"""
         request, approved = await self.take(adapter, capture=False)
         first = make_capture(request, approved)
         captured = await adapter.capture(self.account, first)
         assert await adapter.capture(self.account, first) == captured
-        refused = await adapter.capture(self.account, make_capture(request, approved))
-        assert isinstance(refused, Declined), refused
-        assert refused.failure.code is DeclineCode.OPERATION_REFUSED
+        second = await adapter.capture(self.account, make_capture(request, approved))
+        if isinstance(second, Declined):
+            assert second.failure.code is DeclineCode.OPERATION_REFUSED
+        else:
+            assert second == captured
         assert self.booked()["captured"] == 1999
 
     async def test_voids_a_hold(self, adapter: Processor) -> None:

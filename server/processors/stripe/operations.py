@@ -54,7 +54,9 @@ class Operations:
                 account, lambda sdk: sdk.v1.payment_intents.capture_async(intent_id, params, options)
             )
         except Refusal as refusal:
-            return operation_refused(refusal, intent_id)
+            # Somebody may have captured or cancelled it in the dashboard: then the intent itself says what is true.
+            standing = read(intents.capture_outcome, refusal.intent) if refusal.intent else None
+            return standing or operation_refused(refusal, intent_id)
         return read(intents.capture_outcome, intent) or Pending(processor_payment_id=intent_id)
 
     async def void(self, account: Account, request: Void) -> Outcome:
