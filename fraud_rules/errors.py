@@ -49,4 +49,4 @@ class RulesError(Exception):
 def nearest(word: str, known: Iterable[str]) -> str:
     """Returns `did you mean 'x'?` for the closest known word, or an empty text where none is close."""
     matches = difflib.get_close_matches(word[:200], list(known), n=1, cutoff=0.6)
-    return f"did you mean {matches[0]!r}?" if matches else ""
+    return f"did you mean {str(matches[0])!r}?" if matches else ""

@@ -10,6 +10,7 @@ from typing import Annotated, Any
 import typer
 import uvloop
 
+from fraud_rules import RulesError
 from fraud_rules.cli import app as rules
 from server import logs
 from server.bootstrap import issue_platform_key, run_server, run_worker
@@ -72,6 +73,14 @@ def _load(kind: type[S]) -> S:
 
 def _run(settings: Settings, main: Coroutine[Any, Any, None]) -> None:
     logs.configure(settings.log_level)
+    try:
+        _serve(main)
+    except RulesError as error:
+        print(f"The fraud rules cannot be used, and there are no others to fall back on:\n{error}", file=sys.stderr)
+        raise typer.Exit(2) from None
+
+
+def _serve(main: Coroutine[Any, Any, None]) -> None:
     # Each payment that waits at a processor holds a connection there; the usual soft limit of 1,024 is for shells.
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))

@@ -16,7 +16,10 @@ _WORDS: Mapping[DeclineCode, tuple[str, Advice]] = {
     DeclineCode.LIMIT_EXCEEDED: ("The amount is outside a limit of the account.", Advice.TRY_ANOTHER_METHOD),
     DeclineCode.NOT_PERMITTED: ("The account may not be used for this payment.", Advice.TRY_ANOTHER_METHOD),
     DeclineCode.CURRENCY_NOT_ACCEPTED: ("The account does not take this currency.", Advice.TRY_ANOTHER_METHOD),
-    DeclineCode.AUTHENTICATION_FAILED: ("The customer was not authenticated.", Advice.TRY_ANOTHER_METHOD),
+    DeclineCode.AUTHENTICATION_FAILED: (
+        "The customer was not authenticated; a card that asks for 3-D Secure needs a return_url in the request.",
+        Advice.TRY_ANOTHER_METHOD,
+    ),
     DeclineCode.INSTRUMENT_INVALID: ("The payment instrument cannot be used.", Advice.TRY_ANOTHER_METHOD),
     DeclineCode.PROCESSING_ERROR: ("The processor could not carry the payment out.", Advice.RETRY_LATER),
     DeclineCode.CUSTOMER_ABANDONED: ("The customer did not finish the payment.", Advice.TRY_ANOTHER_METHOD),

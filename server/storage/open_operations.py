@@ -11,13 +11,21 @@ from sqlalchemy import Connection, text
 
 from server.domain.errors import KassaError, Reason
 from server.domain.operations import check_operation, holds_slot
-from server.domain.payment import OPEN_TRANSACTION_STATES, Payment, Transaction, TransactionState, TransactionType
+from server.domain.payment import (
+    OPEN_TRANSACTION_STATES,
+    Payment,
+    State,
+    Transaction,
+    TransactionState,
+    TransactionType,
+)
 from server.storage.answers import error_answer
 from server.storage.claims import Claim, Replay, claim_keys, release_keys, store_answers
 from server.storage.engine import dumps
 from server.storage.group_commit import Postponed
 from server.storage.locking import Key, Locked, explain_absent, lock_payments
 from server.storage.open_payments import insert_transactions, leased_row
+from server.storage.rows import snapshot
 
 # The guard is repeated here so that the limit lives in Postgres, not in Python.
 _RESERVE = text("""
@@ -91,7 +99,16 @@ class OperationOpened:
     transaction: Transaction
 
 
+@dataclass(frozen=True, slots=True)
+class Over:
+    """Nothing of the payment waits any more: what a confirmation would have brought about stands already."""
+
+    payment: Payment
+
+
 Result = OperationOpened | Replay | KassaError | Postponed
+_CONFIRMED = frozenset({State.AUTHORIZED, State.IN_REVIEW, State.COMPLETED, State.REFUNDED, State.FAILED})
+"""Where a confirmation may find its payment when a webhook was quicker; it is told how the payment stands."""
 
 
 def open_operations(connection: Connection, rows: Sequence[OpenOperation]) -> list[Result]:
@@ -116,12 +133,12 @@ def open_operations(connection: Connection, rows: Sequence[OpenOperation]) -> li
     return [results[row.claim.attempt_id] for row in rows]
 
 
-def take_up(connection: Connection, rows: Sequence[TakeUp]) -> list[Result]:
+def take_up(connection: Connection, rows: Sequence[TakeUp]) -> list[Result | Over]:
     """Leases open transactions to whoever carries them on; a transaction that is over or leased is refused."""
     locked = lock_payments(connection, [row.key for row in rows])
     absent = explain_absent(connection, [row.key for row in rows], locked)
     lost = claim_keys(connection, [row.claim for row in rows if row.claim is not None and row.key in locked])
-    results: list[Result] = []
+    results: list[Result | Over] = []
     for row in rows:
         beaten = absent.get(row.key) or (lost.get(row.claim.attempt_id) if row.claim else None)
         results.append(beaten or _find_open(row, locked[row.key]))
@@ -142,6 +159,8 @@ def take_up(connection: Connection, rows: Sequence[TakeUp]) -> list[Result]:
         ]  # fmt: skip
         connection.execute(_TAKE_UP, {"rows": dumps(updates)})
     _close_claims(connection, refused)
+    over = [(row.claim, r.payment) for row, r in zip(rows, results, strict=True) if isinstance(r, Over) and row.claim]
+    store_answers(connection, [(c.merchant_id, c.key, {"payment": snapshot(payment)}) for c, payment in over])
     return results
 
 
@@ -176,10 +195,12 @@ def _check(row: OpenOperation, locked: Locked) -> OperationOpened | KassaError:
     return OperationOpened(payment, transaction)
 
 
-def _find_open(row: TakeUp, locked: Locked) -> OperationOpened | KassaError:
+def _find_open(row: TakeUp, locked: Locked) -> OperationOpened | Over | KassaError:
     payment = locked.payment
     under_way = [one for one in locked.transactions.values() if one.state in OPEN_TRANSACTION_STATES]
     wanted = [one for one in under_way if one.id == row.transaction_id] if row.transaction_id else _waiting(under_way)
+    if not wanted and row.transaction_id is None and payment.state in _CONFIRMED:
+        return Over(payment)
     if not wanted:
         return KassaError(
             Reason.PAYMENT_STATE_INVALID,

@@ -9,7 +9,7 @@ from server.storage.claims import Replay
 from server.storage.engine import Reads
 from server.storage.external_refunds import ExternalRefund, book_refunds
 from server.storage.group_commit import GroupCommit
-from server.storage.open_operations import OpenOperation, OperationOpened, TakeUp, open_operations, take_up
+from server.storage.open_operations import OpenOperation, OperationOpened, Over, TakeUp, open_operations, take_up
 from server.storage.open_payments import Opened, OpenPayment, open_payments
 from server.storage.settle import Settle, Settled, settle_transactions
 
@@ -39,10 +39,10 @@ class PaymentStore:
         )
         return result
 
-    async def take_up(self, row: TakeUp) -> OperationOpened | Replay:
-        """Leases an open transaction to carry it on."""
+    async def take_up(self, row: TakeUp) -> OperationOpened | Over | Replay:
+        """Leases an open transaction to carry it on; `Over` where a confirmation comes after the fact."""
         keys: tuple[Any, ...] = (row.key,) if row.claim is None else (row.key, (row.merchant_id, row.claim.key))
-        result: OperationOpened | Replay = await self._commit.write(
+        result: OperationOpened | Over | Replay = await self._commit.write(
             take_up, row, aggregates=keys, tenant=row.merchant_id
         )
         return result

@@ -5,7 +5,7 @@ from uuid import UUID, uuid4
 from server.domain.ids import new_id
 from server.domain.payment import Payment, TransactionType
 from server.storage.claims import Claim, Replay
-from server.storage.open_operations import TakeUp
+from server.storage.open_operations import Over, TakeUp
 from server.storage.payments import PaymentStore
 from server.storage.reads import list_transactions
 from server.usecases.act import Act
@@ -36,7 +36,7 @@ class ConfirmPayment:
         """Asks the processor how the payment stands and takes the step that the customer has made possible.
 
         Returns:
-            The payment; still PENDING when the customer has not acted yet.
+            The payment; still PENDING when the customer has not acted yet, and as it stands when a webhook was quicker.
 
         Raises:
             KassaError: PAYMENT_NOT_FOUND, PAYMENT_STATE_INVALID, OPERATION_IN_PROGRESS, or what a repeat may be told.
@@ -62,6 +62,8 @@ class ConfirmPayment:
             answer = await self._replays(claim.merchant_id, claim.key, taken, self._act.carry_on)
             assert isinstance(answer.value, Payment)
             return Answer(answer.value, answer.replayed)
+        if isinstance(taken, Over):
+            return Answer(taken.payment)
         assert taken.transaction.type is TransactionType.AUTHORIZATION
         settled = await self._act.carry_on(taken.payment, taken.transaction)
         return Answer(settled.payment)

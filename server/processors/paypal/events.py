@@ -101,8 +101,8 @@ def parse(body: bytes) -> ProcessorEvent:
     try:
         event = json.loads(body.decode("utf-8"), object_pairs_hook=_unique)
         return _read(event)
-    except (LookupError, TypeError, ValueError, AttributeError) as error:
-        raise EventRejected(f"The event cannot be read: {type(error).__name__}.") from None
+    except (LookupError, TypeError, ValueError, AttributeError):
+        raise EventRejected("The event is not of the form that the processor documents.") from None
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

@@ -41,8 +41,8 @@ def parse(secret: str, signature: str | None, body: bytes) -> ProcessorEvent:
     _verify(secret, signature, body)
     try:
         return _read(json.loads(body))
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise EventRejected(f"The event cannot be read: {type(error).__name__}.") from None
+    except (KeyError, TypeError, ValueError, AttributeError):
+        raise EventRejected("The event is not of the form that the processor documents.") from None
 
 
 def _verify(secret: str, signature: str | None, body: bytes) -> None:
