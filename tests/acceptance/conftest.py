@@ -26,9 +26,9 @@ NO_LIMIT = 100_000
 
 
 def started(path: pytest.TempPathFactory, name: str, **how: object) -> LocalStack:
-    """A stack in a folder of its own, with a database that nobody will miss."""
-    limits = {"requests_per_key": NO_LIMIT, "requests_per_address": NO_LIMIT}
-    return LocalStack(path.mktemp(name), durable=False, **limits, **how)  # type: ignore[arg-type]
+    """A stack in a folder of its own; its database is one that nobody will miss, unless it must survive a crash."""
+    usual = {"requests_per_key": NO_LIMIT, "requests_per_address": NO_LIMIT, "durable": False}
+    return LocalStack(path.mktemp(name), **usual | how)  # type: ignore[arg-type]
 
 
 @pytest.fixture(scope="session")
@@ -60,8 +60,10 @@ def breakable(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Breakable]:
         "KASSA_DRAIN_PAUSE_S": "3",
         "KASSA_RULES_PATH": str(rules),
     }
-    with started(tmp_path_factory, "breakable", environment=settings) as stack:
+    with started(tmp_path_factory, "breakable", durable=True, environment=settings) as stack:
         yield Breakable(stack, rules)
+    # As root it lies elsewhere, behind a link, and nothing else would remove it.
+    shutil.rmtree((stack.home / "postgres").resolve())
 
 
 @pytest.fixture

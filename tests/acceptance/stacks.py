@@ -66,6 +66,11 @@ class Platform:
         """Ends a part as a crash would."""
         self.stack.kill(part)
 
+    def crash_postgres(self) -> None:
+        """Kills Postgres with everything that it holds in memory, and starts it again on the same files."""
+        self.stack.postgres.child.kill()
+        self.stack.postgres.start()
+
     def terminate(self, part: str) -> None:
         """Asks a part to stop."""
         os.kill(self.stack.child(part).pid, signal.SIGTERM)

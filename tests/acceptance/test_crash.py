@@ -146,3 +146,34 @@ def test_a_server_that_is_told_to_stop_finishes_its_work(own_stack: Platform) ->
     assert len(codes) > 50
     assert set(codes) == {201}
     books_agree(own_stack, shop)
+
+
+def test_postgres_that_crashes_under_load_loses_no_acknowledged_payment(own_stack: Platform) -> None:
+    """Clients see errors that may be repeated, repeat them with their key, and end with one payment each."""
+    shop = own_stack.new_shop()
+    own_stack.fault(kind="latency", operation="stripe.*", seconds=0.05, max_seconds=0.15, seed=7)
+    begun = threading.Semaphore(0)
+
+    def buy(_: int) -> str:
+        body, key = order(), str(uuid4())
+        begun.release()
+        for _attempt in range(150):
+            response = shop.pay(body, key)
+            if response.status_code == 201:
+                return str(response.json()["id"])
+            assert response.status_code in {202, 409, 503}, response.text
+            threading.Event().wait(0.2)
+        raise AssertionError("never answered")
+
+    with ThreadPoolExecutor(12) as threads:
+        buyers = threads.map(buy, range(100))
+        for _ in range(30):
+            begun.acquire()
+        own_stack.crash_postgres()
+        acknowledged = list(buyers)
+    own_stack.heal()
+    assert len(set(acknowledged)) == 100
+    settled = {payment["id"]: payment["state"] for payment in shop.payments()}
+    assert {settled[payment] for payment in acknowledged} == {"COMPLETED"}
+    assert len(settled) == 100
+    books_agree(own_stack, shop)
