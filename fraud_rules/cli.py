@@ -14,7 +14,7 @@ from fraud_rules.check import CheckReport, check_files
 from fraud_rules.errors import Problem, RulesError, Severity
 from fraud_rules.loading import DEFAULT_RULES, load_ruleset, run_own_tests
 from fraud_rules.rules import Rule, RuleFile
-from fraud_rules.testing import TestResult
+from fraud_rules.testing import TestResult, describe
 
 app = typer.Typer(name="rules", help="Check and test fraud rules.", no_args_is_help=True)
 
@@ -106,7 +106,7 @@ def _show_results(console: Console, file: RuleFile, results: Sequence[TestResult
     for column in ("line", "of", "given", "expected", "found"):
         table.add_column(column)
     for result in failed:
-        given = ", ".join(f"{name}: {value}" for name, value in result.given.items())
+        given = describe(result.given)
         table.add_row(*map(Text, (str(result.line), result.subject, given, result.expected, result.found)))
     console.print(table)
 

@@ -16,7 +16,7 @@ from fraud_rules.rates import Rates, parse_rates
 from fraud_rules.rulefile import read_rules
 from fraud_rules.rules import RuleFile
 from fraud_rules.ruleset import OnFailure, Ruleset, conditions_of
-from fraud_rules.testing import TestResult, run_tests
+from fraud_rules.testing import TestResult, describe, run_tests
 
 LISTS = Path(__file__).parent / "lists"
 RATES = Path(__file__).parent / "rates.yaml"
@@ -137,7 +137,7 @@ def _engine(checked: Checked) -> Engine:
 
 
 def _failed(checked: Checked, result: TestResult) -> Problem:
-    given = ", ".join(f"{name}: {value}" for name, value in result.given.items())
+    given = describe(result.given)
     message = f"the test of {result.subject} fails: expected {result.expected}, found {result.found}"
     return Problem(checked.path, result.line, 0, message, f"given {given}" if given else "nothing is given")
 

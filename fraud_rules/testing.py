@@ -7,7 +7,7 @@ from decimal import Decimal
 from fraud_rules.admission import with_usd
 from fraud_rules.decision import Decision
 from fraud_rules.evaluator import compile_conditions
-from fraud_rules.facts import Value
+from fraud_rules.facts import VOCABULARY, Unit, Value
 from fraud_rules.rates import Rates
 from fraud_rules.rules import Rule, RuleFile, RulesetTest
 from fraud_rules.ruleset import Ruleset
@@ -71,3 +71,14 @@ def _ruleset_result(test: RulesetTest, ruleset: Ruleset) -> TestResult:
 def _found(decision: Decision) -> str:
     rules = f" by {', '.join(decision.fired)}" if decision.fired else ""
     return f"{decision.outcome}, score {Decimal(decision.score_thousandths) / 1000}{rules}"
+
+
+def describe(given: Mapping[str, Value]) -> str:
+    """Writes facts as the file does: amounts in US dollars, which are kept as cents, with their decimals."""
+    return ", ".join(f"{name}: {_as_written(name, value)}" for name, value in given.items())
+
+
+def _as_written(name: str, value: Value) -> str:
+    fact = VOCABULARY.get(name)
+    dollars = fact is not None and fact.unit is Unit.US_CENTS
+    return f"{value // 100}.{value % 100:02}" if dollars and isinstance(value, int) else str(value)

@@ -6,6 +6,7 @@ import pytest
 from typer.testing import CliRunner
 
 from fraud_rules.cli import app
+from fraud_rules.testing import describe
 from tests.fraud_rules.rulefiles import rule, ruleset_text, write_rules
 
 TESTED = "score: 0.9\n    tests: [{given: {amount: 6}, fires: true}, {given: {amount: 5}, fires: false}]"
@@ -75,3 +76,9 @@ def test_lists_and_rates_may_lie_elsewhere(tmp_path: Path) -> None:
     path = write_rules(tmp_path, ruleset_text(rule("bad", 'email in list("bad")', "action: block")))
     assert run("test", str(path))[0] == 1
     assert run("test", str(path), "--lists", str(tmp_path / "mine"), "--rates", str(tmp_path / "rates.yaml"))[0] == 0
+
+
+def test_dollars_are_shown_as_the_file_writes_them() -> None:
+    assert describe({"amount_usd": 1_000_001, "hour": 5, "email": "a@x.org"}) == (
+        "amount_usd: 10000.01, hour: 5, email: a@x.org"
+    )
