@@ -259,7 +259,9 @@ class GroupCommit:
                     self._ordinary_count -= 1
                 if not queue:
                     del self._ordinary[tenant]
-        error = KassaError(Reason.SERVICE_UNAVAILABLE, "The database cannot be reached; nothing was done. Try again.")
+        error = KassaError(
+            Reason.SERVICE_UNAVAILABLE, "The database did not take the write in time; nothing was done. Try again."
+        )
         self._deliver(gone, [error] * len(gone))
         return kept
 

@@ -9,7 +9,7 @@ from uuid import uuid4
 import pytest
 import requests
 
-from tests.acceptance.shop import Shop, order, wait_until
+from tests.acceptance.shop import TIMEOUT_S, Shop, order, wait_until
 from tests.acceptance.stacks import Platform, merchant_uuid, payment_uuid
 
 pytestmark = pytest.mark.xdist_group("breakable")
@@ -176,4 +176,18 @@ def test_postgres_that_crashes_under_load_loses_no_acknowledged_payment(own_stac
     settled = {payment["id"]: payment["state"] for payment in shop.payments()}
     assert {settled[payment] for payment in acknowledged} == {"COMPLETED"}
     assert len(settled) == 100
+    books_agree(own_stack, shop)
+
+
+def test_a_webhook_that_cannot_be_handled_now_waits_and_is_handled_later(own_stack: Platform) -> None:
+    """The processor is asked again before anything is booked, and at first it does not answer."""
+    shop = own_stack.new_shop()
+    payment = shop.paid()
+    own_stack.fault(kind="error", operation="stripe.refunds.retrieve", status=500, times=2)
+    body = {"payment_intent": payment["processor_payment_id"], "amount": 500}
+    assert requests.post(f"{shop.sandbox_url}/sandbox/stripe/refunds", json=body, timeout=TIMEOUT_S).ok
+    refunded = shop.until(payment, lambda now: now["amount_refunded"] != "0", 60)
+    assert refunded["amount_refunded"] == "500"
+    tries = "SELECT max(attempts) FROM processor_events WHERE processor_payment_id = %s AND subject = 'REFUND'"
+    assert own_stack.query(tries, payment["processor_payment_id"])[0][0] >= 2
     books_agree(own_stack, shop)

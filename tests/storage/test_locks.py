@@ -7,11 +7,13 @@ from uuid import uuid4
 import pytest
 from sqlalchemy import Connection, text
 
+from server.domain.errors import KassaError, Reason
 from server.domain.payment import TransactionType
-from server.storage.claims import Claim, claim_keys
+from server.storage.claims import Claim, Replay, claim_keys
 from server.storage.engine import Reads, make_engine
 from server.storage.group_commit import GroupCommit
 from server.storage.open_operations import OperationOpened
+from server.storage.open_payments import Opened
 from server.storage.payments import PaymentStore
 from tests.cluster import Database
 from tests.factories import approved
@@ -84,3 +86,24 @@ async def test_refunds_from_two_processes_never_exceed_what_was_captured(till: T
     ]
     results = await asyncio.gather(*(s.store.open_operation(row) for s, row in rows), return_exceptions=True)
     assert sum(isinstance(one, OperationOpened) for one in results) == 3
+
+
+async def test_a_process_that_freezes_in_mid_batch_holds_up_the_others_for_seconds_at_most(till: Till) -> None:
+    """It holds claims that it does not commit; both writers run into them, and settling must go on all the same."""
+    payment = await till.charged(1000)
+    refund = await till.begin(payment, TransactionType.REFUND)
+    with till.engine.connect() as frozen:
+        claims = [Claim(till.merchant, key, uuid4(), b"request", uuid4(), uuid4()) for key in ("k1", "k2")]
+        claim_keys(frozen, claims)
+        other = Till(till.store, till.commit, till.engine, till.merchant)
+        blocked = [asyncio.ensure_future(other.open(key=key)) for key in ("k1", "k2")]
+        await asyncio.sleep(0.1)  # long enough for both writers to run into them; shorter would only be kinder
+        settled = await asyncio.wait_for(till.settle(refund.transaction, approved(refund.transaction)), 6)
+        assert settled.changed
+        frozen.rollback()
+    # Whoever waited too long was refused with nothing done; the same call may be made again.
+    for outcome in await asyncio.wait_for(asyncio.gather(*blocked, return_exceptions=True), 10):
+        refused = isinstance(outcome, KassaError) and outcome.reason is Reason.SERVICE_UNAVAILABLE
+        assert refused or isinstance(outcome, Opened)
+    for key in ("k1", "k2"):
+        assert isinstance(await other.open(key=key), Opened | Replay)
