@@ -216,23 +216,17 @@ class GroupCommit:
         return batch, kept
 
     def _run(self, items: list[_Item]) -> None:
-        """Writes a batch until each of its items has its answer."""
-        for attempt in itertools.count():
-            try:
-                results = self._transact(items)
-            except (DBAPIError, PoolTimeout) as error:
-                if _is_rows_fault(error):
-                    return self._refuse(items, error)
-                _log.warning("batch of %d postponed: %s", len(items), _name(error))
-                items = self._give_up_impatient(items)
-                if not items:
-                    break
-                time.sleep(min(_MAX_PAUSE_S, 0.01 * 2 ** min(attempt, 10)) * self._random.uniform(0.5, 1.0))
-            except Exception as error:  # the thread must live, and whoever waits gets the error
+        """Writes a batch; rows whose turn must come again rejoin their queues, so that settling still goes first."""
+        try:
+            results = self._transact(items)
+        except (DBAPIError, PoolTimeout) as error:
+            if _is_rows_fault(error):
                 return self._refuse(items, error)
-            else:
-                return self._deliver(items, results)
-        return None
+            _log.warning("batch of %d postponed: %s", len(items), _name(error))
+            return self._deliver(kept := self._give_up_impatient(items), [POSTPONED] * len(kept))
+        except Exception as error:  # the thread must live, and whoever waits gets the error
+            return self._refuse(items, error)
+        return self._deliver(items, results)
 
     def _refuse(self, items: list[_Item], error: Exception) -> None:
         """Hands an error to its culprit; a batch is halved first, since one row alone may be at fault."""
@@ -298,6 +292,7 @@ class GroupCommit:
     def _postpone(self, item: _Item) -> None:
         """Lets a row rejoin its queue a little later each time, so that a hot row costs the others nothing."""
         pause_s = min(_LONGEST_POSTPONEMENT_S, _FIRST_POSTPONEMENT_S * 2 ** min(item.postponed, 10))
+        pause_s *= self._random.uniform(0.5, 1.0)  # two servers that deadlock must not meet again
         item.postponed += 1
         heapq.heappush(self._later, (time.monotonic() + pause_s, next(self._numbers), item))
 

@@ -88,17 +88,22 @@ async def test_refunds_from_two_processes_never_exceed_what_was_captured(till: T
     assert sum(isinstance(one, OperationOpened) for one in results) == 3
 
 
-async def test_a_process_that_freezes_in_mid_batch_holds_up_the_others_for_seconds_at_most(till: Till) -> None:
+async def test_a_process_that_freezes_in_mid_batch_holds_up_the_others_for_seconds_at_most(
+    till: Till, other: Till
+) -> None:
     """It holds claims that it does not commit; both writers run into them, and settling must go on all the same."""
     payment = await till.charged(1000)
     refund = await till.begin(payment, TransactionType.REFUND)
-    with till.engine.connect() as frozen:
+    waits = "SELECT count(*) FROM pg_locks WHERE NOT granted AND locktype = 'transactionid'"
+    blocked = []
+    with other.engine.connect() as frozen:
         claims = [Claim(till.merchant, key, uuid4(), b"request", uuid4(), uuid4()) for key in ("k1", "k2")]
         claim_keys(frozen, claims)
-        other = Till(till.store, till.commit, till.engine, till.merchant)
-        blocked = [asyncio.ensure_future(other.open(key=key)) for key in ("k1", "k2")]
-        await asyncio.sleep(0.1)  # long enough for both writers to run into them; shorter would only be kinder
-        settled = await asyncio.wait_for(till.settle(refund.transaction, approved(refund.transaction)), 6)
+        for number, key in enumerate(("k1", "k2"), start=1):
+            blocked.append(asyncio.ensure_future(till.open(key=key)))
+            while other.query(waits) != [(number,)]:
+                await asyncio.sleep(0.01)
+        settled = await asyncio.wait_for(till.settle(refund.transaction, approved(refund.transaction)), 8)
         assert settled.changed
         frozen.rollback()
     # Whoever waited too long was refused with nothing done; the same call may be made again.
@@ -106,4 +111,4 @@ async def test_a_process_that_freezes_in_mid_batch_holds_up_the_others_for_secon
         refused = isinstance(outcome, KassaError) and outcome.reason is Reason.SERVICE_UNAVAILABLE
         assert refused or isinstance(outcome, Opened)
     for key in ("k1", "k2"):
-        assert isinstance(await other.open(key=key), Opened | Replay)
+        assert isinstance(await till.open(key=key), Opened | Replay)
