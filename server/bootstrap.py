@@ -5,17 +5,19 @@
 
 import asyncio
 import logging
+import signal
 from base64 import b64decode
 from collections.abc import AsyncIterator, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack, asynccontextmanager, closing, contextmanager
 from dataclasses import dataclass
 
+from procrastinate.exceptions import ConnectorException
 from sqlalchemy import Engine
 
 from fraud_rules import DEFAULT_RULES, RulesetHolder, ScreeningFailure
 from fraud_rules.trial import try_in_child
-from server.jobs.worker import make_worker
+from server.jobs.worker import run_sweeps
 from server.processors.contract import Account, Processor
 from server.processors.guarded import Guarded
 from server.processors.paypal import PayPalEndpoint, PayPalProcessor
@@ -62,6 +64,7 @@ LEASE_MARGIN_S = 10.0
 """A lease outlives the processor's deadline by this, so that nobody takes over an attempt that still runs."""
 RULES_LOOK_EVERY_S = 1.0
 DATABASE_LOOK_EVERY_S = 1.0
+WORKER_PAUSE_S = 1.0
 LONGEST_WAIT_S = 5.0
 """A row that has waited longer for its commit says that this server cannot serve."""
 _SPARE = 4
@@ -286,13 +289,17 @@ async def _refresh_rules(screening: Screening) -> None:
 
 
 async def run_worker(settings: Settings) -> None:
-    """Runs the sweeps until SIGTERM; what a sweep has begun is finished first."""
+    """Runs the sweeps until SIGTERM; what a sweep has begun is finished first. Outlives a database that goes away."""
+    told = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, told.set)
     async with open_core(settings) as core:
-        app = make_worker(settings.database_url.get_secret_value(), core.sweep)
-        async with app.open_async():
-            await app.run_worker_async(
-                name="kassa", concurrency=4, delete_jobs="always", listen_notify=True, install_signal_handlers=True
-            )
+        while not told.is_set():
+            try:
+                await run_sweeps(settings.database_url.get_secret_value(), core.sweep, told)
+            except ConnectorException as error:
+                _log.warning("the worker begins anew: %s", error)
+            await asyncio.wait([asyncio.create_task(told.wait())], timeout=WORKER_PAUSE_S)
 
 
 async def issue_platform_key(settings: Settings, name: str) -> str:

@@ -1,10 +1,12 @@
-"""The worker process: procrastinate runs the sweeps periodically. Started by `kassa worker`.
+"""The worker process: procrastinate runs the sweeps periodically. Called by `bootstrap`.
 
 No job is ever deferred on the payment path; the sweeps look at partial indexes, so an idle one costs next to nothing.
 """
 
+import asyncio
 import logging
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 
 import procrastinate
 from procrastinate.exceptions import AlreadyEnqueued
@@ -32,6 +34,31 @@ def make_worker(database_url: str, sweep: Sweep) -> procrastinate.App:
     _register(app, "idempotency_keys", EVERY_MINUTE, sweep.keys)
     _register_retries(app)
     return app
+
+
+async def run_sweeps(database_url: str, sweep: Sweep, told: asyncio.Event) -> None:
+    """Runs the sweeps until `told` is set, then lets those that have begun end.
+
+    Raises:
+        ConnectorException: The database went away; whoever calls begins anew.
+    """
+    app = make_worker(database_url, sweep)
+    async with app.open_async():
+        # Nobody notifies: every job is a periodic one of this process, found by looking each second.
+        worker = app.run_worker_async(
+            name="kassa",
+            concurrency=4,
+            delete_jobs="always",
+            listen_notify=False,
+            fetch_job_polling_interval=1.0,
+            install_signal_handlers=False,
+        )
+        working, stopping = asyncio.create_task(worker), asyncio.create_task(told.wait())
+        await asyncio.wait({working, stopping}, return_when=asyncio.FIRST_COMPLETED)
+        stopping.cancel()
+        working.cancel()  # procrastinate waits for the jobs that run
+        with suppress(asyncio.CancelledError):
+            await working
 
 
 def _register(app: procrastinate.App, name: str, cron: str, work: Callable[[], Awaitable[int]]) -> None:

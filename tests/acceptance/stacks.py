@@ -12,7 +12,7 @@ import requests
 
 from sandbox.local.stack import LocalStack
 from server.domain.ids import Prefix, parse_id
-from tests.acceptance.shop import TIMEOUT_S, Json, Shop
+from tests.acceptance.shop import TIMEOUT_S, Json, Shop, wait_until
 
 
 @dataclass(frozen=True)
@@ -88,6 +88,10 @@ class Platform:
         for part in ("server-1", "server-2", "worker"):
             if self.exit_status(part) is not None:
                 self.stack.restart(part)
+        # Envoy sends calls to a server only once its own health check has found it.
+        clusters = f"http://127.0.0.1:{self.stack.site.ports['envoy-admin']}/clusters"
+        healthy = "health_flags::healthy"
+        wait_until(lambda: requests.get(clusters, timeout=TIMEOUT_S).text.count(healthy), lambda count: count == 2)
 
     def query(self, sql: str, *values: object) -> list[tuple[Any, ...]]:
         """Reads the database as its owner."""

@@ -176,6 +176,7 @@ def test_postgres_that_crashes_under_load_loses_no_acknowledged_payment(own_stac
     settled = {payment["id"]: payment["state"] for payment in shop.payments()}
     assert {settled[payment] for payment in acknowledged} == {"COMPLETED"}
     assert len(settled) == 100
+    assert own_stack.exit_status("worker") is None
     books_agree(own_stack, shop)
 
 
