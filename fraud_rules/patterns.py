@@ -2,7 +2,7 @@
 
 from typing import Protocol, cast
 
-import re2  # type: ignore[import-untyped]
+import re2  # type: ignore[import-untyped]  # its wheel brings no types
 
 from fraud_rules.facts import VOCABULARY, Case
 

@@ -38,7 +38,7 @@ def book_dispute(context: Context, charge: Charge, dispute: Dispute, *, won: boo
     return _book(context, charge, ("adjustment", "dispute"), -dispute.amount, DISPUTE_FEE, dispute.id)
 
 
-def _book(context: Context, charge: Charge, kind: tuple[str, str], amount: int, fee: int, source: str) -> str:  # noqa: PLR0913, PLR0917
+def _book(context: Context, charge: Charge, kind: tuple[str, str], amount: int, fee: int, source: str) -> str:  # noqa: PLR0913, PLR0917  # a line of the books
     record = BalanceTransaction(
         charge.account, new_id("txn"), now(), *kind, amount=amount, fee=fee, currency=charge.currency, source=source
     )
