@@ -60,8 +60,6 @@ from server.usecases.sweep import Sweep
 
 _log = logging.getLogger(__name__)
 
-LEASE_MARGIN_S = 10.0
-"""A lease outlives the processor's deadline by this, so that nobody takes over an attempt that still runs."""
 RULES_LOOK_EVERY_S = 1.0
 DATABASE_LOOK_EVERY_S = 1.0
 WORKER_PAUSE_S = 1.0
@@ -124,7 +122,7 @@ def _wire(
     adapters: Mapping[str, Processor],
 ) -> Core:  # fmt: skip
     store = PaymentStore(commit, reads)
-    lease_s = settings.processor_deadline_s + LEASE_MARGIN_S
+    lease_s = settings.processor_deadline_s + settings.lease_margin_s
     encryption_keys = (settings.encryption_key, *settings.encryption_keys_retired)
     sealing = Sealing([b64decode(key.get_secret_value()) for key in encryption_keys])
     accounts = Accounts(transactions, sealing, platform_accounts(settings))

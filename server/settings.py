@@ -146,6 +146,12 @@ class Settings(DatabaseSettings):
     processor_deadline_s: float = Field(
         default=20.0, gt=0, le=60, description="Seconds that one call to a processor may take"
     )
+    lease_margin_s: float = Field(
+        default=10.0,
+        gt=0,
+        description="Seconds by which a lease on a transaction outlives the processor deadline, so that nobody takes "
+        "over an attempt that still runs; recovery looks after that",
+    )
     drain_grace_s: float = Field(
         default=25.0, gt=0, description="Seconds that calls in flight get on SIGTERM; more than the processor deadline"
     )

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from server.domain.decline import Failure
+from server.domain.fee import Fee
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -15,6 +16,7 @@ class Approved:
         processor_transaction_id: The object that later calls need: authorization, capture or refund.
         captured: For an authorization: the funds were taken, not only held.
         card_brand: With card_last4, card_exp_month, card_exp_year: what the processor tells of a tokenised card.
+        fee: What the processor kept, where it says so already.
     """
 
     processor_payment_id: str
@@ -26,6 +28,7 @@ class Approved:
     card_last4: str = ""
     card_exp_month: int | None = None
     card_exp_year: int | None = None
+    fee: Fee | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -12,6 +12,8 @@ from typing import Protocol
 from uuid import UUID
 
 from server.domain.card import Card
+from server.domain.dispute import DisputeReason, DisputeStanding, DisputeState, Evidence
+from server.domain.fee import Fee
 from server.domain.outcome import ActionRequired, Approved, Cancelled, Declined, Outcome, Pending
 from server.domain.payment import Method
 
@@ -26,7 +28,13 @@ __all__ = [
     "Capture",
     "CurrencyRule",
     "Declined",
+    "DisputeAnswer",
+    "DisputeReason",
+    "DisputeStanding",
+    "DisputeState",
     "EventRejected",
+    "Evidence",
+    "Fee",
     "Instrument",
     "MethodRule",
     "Outcome",
@@ -41,6 +49,7 @@ __all__ = [
     "Refund",
     "Request",
     "Subject",
+    "Totals",
     "Void",
     "Wallet",
 ]
@@ -185,6 +194,29 @@ class Refund(Request):
     reason: str = ""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DisputeAnswer:
+    """What the merchant answers to a dispute.
+
+    Attributes:
+        key: The processor's idempotency key, where it knows one.
+        evidence: None accepts the dispute as lost.
+    """
+
+    key: str
+    processor_dispute_id: str
+    evidence: Evidence | None
+
+
+@dataclass(frozen=True, slots=True)
+class Totals:
+    """What a processor believes of one payment, minor units of `currency`; what is pending there does not count."""
+
+    captured: int
+    refunded: int
+    currency: str
+
+
 class Subject(StrEnum):
     """What an event is about."""
 
@@ -290,6 +322,21 @@ class Processor(Protocol):
         Raises:
             OutcomeUnknown: It still cannot be told; ask again later. Of the three errors this one alone.
         """
+
+    async def read_dispute(self, account: Account, processor_dispute_id: str) -> DisputeStanding:
+        """Reads a dispute as it stands now."""
+
+    async def answer_dispute(self, account: Account, answer: DisputeAnswer) -> DisputeStanding:
+        """Accepts a dispute or submits evidence, and returns how it stands then.
+
+        Harmless to repeat. A dispute that takes no answer any more is no error: its standing says so.
+        """
+
+    async def read_fee(self, account: Account, processor_payment_id: str, capture_id: str) -> Fee | None:
+        """Reads what the processor kept of a capture; None where it does not say so yet."""
+
+    async def read_totals(self, account: Account, processor_payment_id: str) -> Totals:
+        """Reads what was captured and refunded of a payment, whoever asked for it."""
 
     async def parse_event(self, account: Account, headers: Mapping[str, str], body: bytes) -> ProcessorEvent:
         """Verifies a webhook with this account's secret alone, over the raw bytes; header names are lower case.

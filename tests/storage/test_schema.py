@@ -11,6 +11,7 @@ WITHOUT_MERCHANT = {
     "processor_events": "inbound: only the account is known",
     "processor_objects": "finds the merchant of an inbound event",
     "alembic_version": "the schema's own",
+    "sweep_positions": "where a job stands that walks all merchants",
 }
 KEYS = """
     SELECT c.relname, a.attname FROM pg_index i

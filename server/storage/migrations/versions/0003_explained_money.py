@@ -1,0 +1,119 @@
+"""Disputes, fees that come late, deadlines, calls to processors, and what reads the ledger and a payment's timeline."""
+
+from alembic import context, op
+from sqlalchemy import text
+
+revision = "0003"
+down_revision = "0002"
+
+LEDGER = """
+CREATE INDEX ledger_entries_by_payment ON ledger_entries (merchant_id, payment_id, id);
+CREATE INDEX ledger_entries_by_time ON ledger_entries (merchant_id, created_at) INCLUDE (account, currency, amount);
+
+-- Nobody changes the past, not even the owner by mistake; a wrong journal is put right by another one.
+CREATE FUNCTION refuse_rewriting() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    RAISE EXCEPTION 'the ledger is append-only' USING ERRCODE = '42501', TABLE = 'ledger_entries';
+END $$;
+CREATE TRIGGER append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON ledger_entries
+    FOR EACH STATEMENT EXECUTE FUNCTION refuse_rewriting();
+
+CREATE TABLE fees_due (
+    merchant_id     uuid NOT NULL,
+    transaction_id  uuid NOT NULL,
+    payment_id      uuid NOT NULL,
+    attempts        integer NOT NULL,
+    next_attempt_at timestamptz NOT NULL,
+    PRIMARY KEY (merchant_id, transaction_id)
+);
+COMMENT ON TABLE fees_due IS 'Captures whose processor had not said yet what it keeps.';
+CREATE INDEX fees_due_by_time ON fees_due (next_attempt_at);
+"""
+
+DISPUTES = """
+CREATE TABLE disputes (
+    merchant_id          uuid NOT NULL,
+    id                   uuid NOT NULL,
+    payment_id           uuid NOT NULL,
+    transaction_id       uuid NOT NULL,
+    state                text NOT NULL CHECK (state IN ('NEEDS_RESPONSE', 'UNDER_REVIEW', 'WON', 'LOST', 'CLOSED')),
+    reason               text NOT NULL,
+    reason_code          text NOT NULL,
+    inquiry              boolean NOT NULL,
+    amount               bigint NOT NULL CHECK (amount > 0),
+    currency             text NOT NULL CHECK (currency ~ '^[A-Z]{3}$'),
+    amount_withdrawn     bigint NOT NULL CHECK (amount_withdrawn >= 0),
+    amount_held          bigint NOT NULL CHECK (amount_held >= 0),
+    processor            text NOT NULL,
+    processor_account_id uuid NOT NULL,
+    processor_dispute_id text NOT NULL,
+    respond_by           timestamptz,
+    evidence             jsonb,
+    answered_at          timestamptz,
+    opened_at            timestamptz NOT NULL,
+    created_at           timestamptz NOT NULL,
+    updated_at           timestamptz NOT NULL,
+    PRIMARY KEY (merchant_id, id),
+    FOREIGN KEY (merchant_id, payment_id) REFERENCES payments (merchant_id, id)
+);
+CREATE UNIQUE INDEX disputes_by_object ON disputes (merchant_id, processor_account_id, processor_dispute_id);
+CREATE INDEX disputes_by_payment ON disputes (merchant_id, payment_id);
+"""
+
+DEADLINES = """
+CREATE TABLE payment_deadlines (
+    merchant_id uuid NOT NULL,
+    payment_id  uuid NOT NULL,
+    expires_at  timestamptz NOT NULL,
+    PRIMARY KEY (merchant_id, payment_id)
+);
+COMMENT ON TABLE payment_deadlines IS 'Payments that must be captured or approved in time, else they are cancelled.';
+CREATE INDEX payment_deadlines_by_time ON payment_deadlines (expires_at);
+
+CREATE TABLE sweep_positions (
+    sweep    text PRIMARY KEY,
+    position uuid NOT NULL
+);
+COMMENT ON TABLE sweep_positions IS 'How far a sweep that walks a whole table has come.';
+"""
+
+TIMELINE = """
+CREATE TABLE processor_calls (
+    merchant_id          uuid NOT NULL,
+    payment_id           uuid NOT NULL,
+    id                   uuid NOT NULL,
+    transaction_id       uuid NOT NULL,
+    processor            text NOT NULL,
+    processor_account_id uuid NOT NULL,
+    operation            text NOT NULL,
+    request              jsonb NOT NULL,
+    status               integer,
+    response             jsonb,
+    error                text NOT NULL,
+    started_at           timestamptz NOT NULL,
+    duration_us          bigint NOT NULL CHECK (duration_us >= 0),
+    PRIMARY KEY (merchant_id, payment_id, id)
+);
+COMMENT ON TABLE processor_calls IS 'What was said to a processor and answered, without card data and secrets.';
+
+CREATE INDEX events_by_payment ON events (merchant_id, payment_id, id);
+ALTER TABLE processor_events ADD COLUMN merchant_id uuid, ADD COLUMN payment_id uuid;
+COMMENT ON COLUMN processor_events.payment_id IS 'Whose it turned out to be, once it was handled.';
+CREATE INDEX processor_events_by_payment ON processor_events (merchant_id, payment_id) WHERE payment_id IS NOT NULL;
+"""
+
+GRANTS = """
+GRANT SELECT, INSERT, UPDATE ON disputes, sweep_positions TO {writer};
+GRANT SELECT, INSERT ON processor_calls TO {writer};
+GRANT SELECT, INSERT, UPDATE, DELETE ON fees_due, payment_deadlines TO {writer};
+GRANT SELECT ON fees_due, disputes, payment_deadlines, sweep_positions, processor_calls TO {reader};
+"""
+
+
+def upgrade() -> None:
+    """Creates everything."""
+    attributes = context.config.attributes
+    quote = op.get_bind().dialect.identifier_preparer.quote
+    for statements in (LEDGER, DISPUTES, DEADLINES, TIMELINE):
+        op.execute(text(statements))
+    op.execute(text(GRANTS.format(writer=quote(attributes["writer"]), reader=quote(attributes["reader"]))))
