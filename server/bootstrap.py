@@ -298,6 +298,7 @@ async def run_worker(settings: Settings) -> None:
             except ConnectorException as error:
                 _log.warning("the worker begins anew: %s", error)
             await asyncio.wait([asyncio.create_task(told.wait())], timeout=WORKER_PAUSE_S)
+        await core.sweep.close()
 
 
 async def issue_platform_key(settings: Settings, name: str) -> str:

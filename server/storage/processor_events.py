@@ -16,9 +16,13 @@ _STORE = text("""
 _COLUMNS = """account_id, event_id, processor, type, subject, processor_payment_id, processor_object_id,
               transaction_id, attempts, created_at, handled_at IS NOT NULL AS handled"""
 _GET = text(f"SELECT {_COLUMNS} FROM processor_events WHERE account_id = :account_id AND event_id = :event_id")
+_UNHANDLED_ACCOUNTS = text("""
+    SELECT DISTINCT account_id FROM processor_events WHERE handled_at IS NULL AND next_attempt_at < now()
+""")
 _UNHANDLED = text(f"""
     SELECT {_COLUMNS} FROM processor_events
-    WHERE handled_at IS NULL AND next_attempt_at < now() ORDER BY next_attempt_at LIMIT :size
+    WHERE handled_at IS NULL AND account_id = :account_id AND next_attempt_at < now()
+    ORDER BY next_attempt_at LIMIT :size
 """)
 _HANDLED = text("""
     UPDATE processor_events SET handled_at = now(), result = :result, attempts = attempts + 1
@@ -73,9 +77,15 @@ def store_event(connection: Connection, event: StoredEvent, body: bytes) -> Stor
     return StoredEvent(**connection.execute(_GET, values).mappings().one())
 
 
-def unhandled_events(connection: Connection, size: int) -> list[StoredEvent]:
-    """Returns events whose time to be handled has come, longest due first."""
-    return [StoredEvent(**row) for row in connection.execute(_UNHANDLED, {"size": size}).mappings()]
+def accounts_with_unhandled_events(connection: Connection) -> list[UUID]:
+    """Returns the accounts of events whose time to be handled has come."""
+    return list(connection.scalars(_UNHANDLED_ACCOUNTS))
+
+
+def unhandled_events(connection: Connection, account_id: UUID, size: int) -> list[StoredEvent]:
+    """Returns an account's events whose time to be handled has come, longest due first."""
+    values = {"account_id": account_id, "size": size}
+    return [StoredEvent(**row) for row in connection.execute(_UNHANDLED, values).mappings()]
 
 
 def mark_handled(connection: Connection, event: StoredEvent, result: str) -> None:
