@@ -17,7 +17,7 @@ from sqlalchemy import Engine
 
 from fraud_rules import DEFAULT_RULES, RulesetHolder, ScreeningFailure
 from fraud_rules.trial import try_in_child
-from server.jobs.worker import run_sweeps
+from server.jobs.worker import Sweeps, run_sweeps
 from server.processors.contract import Account, Processor
 from server.processors.guarded import Guarded
 from server.processors.paypal import PayPalEndpoint, PayPalProcessor
@@ -40,6 +40,7 @@ from server.usecases.api_keys import ApiKeys
 from server.usecases.authenticate import Authenticate
 from server.usecases.cancel_payment import CancelPayment
 from server.usecases.capture_payment import CapturePayment
+from server.usecases.collect_fees import CollectFees
 from server.usecases.confirm_payment import ConfirmPayment
 from server.usecases.create_payment import CreatePayment
 from server.usecases.handle_event import HandleEvent
@@ -85,7 +86,7 @@ class Core:
     act: Act
     recover: RecoverTransaction
     handle: HandleEvent
-    sweep: Sweep
+    sweeps: Sweeps
     shield: Shield
     lease_s: float
 
@@ -142,7 +143,10 @@ def _wire(
         act=act,
         recover=recover,
         handle=handle,
-        sweep=Sweep(store, transactions, recover, handle),
+        sweeps=Sweeps(
+            sweep=Sweep(store, transactions, recover, handle),
+            collect_fees=CollectFees(store, transactions, accounts, registry),
+        ),
         shield=Shield(),
         lease_s=lease_s,
     )
@@ -294,7 +298,7 @@ async def run_worker(settings: Settings) -> None:
     async with open_core(settings) as core:
         while not told.is_set():
             try:
-                await run_sweeps(settings.database_url.get_secret_value(), core.sweep, told)
+                await run_sweeps(settings.database_url.get_secret_value(), core.sweeps, told)
             except ConnectorException as error:
                 _log.warning("the worker begins anew: %s", error)
             await asyncio.wait([asyncio.create_task(told.wait())], timeout=WORKER_PAUSE_S)
