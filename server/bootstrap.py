@@ -51,6 +51,7 @@ from server.usecases.operate import Operate
 from server.usecases.page_tokens import PageTokens
 from server.usecases.processor_accounts import ProcessorAccounts
 from server.usecases.processor_accounts_lookup import PLATFORM_ACCOUNTS, Accounts, platform_account
+from server.usecases.read_ledger import ReadLedger
 from server.usecases.read_payments import GetPayment, ListPayments, ListTransactions
 from server.usecases.receive_event import ReceiveEvent
 from server.usecases.recover_transaction import RecoverTransaction
@@ -169,10 +170,12 @@ def make_adapters(settings: Settings) -> Mapping[str, Processor]:
 
 def make_use_cases(core: Core, screening: Screening) -> UseCases:
     """Makes what the gRPC face calls."""
+    tokens = PageTokens(core.key(Purpose.PAGE_TOKENS))
     return UseCases(
         authenticate=Authenticate(core.transactions, core.key(Purpose.API_KEYS)),
         payments=_payment_use_cases(core, screening),
         merchants=_merchant_use_cases(core),
+        ledger=ReadLedger(core.reads, core.transactions, NewestFirst(core.reads, tokens)),
         receive_event=ReceiveEvent(
             core.accounts, core.registry, core.transactions, core.handle, core.shield, PLATFORM_ACCOUNTS
         ),
