@@ -1,4 +1,4 @@
-"""Disputes: a customer takes a payment back through their bank or wallet. Adapters report them, `settlement` books them.
+"""Disputes: a customer takes a payment back through bank or wallet. Adapters report them, `settlement` books them.
 
 https://docs.stripe.com/disputes/how-disputes-work, https://developer.paypal.com/docs/disputes/
 """
