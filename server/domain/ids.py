@@ -23,6 +23,8 @@ class Prefix(StrEnum):
     TRANSACTION = "txn"
     REFUND = "re"
     EVENT = "evt"
+    LEDGER_ENTRY = "ent"
+    JOURNAL = "jrn"
 
 
 def new_id() -> UUID:

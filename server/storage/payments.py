@@ -8,6 +8,7 @@ from sqlalchemy import Connection
 from server.storage.claims import Replay
 from server.storage.engine import Reads
 from server.storage.external_refunds import ExternalRefund, book_refunds
+from server.storage.fees import BookFees, book_fees
 from server.storage.group_commit import GroupCommit
 from server.storage.open_operations import OpenOperation, OperationOpened, Over, TakeUp, open_operations, take_up
 from server.storage.open_payments import Opened, OpenPayment, open_payments
@@ -60,6 +61,12 @@ class PaymentStore:
             book_refunds, row, aggregates=((row.merchant_id, row.payment_id),), tenant=row.merchant_id, urgent=True
         )
         return result
+
+    async def book_fees(self, row: BookFees) -> None:
+        """Books fees that were told later; each is booked once, whoever comes first with it."""
+        await self._commit.write(
+            book_fees, row, aggregates=((row.merchant_id, row.payment_id),), tenant=row.merchant_id, urgent=True
+        )
 
     async def read(self, read: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Runs one of `storage.reads`."""

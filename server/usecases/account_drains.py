@@ -7,12 +7,10 @@ from typing import Generic, TypeVar
 from uuid import UUID
 
 from server.domain.errors import KassaError
-from server.processors.contract import OutcomeUnknown, ProcessorRejected, ProcessorUnavailable
+from server.usecases.side_by_side import side_by_side
 
 T = TypeVar("T")
 _log = logging.getLogger(__name__)
-EXPECTED = (KassaError, OutcomeUnknown, ProcessorUnavailable, ProcessorRejected)
-"""What may stop one item; it stays due and is tried again at the next sweep."""
 _MOST_CHUNKS = 20
 """Of one drain; items that stay due, whatever was tried, must not keep it busy for ever."""
 
@@ -59,22 +57,10 @@ class AccountDrains(Generic[T]):
         try:
             for _ in range(_MOST_CHUNKS):
                 items = await self._due(account, self._chunk)
-                await self._each(items)
+                await side_by_side(items, self._work, self._at_once)
                 if len(items) < self._chunk:
                     return
         except KassaError as trouble:  # the database is away; the next sweep begins anew
             _log.warning("drain of account %s ends: %s", account, trouble)
-
-    async def _each(self, items: Sequence[T]) -> None:
-        slots = asyncio.Semaphore(self._at_once)
-
-        async def one(item: T) -> None:
-            async with slots:
-                try:
-                    await self._work(item)
-                except EXPECTED as trouble:
-                    _log.warning("left for the next sweep: %s: %s", type(trouble).__name__, trouble)
-                except Exception:  # one item's bug must not keep the others from the truth
-                    _log.exception("left for the next sweep by a defect")
-
-        await asyncio.gather(*(one(item) for item in items))
+        except Exception:  # a defect; nobody waits for this task who could be told
+            _log.exception("drain of account %s ends by a defect", account)
