@@ -154,16 +154,15 @@ def _came_and_went(refund: Transaction) -> tuple[Journal, ...]:
 
 def settle_compensation(payment: Payment, transaction: Transaction, finding: Known) -> Settlement:
     """The payment stays FAILED or CANCELLED; money that came and went back is explained by two journals."""
+    refunds = transaction.type is TransactionType.REFUND
     match finding:
-        case Approved() | Cancelled():
-            object_id = finding.processor_transaction_id if isinstance(finding, Approved) else ""
-            done = replace(transaction, state=TransactionState.COMPLETED, processor_transaction_id=object_id)
-            went = transaction.type is TransactionType.REFUND
-            journals = _came_and_went(done) if went else ()
-            if isinstance(finding, Approved):
-                journals += fee_journals(finding.fee)
-            return Settlement(payment, replace(done, waiting=False), journals, fee_due=went)
-        case Pending() | ActionRequired() | NotSent() | Rejected() | Declined():
+        case Approved():
+            done = completed(transaction, finding)
+            journals = (*(_came_and_went(done) if refunds else ()), *fee_journals(finding.fee))
+            return Settlement(payment, done, journals, fee_due=refunds)
+        case Cancelled() if not refunds:
+            return Settlement(payment, replace(transaction, state=TransactionState.COMPLETED, waiting=False))
+        case Cancelled() | Pending() | ActionRequired() | NotSent() | Rejected() | Declined():
             # The customer's money is still out there: it is asked for again until it is back.
             told = "the processor declines to give back what it approved" if isinstance(finding, Declined) else ""
             unsettled = replace(transaction, state=TransactionState.UNKNOWN, waiting=False)
