@@ -50,7 +50,7 @@ from server.usecases.operate import Operate
 from server.usecases.page_tokens import PageTokens
 from server.usecases.processor_accounts import ProcessorAccounts
 from server.usecases.processor_accounts_lookup import PLATFORM_ACCOUNTS, Accounts, platform_account
-from server.usecases.read_payments import GetPayment, ListPayments, ListTransactions
+from server.usecases.read_payments import GetPayment, GetTimeline, ListPayments, ListTransactions
 from server.usecases.receive_event import ReceiveEvent
 from server.usecases.recover_transaction import RecoverTransaction
 from server.usecases.refund_payment import RefundPayment
@@ -190,6 +190,7 @@ def _payment_use_cases(core: Core, screening: Screening) -> PaymentUseCases:
         get=GetPayment(store),
         list=ListPayments(NewestFirst(core.reads, tokens)),
         list_transactions=ListTransactions(store, tokens),
+        timeline=GetTimeline(store, tokens),
     )
 
 
