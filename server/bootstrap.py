@@ -11,12 +11,14 @@ from collections.abc import AsyncIterator, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack, asynccontextmanager, closing, contextmanager
 from dataclasses import dataclass
+from uuid import UUID
 
 from procrastinate.exceptions import ConnectorException
 from sqlalchemy import Engine
 
 from fraud_rules import DEFAULT_RULES, RulesetHolder, ScreeningFailure
 from fraud_rules.trial import try_in_child
+from server.domain.timeline import TimelineEntry
 from server.jobs.worker import run_sweeps
 from server.processors.contract import Account, Processor
 from server.processors.guarded import Guarded
@@ -34,6 +36,7 @@ from server.storage.keyed_hash import Purpose, derive_key
 from server.storage.payments import PaymentStore
 from server.storage.sealing import Sealing
 from server.storage.short_transactions import ShortTransactions
+from server.storage.timeline import read_whole_timeline
 from server.storage.velocity import servable
 from server.usecases.act import Act
 from server.usecases.api_keys import ApiKeys
@@ -305,3 +308,13 @@ async def issue_platform_key(settings: Settings, name: str) -> str:
     """Makes a key that administers merchants, and returns its secret, which is shown this once."""
     async with open_core(settings) as core:
         return (await _merchant_use_cases(core).api_keys.create_platform_key(name)).secret
+
+
+def read_payment_timeline(settings: Settings, payment_id: UUID) -> list[TimelineEntry]:
+    """Reads all that is known of a payment, of whichever merchant; empty where there is none."""
+    engine = make_engine(settings.database_reader_url.get_secret_value(), 1)
+    try:
+        with engine.connect() as connection:
+            return read_whole_timeline(connection, payment_id)
+    finally:
+        engine.dispose()

@@ -1,13 +1,19 @@
 """A payment's timeline: all that is known of it, in order, and nothing that must not be shown."""
 
+import os
+import subprocess
+import sys
 from datetime import datetime
 from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
 import kassa
 import pytest
 
-from tests.acceptance.shop import THREE_D_SECURE, Json, Shop, card, wait_until, wallet_order
+from sandbox.local import parts
+from server.domain.ids import Prefix, new_id, render_id
+from tests.acceptance.shop import THREE_D_SECURE, TIMEOUT_S, Json, Shop, card, wait_until, wallet_order
 from tests.acceptance.stacks import Platform
 
 KINDS = {"request", "processor_notice", "decision", "processor_call", "transaction", "journal", "event", "attention"}
@@ -220,6 +226,24 @@ def test_the_client_reads_the_same(platform: Platform, shop: Shop) -> None:
     assert [entry.WhichOneof("entry") for entry in entries] == [kind(entry) for entry in shown][: len(entries)]
     (call,) = [entry.processor_call for entry in entries if entry.WhichOneof("entry") == "processor_call"]
     assert call.response["amount_received"] == 1999
+
+
+def test_operators_read_it_at_a_terminal(platform: Platform, shop: Shop) -> None:
+    payment = shop.paid()
+    shown = kassa_command(platform, "payment", "timeline", payment["id"])
+    assert shown.returncode == 0, shown.stderr
+    for words in ("CreatePayment", "ALLOW", "POST v1/payment_intents → 200", "merchant_payable -1999 USD"):
+        assert words in shown.stdout
+    unknown = kassa_command(platform, "payment", "timeline", render_id(Prefix.PAYMENT, new_id()))
+    assert (unknown.returncode, unknown.stderr) == (1, "There is no such payment.\n")
+    assert kassa_command(platform, "payment", "timeline", "pay_1").returncode == 2
+
+
+def kassa_command(platform: Platform, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Runs the command line as an operator of this stack would."""
+    command = [str(Path(sys.executable).parent / "kassa"), *arguments]
+    environment = {**os.environ, **parts.gateway_environment(platform.stack.site), "COLUMNS": "200"}
+    return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=TIMEOUT_S, check=False)
 
 
 @pytest.mark.xdist_group("breakable")
