@@ -91,7 +91,7 @@ def _fields(value: Mapping[Any, Any], kept: Mapping[str, Kept], *, mark: bool) -
     if mark:
         return {str(plain(name)): _redacted(inner, kept.get(name, _hide), mark=True) for name, inner in value.items()}
     return {
-        name: _redacted(inner, allowed, mark=False)
+        name: allowed(inner) if callable(allowed) else _redacted(inner, allowed, mark=False)
         for name, allowed in kept.items()
         if (inner := value.get(name)) is not None
     }

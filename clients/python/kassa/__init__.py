@@ -9,6 +9,7 @@ from kassa.v1.payment_service_pb2 import (
     NextAction,
     Payment,
     Refund,
+    TimelineEntry,
     Transaction,
 )
 
@@ -21,5 +22,6 @@ __all__ = [
     "NextAction",
     "Payment",
     "Refund",
+    "TimelineEntry",
     "Transaction",
 ]
