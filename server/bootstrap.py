@@ -11,12 +11,14 @@ from collections.abc import AsyncIterator, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack, asynccontextmanager, closing, contextmanager
 from dataclasses import dataclass
+from uuid import UUID
 
 from procrastinate.exceptions import ConnectorException
 from sqlalchemy import Engine
 
 from fraud_rules import DEFAULT_RULES, RulesetHolder, ScreeningFailure
 from fraud_rules.trial import try_in_child
+from server.domain.timeline import TimelineEntry
 from server.jobs.worker import Sweeps, run_sweeps
 from server.processors.contract import Account, Processor
 from server.processors.guarded import Guarded
@@ -34,6 +36,7 @@ from server.storage.keyed_hash import Purpose, derive_key
 from server.storage.payments import PaymentStore
 from server.storage.sealing import Sealing
 from server.storage.short_transactions import ShortTransactions
+from server.storage.timeline import read_whole_timeline
 from server.storage.velocity import servable
 from server.usecases.act import Act
 from server.usecases.api_keys import ApiKeys
@@ -52,7 +55,7 @@ from server.usecases.page_tokens import PageTokens
 from server.usecases.processor_accounts import ProcessorAccounts
 from server.usecases.processor_accounts_lookup import PLATFORM_ACCOUNTS, Accounts, platform_account
 from server.usecases.read_ledger import ReadLedger
-from server.usecases.read_payments import GetPayment, ListPayments, ListTransactions
+from server.usecases.read_payments import GetPayment, GetTimeline, ListPayments, ListTransactions
 from server.usecases.receive_event import ReceiveEvent
 from server.usecases.recover_transaction import RecoverTransaction
 from server.usecases.refund_payment import RefundPayment
@@ -197,6 +200,7 @@ def _payment_use_cases(core: Core, screening: Screening) -> PaymentUseCases:
         get=GetPayment(store),
         list=ListPayments(NewestFirst(core.reads, tokens)),
         list_transactions=ListTransactions(store, tokens),
+        timeline=GetTimeline(store, tokens),
     )
 
 
@@ -312,3 +316,13 @@ async def issue_platform_key(settings: Settings, name: str) -> str:
     """Makes a key that administers merchants, and returns its secret, which is shown this once."""
     async with open_core(settings) as core:
         return (await _merchant_use_cases(core).api_keys.create_platform_key(name)).secret
+
+
+def read_payment_timeline(settings: Settings, payment_id: UUID) -> list[TimelineEntry]:
+    """Reads all that is known of a payment, of whichever merchant; empty where there is none."""
+    engine = make_engine(settings.database_reader_url.get_secret_value(), 1)
+    try:
+        with engine.connect() as connection:
+            return read_whole_timeline(connection, payment_id)
+    finally:
+        engine.dispose()

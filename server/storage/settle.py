@@ -16,6 +16,7 @@ from server.domain.errors import KassaError, Reason
 from server.domain.operations import holds_slot
 from server.domain.outcome import Finding
 from server.domain.payment import OPEN_TRANSACTION_STATES, Payment, Transaction, TransactionState, TransactionType
+from server.domain.processor_call import ProcessorCall
 from server.domain.recovery import UNRESOLVED_AFTER, pause_s
 from server.domain.settlement import AmountMismatch, Contradiction, Settlement, compensation, settle
 from server.domain.states import ImpossibleTransition
@@ -28,6 +29,7 @@ from server.storage.group_commit import Postponed
 from server.storage.ledger import Booking, write_journals
 from server.storage.locking import Key, Locked, explain_absent, lock_payments
 from server.storage.open_payments import INSERT_EVENTS, event_row, insert_transactions, leased_row
+from server.storage.processor_calls import insert_calls
 from server.storage.rows import PAYMENT_CHANGES, Row, columns, insert, payment_row, snapshot, transaction_row
 
 _log = logging.getLogger(__name__)
@@ -60,12 +62,13 @@ _INSERT_OBJECTS = text(insert("processor_objects", _OBJECT_COLUMNS) + " ON CONFL
 
 @dataclass(frozen=True, slots=True)
 class Settle:
-    """A finding about a transaction."""
+    """A finding about a transaction, and the calls that it was found by; they are kept whatever it changes."""
 
     merchant_id: UUID
     payment_id: UUID
     transaction_id: UUID
     finding: Finding
+    calls: tuple[ProcessorCall, ...] = ()
 
     @property
     def key(self) -> Key:
@@ -111,6 +114,8 @@ def settle_transactions(connection: Connection, rows: Sequence[Settle]) -> list[
     if changes:
         _write(connection, changes)
     _record(connection, troubles, changes)
+    told = [(locked[row.key].payment, row.transaction_id, row.calls) for row in rows if row.key in locked]
+    insert_calls(connection, told)
     return results
 
 

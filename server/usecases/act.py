@@ -21,6 +21,7 @@ from server.processors.contract import (
     Refund,
     Void,
 )
+from server.processors.exchanges import recording
 from server.storage.payments import PaymentStore
 from server.storage.settle import Settle, Settled
 from server.usecases.processor_requests import authorization_request, follow_up_request
@@ -110,8 +111,9 @@ class Act:
         return await self._accounts.by_id(payment.processor_account_id), self._processors.get(payment.processor)
 
     async def _settle(self, transaction: Transaction, call: Awaitable[Outcome]) -> Settled:
-        finding = await _find(call)
-        row = Settle(transaction.merchant_id, transaction.payment_id, transaction.id, finding)
+        with recording() as calls:
+            finding = await _find(call)
+        row = Settle(transaction.merchant_id, transaction.payment_id, transaction.id, finding, tuple(calls))
         return await self._store.settle(row)
 
 

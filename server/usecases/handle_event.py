@@ -9,6 +9,7 @@ from server.domain.errors import KassaError
 from server.domain.outcome import ActionRequired, Approved, Pending
 from server.domain.payment import Payment, State, Transaction, TransactionState, TransactionType
 from server.processors.contract import OutcomeUnknown, ProcessorRejected, ProcessorUnavailable, Subject
+from server.processors.exchanges import recording
 from server.storage.external_refunds import ExternalRefund
 from server.storage.payments import PaymentStore
 from server.storage.processor_events import Owner, StoredEvent, find_owner, mark_handled, postpone_event
@@ -38,23 +39,27 @@ class HandleEvent:
 
         An event that cannot be handled now, for whatever reason, stays for the sweep, each time a little longer.
         """
+        owner: Owner | None = None
         try:
-            result, over = await self._handle(event)
+            owner = await self._owner(event)
+            result, over = await self._handle(event, owner)
         except (KassaError, OutcomeUnknown, ProcessorUnavailable, ProcessorRejected) as trouble:
             _log.warning("event %s waits: %s: %s", event.event_id, type(trouble).__name__, trouble)
             result, over = type(trouble).__name__, False
         except Exception as defect:
-            await self._later(event, type(defect).__name__)
+            await self._later(event, type(defect).__name__, owner)
             raise
-        await (self._done(event, result) if over else self._later(event, result))
+        await (self._done(event, result, owner) if over else self._later(event, result, owner))
 
-    async def _handle(self, event: StoredEvent) -> tuple[str, bool]:
+    async def _owner(self, event: StoredEvent) -> Owner | None:
+        return None if event.subject == Subject.OTHER else await self._store.read(find_owner, event)
+
+    async def _handle(self, event: StoredEvent, owner: Owner | None) -> tuple[str, bool]:
         """Returns in a word what came of the event, and whether it is over."""
         if event.subject == Subject.DISPUTE:
             return "DISPUTES_ARE_NOT_HANDLED_YET", True
         if event.subject not in {Subject.PAYMENT, Subject.REFUND}:
             return "NOTHING_TO_DO", True
-        owner = await self._store.read(find_owner, event)
         if owner is None:
             return "UNKNOWN_PAYMENT", event.attempts >= _SEARCHES
         is_refund = event.subject == Subject.REFUND
@@ -79,30 +84,28 @@ class HandleEvent:
         It may have charged what we hold for failed; or somebody has captured or voided in its dashboard what we hold
         for authorized.
         """
-        transaction = await self._store.read(get_transaction, owner.merchant_id, owner.transaction_id)
-        payment = await self._store.read(get_payment, owner.merchant_id, owner.payment_id)
-        assert transaction is not None and payment is not None, "payments and transactions are never deleted"
+        payment, transaction = await self._as_they_stand(owner)
         held = payment.state in {State.AUTHORIZED, State.IN_REVIEW}
         failed = transaction.state in {TransactionState.FAILED, TransactionState.CANCELLED}
         if transaction.type is TransactionType.AUTHORIZATION and payment.processor_payment_id and (held or failed):
             await self._act.read_again(payment, transaction)
 
     async def _refund(self, event: StoredEvent, owner: Owner) -> bool:
-        payment = await self._store.read(get_payment, owner.merchant_id, owner.payment_id)
-        transaction = await self._store.read(get_transaction, owner.merchant_id, owner.transaction_id)
-        assert transaction is not None and payment is not None, "payments and transactions are never deleted"
+        payment, transaction = await self._as_they_stand(owner)
         if transaction.type is not TransactionType.REFUND:
             return await self._external_refund(event, payment, transaction)
         result = await self._recover(transaction.merchant_id, transaction.payment_id, transaction.id)
         if result is Recovered.OVER:
-            await self._act.read_again(payment, transaction)
+            # Read again here, too: what ended it meanwhile has learnt the refund's id.
+            await self._act.read_again(*await self._as_they_stand(owner))
         return result is not Recovered.BUSY
 
     async def _external_refund(self, event: StoredEvent, payment: Payment, found: Transaction) -> bool:
         """Books a refund that none of our transactions asked for, once the processor itself confirms it."""
         if not event.processor_object_id:
             return True  # without its id there is nothing to read, and an event alone moves no money
-        refund = await self._act.read_refund(payment, found, event.processor_object_id)
+        with recording() as calls:
+            refund = await self._act.read_refund(payment, found, event.processor_object_id)
         if isinstance(refund, Approved):
             row = ExternalRefund(
                 payment.merchant_id,
@@ -111,13 +114,20 @@ class HandleEvent:
                 refund.amount,
                 refund.currency,
                 refund.fee,
+                tuple(calls),
             )
             await self._store.book_refund(row)
         return not isinstance(refund, Pending | ActionRequired)
 
-    async def _done(self, event: StoredEvent, result: str) -> None:
-        await self._transactions.run(mark_handled, event, result)
+    async def _as_they_stand(self, owner: Owner) -> tuple[Payment, Transaction]:
+        payment = await self._store.read(get_payment, owner.merchant_id, owner.payment_id)
+        transaction = await self._store.read(get_transaction, owner.merchant_id, owner.transaction_id)
+        assert transaction is not None and payment is not None, "payments and transactions are never deleted"
+        return payment, transaction
 
-    async def _later(self, event: StoredEvent, result: str) -> None:
+    async def _done(self, event: StoredEvent, result: str, owner: Owner | None) -> None:
+        await self._transactions.run(mark_handled, event, result, owner)
+
+    async def _later(self, event: StoredEvent, result: str, owner: Owner | None) -> None:
         pause_s = min(_LONGEST_PAUSE_S, _PAUSE_S * 2.0 ** min(event.attempts, 12))
-        await self._transactions.run(postpone_event, event, result, pause_s)
+        await self._transactions.run(postpone_event, event, result, pause_s, owner)

@@ -10,6 +10,7 @@ from kassa.v1.payment_service_pb2 import (
     NextAction,
     Payment,
     Refund,
+    TimelineEntry,
     Transaction,
 )
 
@@ -25,6 +26,7 @@ __all__ = [
     "NextAction",
     "Payment",
     "Refund",
+    "TimelineEntry",
     "Transaction",
     "TrialBalance",
 ]
