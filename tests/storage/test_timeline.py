@@ -152,7 +152,7 @@ async def test_a_blocked_payment_was_asked_for_and_decided(till: Till) -> None:
 async def test_a_refund_made_at_the_processor_keeps_the_calls_that_told_of_it(till: Till) -> None:
     payment = await till.charged()
     made = call("GET v1/refunds/re_1")
-    row = ExternalRefund(payment.merchant_id, payment.id, f"re_{payment.id.hex}", 400, "USD", (made,))
+    row = ExternalRefund(payment.merchant_id, payment.id, f"re_{payment.id.hex}", 400, "USD", calls=(made,))
     assert await till.store.book_refund(row)
     entries = await timeline(till, payment)
     assert calls(entries) == [made]
