@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
 from uuid import uuid4
 
 import pytest
@@ -15,8 +16,9 @@ from server.storage.group_commit import GroupCommit
 from server.storage.open_operations import OperationOpened
 from server.storage.open_payments import Opened
 from server.storage.payments import PaymentStore
+from server.usecases.processor_requests import follow_up_request
 from tests.cluster import Database
-from tests.factories import approved
+from tests.factories import approved, make_payment
 from tests.storage.conftest import Till
 
 
@@ -112,3 +114,14 @@ async def test_a_process_that_freezes_in_mid_batch_holds_up_the_others_for_secon
         assert refused or isinstance(outcome, Opened)
     for key in ("k1", "k2"):
         assert isinstance(await till.open(key=key), Opened | Replay)
+
+
+async def test_the_age_of_a_processors_key_is_counted_on_the_databases_clock(till: Till) -> None:
+    """A server whose clock is wrong by hours opens a payment; whoever takes it up sees how old it really is."""
+    wrong = datetime.now(UTC) + timedelta(hours=30)
+    opened = await till.open(make_payment(merchant_id=till.merchant, created_at=wrong), lease_s=0.0)
+    assert isinstance(opened, Opened)
+    taken = await till.store.take_up(till.take_up_row(opened.transaction))
+    assert isinstance(taken, OperationOpened)
+    age = follow_up_request(taken.payment, taken.transaction).key_age
+    assert age is not None and timedelta() <= age < timedelta(minutes=1)

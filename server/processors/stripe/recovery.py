@@ -5,7 +5,6 @@ under it. Where that works, the original never ran, and Stripe will refuse a lat
 Stripe refuses the fence for that reason, the original ran: it is looked for by our reference.
 """
 
-from datetime import UTC, datetime, timedelta
 from typing import Any, assert_never
 
 from server.domain.outcome import ActionRequired, Outcome, Pending
@@ -15,18 +14,15 @@ from server.processors.contract import (
     Capture,
     OutcomeUnknown,
     Refund,
-    Request,
     Void,
 )
+from server.processors.key_lifetime import key_lives
 from server.processors.stripe import intents, refunds
 from server.processors.stripe.answers import payment_intent, read, write
 from server.processors.stripe.connection import Call, Json, StripeConnection
 from server.processors.stripe.currencies import CAPABILITIES, wire_amount
 from server.processors.stripe.operations import Operations, key_of
 from server.processors.stripe.refusals import Refusal
-
-_KEY_MARGIN = timedelta(minutes=5)
-"""A repeat must arrive, not only leave, before its key's lifetime ends."""
 
 
 class Recovery:
@@ -71,7 +67,7 @@ class Recovery:
     async def _authorization(self, account: Account, request: Authorization) -> Outcome:
         if request.processor_payment_id is not None:
             return read(intents.outcome, await self._retrieve(account, request.processor_payment_id))
-        if not _key_lives(request):
+        if not key_lives(request, CAPABILITIES):
             return await self._find(account, request)
         if request.instrument is None:
             return await self._fence(account, request)
@@ -119,7 +115,7 @@ class Recovery:
     async def _refund(self, account: Account, request: Refund) -> Outcome:
         if request.processor_transaction_id is not None:
             return await self._read_refund(account, request.processor_transaction_id)
-        if not _key_lives(request):
+        if not key_lives(request, CAPABILITIES):
             return await self._find_refund(account, request)
         repeated = await self._operations.refund(account, request)
         if isinstance(repeated, Pending) and repeated.processor_transaction_id:
@@ -147,9 +143,3 @@ class Recovery:
             return await self._connection.call(account, call)
         except Refusal as refusal:
             raise OutcomeUnknown(str(refusal)) from None
-
-
-def _key_lives(request: Request) -> bool:
-    """Whether Stripe still knows the key, so that a repeat under it cannot be done twice."""
-    lifetime = CAPABILITIES.key_lifetime[type(request).__name__]
-    return datetime.now(UTC) + _KEY_MARGIN < request.first_sent_at + lifetime
