@@ -23,6 +23,7 @@ class Prefix(StrEnum):
     TRANSACTION = "txn"
     REFUND = "re"
     EVENT = "evt"
+    DISPUTE = "dsp"
 
 
 def new_id() -> UUID:
