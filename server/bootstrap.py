@@ -17,7 +17,7 @@ from sqlalchemy import Engine
 
 from fraud_rules import DEFAULT_RULES, RulesetHolder, ScreeningFailure
 from fraud_rules.trial import try_in_child
-from server.jobs.worker import run_sweeps
+from server.jobs.worker import Sweeps, run_sweeps
 from server.processors.contract import Account, Processor
 from server.processors.guarded import Guarded
 from server.processors.paypal import PayPalEndpoint, PayPalProcessor
@@ -42,6 +42,7 @@ from server.usecases.api_keys import ApiKeys
 from server.usecases.authenticate import Authenticate
 from server.usecases.cancel_payment import CancelPayment
 from server.usecases.capture_payment import CapturePayment
+from server.usecases.collect_fees import CollectFees
 from server.usecases.confirm_payment import ConfirmPayment
 from server.usecases.create_payment import CreatePayment
 from server.usecases.follow_dispute import FollowDispute
@@ -54,6 +55,7 @@ from server.usecases.page_tokens import PageTokens
 from server.usecases.processor_accounts import ProcessorAccounts
 from server.usecases.processor_accounts_lookup import PLATFORM_ACCOUNTS, Accounts, platform_account
 from server.usecases.read_disputes import GetDispute, ListDisputes
+from server.usecases.read_ledger import ReadLedger
 from server.usecases.read_payments import GetPayment, ListPayments, ListTransactions
 from server.usecases.receive_event import ReceiveEvent
 from server.usecases.recover_transaction import RecoverTransaction
@@ -90,7 +92,7 @@ class Core:
     follow: FollowDispute
     recover: RecoverTransaction
     handle: HandleEvent
-    sweep: Sweep
+    sweeps: Sweeps
     shield: Shield
     lease_s: float
 
@@ -149,7 +151,10 @@ def _wire(
         follow=follow,
         recover=recover,
         handle=handle,
-        sweep=Sweep(store, transactions, recover, handle),
+        sweeps=Sweeps(
+            sweep=Sweep(store, transactions, recover, handle),
+            collect_fees=CollectFees(store, transactions, accounts, registry),
+        ),
         shield=Shield(),
         lease_s=lease_s,
     )
@@ -172,11 +177,13 @@ def make_adapters(settings: Settings) -> Mapping[str, Processor]:
 
 def make_use_cases(core: Core, screening: Screening) -> UseCases:
     """Makes what the gRPC face calls."""
+    tokens = PageTokens(core.key(Purpose.PAGE_TOKENS))
     return UseCases(
         authenticate=Authenticate(core.transactions, core.key(Purpose.API_KEYS)),
         payments=_payment_use_cases(core, screening),
         disputes=_dispute_use_cases(core),
         merchants=_merchant_use_cases(core),
+        ledger=ReadLedger(core.reads, core.transactions, NewestFirst(core.reads, tokens)),
         receive_event=ReceiveEvent(
             core.accounts, core.registry, core.transactions, core.handle, core.shield, PLATFORM_ACCOUNTS
         ),
@@ -311,7 +318,7 @@ async def run_worker(settings: Settings) -> None:
     async with open_core(settings) as core:
         while not told.is_set():
             try:
-                await run_sweeps(settings.database_url.get_secret_value(), core.sweep, told)
+                await run_sweeps(settings.database_url.get_secret_value(), core.sweeps, told)
             except ConnectorException as error:
                 _log.warning("the worker begins anew: %s", error)
             await asyncio.wait([asyncio.create_task(told.wait())], timeout=WORKER_PAUSE_S)

@@ -24,6 +24,8 @@ class Prefix(StrEnum):
     REFUND = "re"
     EVENT = "evt"
     DISPUTE = "dsp"
+    LEDGER_ENTRY = "ent"
+    JOURNAL = "jrn"
 
 
 def new_id() -> UUID:

@@ -1,6 +1,7 @@
 """Double entry: each movement of money is a journal of entries that sum to zero; made while settling.
 
-What a merchant is owed in a currency is minus the sum of `OWED_ACCOUNTS`; what its processors owe stands against it.
+Whatever happens to a merchant's money stands against PROCESSOR_RECEIVABLE, so that its balance is what the merchant is
+owed: all that was captured, less refunds, fees, disputes and reserve.
 """
 
 from dataclasses import dataclass
@@ -15,7 +16,7 @@ class LedgerAccount(StrEnum):
     """Accounts of a merchant, one set a currency. The balance of each explains one number."""
 
     PROCESSOR_RECEIVABLE = "processor_receivable"
-    """What the processor owes: all that it took for the merchant, less all that it gave back, kept or withholds."""
+    """What processors owe: all that they took for the merchant, less what they gave back, kept, or withhold."""
     MERCHANT_PAYABLE = "merchant_payable"
     """What was captured for the merchant; in credit."""
     REFUNDS = "refunds"
@@ -28,14 +29,11 @@ class LedgerAccount(StrEnum):
     """What processors withhold until a dispute is decided."""
 
 
-OWED_ACCOUNTS = frozenset(LedgerAccount) - {LedgerAccount.PROCESSOR_RECEIVABLE}
-"""Minus their sum is what the merchant is owed."""
-
-
 class JournalKind(StrEnum):
     """Why money moved."""
 
     CAPTURE = "CAPTURE"
+    CAPTURE_REVERSED = "CAPTURE_REVERSED"
     REFUND = "REFUND"
     REFUND_FAILED = "REFUND_FAILED"
     FEE = "FEE"
@@ -73,6 +71,12 @@ def capture_journal(amount: int, currency: str, reference: str = "") -> Journal:
     """Books funds taken from the customer, minor units."""
     assert amount > 0, "the kind says which way money moved"
     return _journal(JournalKind.CAPTURE, LedgerAccount.MERCHANT_PAYABLE, -amount, currency, reference)
+
+
+def capture_reversed_journal(amount: int, currency: str, reference: str = "") -> Journal:
+    """Books a capture back that stands in no payment, minor units: one of a payment that had failed here."""
+    assert amount > 0, "the kind says which way money moved"
+    return _journal(JournalKind.CAPTURE_REVERSED, LedgerAccount.MERCHANT_PAYABLE, amount, currency, reference)
 
 
 def refund_journal(amount: int, currency: str, reference: str = "") -> Journal:
@@ -122,7 +126,6 @@ def dispute_journals(  # noqa: PLR0913 - what stood, what stands, and whose it i
 def _journal(kind: JournalKind, account: LedgerAccount, amount: int, currency: str, reference: str) -> Journal:
     """Moves an amount between the processor and an account, which a positive one debits."""
     assert amount != 0, "a journal moves money"
-    line = Entry(new_id(), account, amount, currency)
-    opposite = Entry(new_id(), LedgerAccount.PROCESSOR_RECEIVABLE, -amount, currency)
-    # Debits stand first, as bookkeepers write them.
-    return Journal(new_id(), kind, (line, opposite) if amount > 0 else (opposite, line), reference)
+    sides = ((account, amount), (LedgerAccount.PROCESSOR_RECEIVABLE, -amount))
+    debit_first = sides if amount > 0 else sides[::-1]  # as bookkeepers write it
+    return Journal(new_id(), kind, tuple(Entry(new_id(), *side, currency) for side in debit_first), reference)

@@ -9,6 +9,7 @@ from server.storage.claims import Replay
 from server.storage.dispute_answers import AnswerOpened, LetGo, OpenAnswer, let_go, open_answers
 from server.storage.engine import Reads
 from server.storage.external_refunds import ExternalRefund, book_refunds
+from server.storage.fees import BookFees, book_fees
 from server.storage.group_commit import GroupCommit
 from server.storage.open_operations import OpenOperation, OperationOpened, Over, TakeUp, open_operations, take_up
 from server.storage.open_payments import Opened, OpenPayment, open_payments
@@ -81,6 +82,12 @@ class PaymentStore:
         """Ends a dispute's lease that brought nothing; False where somebody else has it by now."""
         result: bool = await self._commit.write(let_go, row, aggregates=(row.key,), tenant=row.merchant_id, urgent=True)
         return result
+
+    async def book_fees(self, row: BookFees) -> None:
+        """Books fees that were told later; each is booked once, whoever comes first with it."""
+        await self._commit.write(
+            book_fees, row, aggregates=((row.merchant_id, row.payment_id),), tenant=row.merchant_id, urgent=True
+        )
 
     async def read(self, read: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Runs one of `storage.reads`."""

@@ -108,7 +108,12 @@ class HandleEvent:
         refund = await self._act.read_refund(payment, found, event.processor_object_id)
         if isinstance(refund, Approved):
             row = ExternalRefund(
-                payment.merchant_id, payment.id, event.processor_object_id, refund.amount, refund.currency
+                payment.merchant_id,
+                payment.id,
+                event.processor_object_id,
+                refund.amount,
+                refund.currency,
+                refund.fee,
             )
             await self._store.book_refund(row)
         return not isinstance(refund, Pending | ActionRequired)

@@ -9,6 +9,9 @@ down_revision = "0002"
 LEDGER = """
 CREATE INDEX ledger_entries_by_payment ON ledger_entries (merchant_id, payment_id, id);
 CREATE INDEX ledger_entries_by_time ON ledger_entries (merchant_id, created_at) INCLUDE (account, currency, amount);
+-- Storage leaves out what is booked; this stands behind it, so that no fee is ever booked twice.
+CREATE UNIQUE INDEX ledger_entries_fees ON ledger_entries (merchant_id, payment_id, processor_reference)
+    WHERE kind = 'FEE' AND account = 'fees';
 
 -- Nobody changes the past, not even the owner by mistake; a wrong journal is put right by another one.
 CREATE FUNCTION refuse_rewriting() RETURNS trigger LANGUAGE plpgsql AS $$
@@ -19,11 +22,14 @@ CREATE TRIGGER append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON ledger_entries
     FOR EACH STATEMENT EXECUTE FUNCTION refuse_rewriting();
 
 CREATE TABLE fees_due (
-    merchant_id     uuid NOT NULL,
-    transaction_id  uuid NOT NULL,
-    payment_id      uuid NOT NULL,
-    attempts        integer NOT NULL,
-    next_attempt_at timestamptz NOT NULL,
+    merchant_id          uuid NOT NULL,
+    transaction_id       uuid NOT NULL,
+    payment_id           uuid NOT NULL,
+    processor_payment_id text NOT NULL,
+    capture_id           text NOT NULL,
+    attempts             integer NOT NULL,
+    created_at           timestamptz NOT NULL,
+    next_attempt_at      timestamptz NOT NULL,
     PRIMARY KEY (merchant_id, transaction_id)
 );
 COMMENT ON TABLE fees_due IS 'Captures whose processor had not said yet what it keeps.';
