@@ -14,9 +14,9 @@ from server.storage.disputes import DisputeFilter
 
 _STATES = {wire: domain for domain, wire in to_wire(DisputeState, pb.Dispute.State).items()}
 
-# PayPal takes notes of 2,000 characters, Stripe ten times as many:
-# https://developer.paypal.com/docs/api/customer-disputes/v1/#disputes_provide-evidence
-_MAX_TEXT, _MAX_NAME = 2_000, 100
+# Stripe's longest text, which PayPal's adapter cuts into notes, and PayPal's longest name:
+# https://docs.stripe.com/api/disputes/evidence_object, https://developer.paypal.com/docs/api/customer-disputes/v1/
+_MAX_TEXT, _MAX_NAME = 20_000, 255
 
 
 def parse_dispute_filter(request: pb.ListDisputesRequest) -> DisputeFilter:

@@ -223,21 +223,21 @@ class DisputeEvidence(_message.Message):
     REFUND_POLICY_FIELD_NUMBER: _builtins.int
     ACCESS_ACTIVITY_LOG_FIELD_NUMBER: _builtins.int
     explanation: _builtins.str
-    """What happened, in the merchant's words, at most 2,000 characters."""
+    """What happened, in the merchant's words, at most 20,000 characters."""
     product_description: _builtins.str
-    """What was bought, at most 2,000 characters."""
+    """What was bought, at most 20,000 characters."""
     service_date: _builtins.str
     """The day on which the service was rendered, `YYYY-MM-DD`."""
     shipping_carrier: _builtins.str
-    """Who delivered the goods, at most 100 characters."""
+    """Who delivered the goods, at most 255 characters."""
     shipping_tracking_number: _builtins.str
-    """The carrier's number of the delivery, at most 100 characters."""
+    """The carrier's number of the delivery, at most 255 characters."""
     shipping_date: _builtins.str
     """The day on which the goods left, `YYYY-MM-DD`."""
     refund_policy: _builtins.str
-    """The refund policy that the customer was shown, at most 2,000 characters."""
+    """The refund policy that the customer was shown, at most 20,000 characters."""
     access_activity_log: _builtins.str
-    """The proof that a digital product was used: addresses and times, at most 2,000 characters."""
+    """The proof that a digital product was used: addresses and times, at most 20,000 characters."""
     def __init__(
         self,
         *,
