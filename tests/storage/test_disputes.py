@@ -22,7 +22,7 @@ from tests.factories import STRIPE_ACCOUNT, make_standing
 from tests.storage.conftest import LEASE_S, Till
 
 BALANCES = """
-    SELECT account, sum(amount)::bigint FROM ledger_entries WHERE merchant_id = :merchant GROUP BY account ORDER BY account
+    SELECT account, sum(amount)::bigint FROM ledger_entries WHERE merchant_id = :merchant GROUP BY account
 """
 EVENTS = "SELECT type FROM events WHERE merchant_id = :merchant AND type LIKE 'dispute.%' ORDER BY id"
 FEE = Fee(1500, "USD", "txn_fee")
