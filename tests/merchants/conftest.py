@@ -25,6 +25,7 @@ from server.usecases.merchants import Merchants
 from server.usecases.newest_first import NewestFirst
 from server.usecases.page_tokens import PageTokens
 from server.usecases.processor_accounts import ProcessorAccounts
+from server.usecases.read_ledger import ReadLedger
 from tests.cluster import Database
 
 HASH_KEY, TOKEN_KEY = b"h" * 32, b"t" * 32
@@ -108,6 +109,7 @@ async def office(use_cases: MerchantUseCases, transactions: ShortTransactions, e
             payments=cast(PaymentUseCases, _NoPayments()),
             disputes=cast(DisputeUseCases, _NoDisputes()),
             merchants=use_cases,
+            ledger=cast(ReadLedger, None),
             receive_event=cast(ReceivesEvents, None),
         ),
         listen="127.0.0.1:0",

@@ -21,6 +21,7 @@ from server.rpc.server import RpcServer, UseCases
 from server.rpc.webhook_service import ReceivesEvents
 from server.usecases.answers import Answer, Caller
 from server.usecases.authenticate import Platform, Principal
+from server.usecases.read_ledger import ReadLedger
 from tests.factories import make_payment
 
 MERCHANT = Caller(uuid4(), test_mode=True, time_zone="Europe/Paris")
@@ -88,6 +89,7 @@ def make_server(use_cases: Mapping[str, StandIn], drained: list[str]) -> RpcServ
             disputes=DisputeUseCases(**disputes),
             # MerchantService is tested over a real database, in tests/merchants.
             merchants=cast(MerchantUseCases, _NoMerchants()),
+            ledger=cast(ReadLedger, None),  # over a real database, in tests/ledger
             receive_event=cast(ReceivesEvents, use_cases["receive_event"]),
         ),
         listen="127.0.0.1:0",

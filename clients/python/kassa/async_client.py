@@ -10,6 +10,7 @@ import grpc.aio
 
 from kassa.channel import open_async_channel
 from kassa.errors import read_error
+from kassa.ledger import AsyncLedger
 from kassa.requests import NewPayment, PaymentFilter, RefundReason, create_request, list_request, refund_request
 from kassa.retries import Retries
 from kassa.v1 import payment_service_pb2 as pb
@@ -43,7 +44,9 @@ class AsyncClient:
         tls: bool | None = None,
     ) -> None:
         self._channel = open_async_channel(target, tls)
-        self.payments = AsyncPayments(self._channel, AsyncSender(api_key, timeout, Retries(attempts)))
+        sender = AsyncSender(api_key, timeout, Retries(attempts))
+        self.payments = AsyncPayments(self._channel, sender)
+        self.ledger = AsyncLedger(self._channel, sender)
 
     async def close(self) -> None:
         """Ends the connection; calls under way are cancelled."""

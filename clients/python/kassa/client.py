@@ -10,6 +10,7 @@ import grpc
 
 from kassa.channel import open_channel
 from kassa.errors import read_error
+from kassa.ledger import Ledger
 from kassa.requests import NewPayment, PaymentFilter, RefundReason, create_request, list_request, refund_request
 from kassa.retries import Retries
 from kassa.v1 import payment_service_pb2 as pb
@@ -43,7 +44,9 @@ class Client:
         tls: bool | None = None,
     ) -> None:
         self._channel = open_channel(target, tls)
-        self.payments = Payments(self._channel, Sender(api_key, timeout, Retries(attempts)))
+        sender = Sender(api_key, timeout, Retries(attempts))
+        self.payments = Payments(self._channel, sender)
+        self.ledger = Ledger(self._channel, sender)
 
     def close(self) -> None:
         """Ends the connection; calls under way are cancelled."""
