@@ -20,7 +20,6 @@ _log = logging.getLogger(__name__)
 
 # croniter's six-field form: the last field is seconds.
 EVERY_2_SECONDS = "* * * * * */2"
-EVERY_10_SECONDS = "* * * * * */10"
 EVERY_MINUTE = "* * * * *"
 
 
@@ -43,7 +42,7 @@ def make_worker(database_url: str, sweeps: Sweeps) -> procrastinate.App:
     _register(app, "transactions", EVERY_2_SECONDS, sweeps.sweep.transactions)
     _register(app, "processor_events", EVERY_2_SECONDS, sweeps.sweep.events)
     _register(app, "idempotency_keys", EVERY_MINUTE, sweeps.sweep.keys)
-    _register(app, "fees", EVERY_10_SECONDS, sweeps.collect_fees)
+    _register(app, "fees", EVERY_2_SECONDS, sweeps.collect_fees)
     _register_retries(app)
     return app
 

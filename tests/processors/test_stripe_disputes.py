@@ -1,5 +1,7 @@
 """What Stripe's disputes, fees and refunds mean, where no sandbox can tell: other currencies, other statuses, pages."""
 
+import json
+import time
 from collections.abc import AsyncIterator
 from datetime import UTC, date, datetime
 from typing import Any
@@ -7,13 +9,14 @@ from typing import Any
 import jsonschema  # type: ignore[import-untyped]  # it comes without types
 import pytest
 from aiohttp import web
+from stripe import WebhookSignature
 
 from server.domain.dispute import DisputeReason, DisputeState
 from server.domain.fee import Fee
 from server.domain.outcome import Approved
 from server.domain.payment import Method
-from server.processors.contract import DisputeAnswer, Evidence, ProcessorRejected, Totals
-from server.processors.stripe import StripeEndpoint, StripeProcessor, intents
+from server.processors.contract import DisputeAnswer, Evidence, ProcessorRejected, Subject, Totals
+from server.processors.stripe import StripeEndpoint, StripeProcessor, events, intents
 from server.processors.stripe.standing import REASONS, STATES, evidence_hash, standing
 from tests.processors.accounts import StripeAccount
 from tests.processors.doubles import answering
@@ -186,3 +189,25 @@ async def test_a_refused_answer_to_an_open_dispute_is_told(sandbox: Sandbox) -> 
             await adapter.answer_dispute(account, DisputeAnswer(key="a", processor_dispute_id="dp_1", evidence=None))
     (sent,) = server.asked("/v1/disputes/dp_1/close")
     assert sent["Idempotency-Key"] == "a"
+
+
+@pytest.mark.parametrize(
+    ("kind", "object_", "subject"),
+    [
+        ("charge.dispute.created", "dispute", Subject.DISPUTE),
+        ("charge.dispute.updated", "dispute", Subject.DISPUTE),
+        ("charge.dispute.closed", "dispute", Subject.DISPUTE),
+        ("charge.dispute.funds_withdrawn", "dispute", Subject.DISPUTE),
+        ("charge.dispute.funds_reinstated", "dispute", Subject.DISPUTE),
+        ("radar.early_fraud_warning.created", "radar.early_fraud_warning", Subject.OTHER),
+        ("issuing_dispute.created", "issuing.dispute", Subject.OTHER),
+    ],
+)
+def test_only_a_dispute_is_read_as_one(kind: str, object_: str, subject: Subject) -> None:
+    """An early fraud warning moves no money, and may never become a dispute."""
+    held = {"id": "dp_1", "object": object_, "payment_intent": "pi_1"}
+    event = {"id": "evt_1", "object": "event", "type": kind, "created": OPENED, "data": {"object": held}}
+    body, secret = json.dumps(event), "whsec_1"
+    signature = WebhookSignature.generate_signature_header(body, secret, int(time.time()))
+    found = events.parse(secret, signature, body.encode())
+    assert (found.subject, found.processor_object_id, found.processor_payment_id) == (subject, "dp_1", "pi_1")
