@@ -45,6 +45,7 @@ from server.usecases.capture_payment import CapturePayment
 from server.usecases.collect_fees import CollectFees
 from server.usecases.confirm_payment import ConfirmPayment
 from server.usecases.create_payment import CreatePayment
+from server.usecases.find_disputes import FindDisputes
 from server.usecases.follow_dispute import FollowDispute
 from server.usecases.handle_event import HandleEvent
 from server.usecases.idempotency import RequestHasher
@@ -154,6 +155,7 @@ def _wire(
         sweeps=Sweeps(
             sweep=Sweep(store, transactions, recover, handle),
             collect_fees=CollectFees(store, transactions, accounts, registry),
+            find_disputes=FindDisputes(store, transactions, accounts, registry, follow),
         ),
         shield=Shield(),
         lease_s=lease_s,
