@@ -25,6 +25,7 @@ from server.processors.guarded import Guarded
 from server.processors.paypal import PayPalEndpoint, PayPalProcessor
 from server.processors.registry import Registry
 from server.processors.stripe import StripeEndpoint, StripeProcessor
+from server.rpc.dispute_service import DisputeUseCases
 from server.rpc.merchant_service import MerchantUseCases
 from server.rpc.payment_service import PaymentUseCases
 from server.rpc.server import RpcServer, UseCases
@@ -39,6 +40,7 @@ from server.storage.short_transactions import ShortTransactions
 from server.storage.timeline import read_whole_timeline
 from server.storage.velocity import servable
 from server.usecases.act import Act
+from server.usecases.answer_dispute import AnswerDispute
 from server.usecases.api_keys import ApiKeys
 from server.usecases.authenticate import Authenticate
 from server.usecases.cancel_payment import CancelPayment
@@ -46,6 +48,8 @@ from server.usecases.capture_payment import CapturePayment
 from server.usecases.collect_fees import CollectFees
 from server.usecases.confirm_payment import ConfirmPayment
 from server.usecases.create_payment import CreatePayment
+from server.usecases.find_disputes import FindDisputes
+from server.usecases.follow_dispute import FollowDispute
 from server.usecases.handle_event import HandleEvent
 from server.usecases.idempotency import RequestHasher
 from server.usecases.merchants import Merchants
@@ -54,6 +58,7 @@ from server.usecases.operate import Operate
 from server.usecases.page_tokens import PageTokens
 from server.usecases.processor_accounts import ProcessorAccounts
 from server.usecases.processor_accounts_lookup import PLATFORM_ACCOUNTS, Accounts, platform_account
+from server.usecases.read_disputes import GetDispute, ListDisputes
 from server.usecases.read_ledger import ReadLedger
 from server.usecases.read_payments import GetPayment, GetTimeline, ListPayments, ListTransactions
 from server.usecases.receive_event import ReceiveEvent
@@ -88,6 +93,7 @@ class Core:
     sealing: Sealing
     accounts: Accounts
     act: Act
+    follow: FollowDispute
     recover: RecoverTransaction
     handle: HandleEvent
     sweeps: Sweeps
@@ -132,8 +138,9 @@ def _wire(
     sealing = Sealing([b64decode(key.get_secret_value()) for key in encryption_keys])
     accounts = Accounts(transactions, sealing, platform_accounts(settings))
     act = Act(store, accounts, registry)
-    recover = RecoverTransaction(store, act, lease_s=lease_s)
-    handle = HandleEvent(store, transactions, act, recover)
+    follow = FollowDispute(store, accounts, registry)
+    recover = RecoverTransaction(store, act, follow, lease_s=lease_s)
+    handle = HandleEvent(store, transactions, act, follow, recover)
     return Core(
         settings=settings,
         adapters=adapters,
@@ -145,11 +152,13 @@ def _wire(
         sealing=sealing,
         accounts=accounts,
         act=act,
+        follow=follow,
         recover=recover,
         handle=handle,
         sweeps=Sweeps(
             sweep=Sweep(store, transactions, recover, handle),
             collect_fees=CollectFees(store, transactions, accounts, registry),
+            find_disputes=FindDisputes(store, transactions, accounts, registry, follow),
         ),
         shield=Shield(),
         lease_s=lease_s,
@@ -177,6 +186,7 @@ def make_use_cases(core: Core, screening: Screening) -> UseCases:
     return UseCases(
         authenticate=Authenticate(core.transactions, core.key(Purpose.API_KEYS)),
         payments=_payment_use_cases(core, screening),
+        disputes=_dispute_use_cases(core),
         merchants=_merchant_use_cases(core),
         ledger=ReadLedger(core.reads, core.transactions, NewestFirst(core.reads, tokens)),
         receive_event=ReceiveEvent(
@@ -201,6 +211,15 @@ def _payment_use_cases(core: Core, screening: Screening) -> PaymentUseCases:
         list=ListPayments(NewestFirst(core.reads, tokens)),
         list_transactions=ListTransactions(store, tokens),
         timeline=GetTimeline(store, tokens),
+    )
+
+
+def _dispute_use_cases(core: Core) -> DisputeUseCases:
+    hasher = RequestHasher(core.key(Purpose.REQUEST_HASHES), core.key(Purpose.CARD_FINGERPRINTS))
+    return DisputeUseCases(
+        answer=AnswerDispute(core.store, core.follow, hasher, core.shield, lease_s=core.lease_s),
+        get=GetDispute(core.store),
+        list=ListDisputes(NewestFirst(core.reads, PageTokens(core.key(Purpose.PAGE_TOKENS)))),
     )
 
 

@@ -4,9 +4,10 @@ https://developer.paypal.com/docs/api/customer-disputes/v1/, https://developer.p
 """
 
 from typing import Any, Final
+from urllib.parse import urlencode
 
 from sandbox.paypal import dispute_objects, objects
-from sandbox.paypal.context import Call, Context, Json, new_id, now, read_text
+from sandbox.paypal.context import Call, Context, Json, new_id, now, read_text, timestamp
 from sandbox.paypal.errors import PayPalError
 from sandbox.paypal.records import Capture, Dispute, Movement, Refund
 
@@ -84,13 +85,21 @@ def retrieve(context: Context, call: Call) -> Dispute:
 
 
 def listing(context: Context, call: Call) -> Json:
-    """GET /v1/customer/disputes: newest first, all of an account or those of one transaction."""
-    capture = call.query.get("disputed_transaction_id")
-    found = [one for one in context.books.disputes.of(call.account.id) if capture in (None, one.capture)]
-    rows = [dispute_objects.summary(context, one) for one in reversed(found)]
+    """GET /v1/customer/disputes: newest first, a page of an account's, or those of one transaction."""
+    capture, since = call.query.get("disputed_transaction_id"), call.query.get("start_time", "")
+    found = [
+        one
+        for one in reversed(context.books.disputes.of(call.account.id))
+        if capture in (None, one.capture) and timestamp(one.created) >= since
+    ]
+    start, size = int(call.query.get("next_page_token", "0")), int(call.query.get("page_size", "10"))
+    rows = [dispute_objects.summary(context, one) for one in found[start : start + size]]
     url = f"{context.public_url}/v1/customer/disputes"
+    links = [objects.link(url, "self")]
+    if len(found) > start + size:
+        links.append(objects.link(f"{url}?{urlencode({**call.query, 'next_page_token': start + size})}", "next"))
     # PayPal's own description allows no empty list.
-    return {**({"items": rows} if rows else {}), "links": [objects.link(url, "self")]}
+    return {**({"items": rows} if rows else {}), "links": links}
 
 
 def accept_claim(context: Context, call: Call) -> Dispute:

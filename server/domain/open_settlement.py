@@ -161,4 +161,4 @@ SETTLE: Mapping[TransactionType, Callable[[Payment, Transaction, Known], Settlem
     TransactionType.VOID: _settle_void,
     TransactionType.REFUND: _settle_refund,
 }
-"""Chargebacks and disputes are done to us, never asked of a processor, so nothing of theirs is ever open."""
+"""Chargebacks and disputes are done to us, never asked of a processor; `dispute_settlement` settles them."""

@@ -14,6 +14,7 @@ from procrastinate.exceptions import AlreadyEnqueued
 from sqlalchemy.engine import make_url
 
 from server.usecases.collect_fees import CollectFees
+from server.usecases.find_disputes import FindDisputes
 from server.usecases.sweep import Sweep
 
 _log = logging.getLogger(__name__)
@@ -21,6 +22,7 @@ _log = logging.getLogger(__name__)
 # croniter's six-field form: the last field is seconds.
 EVERY_2_SECONDS = "* * * * * */2"
 EVERY_MINUTE = "* * * * *"
+EVERY_10_MINUTES = "*/10 * * * *"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,6 +31,7 @@ class Sweeps:
 
     sweep: Sweep
     collect_fees: CollectFees
+    find_disputes: FindDisputes
 
 
 def make_worker(database_url: str, sweeps: Sweeps) -> procrastinate.App:
@@ -43,6 +46,7 @@ def make_worker(database_url: str, sweeps: Sweeps) -> procrastinate.App:
     _register(app, "processor_events", EVERY_2_SECONDS, sweeps.sweep.events)
     _register(app, "idempotency_keys", EVERY_MINUTE, sweeps.sweep.keys)
     _register(app, "fees", EVERY_2_SECONDS, sweeps.collect_fees)
+    _register(app, "disputes", EVERY_10_MINUTES, sweeps.find_disputes)
     _register_retries(app)
     return app
 

@@ -15,12 +15,14 @@ from grpc_health.v1.health_pb2_grpc import add_HealthServicer_to_server
 from grpc_reflection.v1alpha._async import ReflectionServicer
 from grpc_reflection.v1alpha.reflection_pb2_grpc import add_ServerReflectionServicer_to_server
 from kassa.v1 import (
+    dispute_service_pb2_grpc,
     ledger_service_pb2_grpc,
     merchant_service_pb2_grpc,
     payment_service_pb2_grpc,
     webhook_service_pb2_grpc,
 )
 
+from server.rpc.dispute_service import DisputeService, DisputeUseCases
 from server.rpc.fields import iso_currencies
 from server.rpc.interceptor import Authenticates, CallInterceptor
 from server.rpc.ledger_service import LedgerService
@@ -29,7 +31,13 @@ from server.rpc.payment_service import PaymentService, PaymentUseCases
 from server.rpc.webhook_service import ReceivesEvents, WebhookService
 from server.usecases.read_ledger import ReadLedger
 
-SERVICES = ("kassa.v1.PaymentService", "kassa.v1.MerchantService", "kassa.v1.LedgerService", "kassa.v1.WebhookService")
+SERVICES = (
+    "kassa.v1.PaymentService",
+    "kassa.v1.DisputeService",
+    "kassa.v1.MerchantService",
+    "kassa.v1.LedgerService",
+    "kassa.v1.WebhookService",
+)
 _HEALTH, _REFLECTION = "grpc.health.v1.Health", "grpc.reflection.v1alpha.ServerReflection"
 
 _OPTIONS = (
@@ -54,6 +62,7 @@ class UseCases:
 
     authenticate: Authenticates
     payments: PaymentUseCases
+    disputes: DisputeUseCases
     merchants: MerchantUseCases
     ledger: ReadLedger
     receive_event: ReceivesEvents
@@ -86,6 +95,8 @@ class RpcServer:
         supported = supported_currencies or iso_currencies()
         payments = PaymentService(use_cases.payments, supported)
         payment_service_pb2_grpc.add_PaymentServiceServicer_to_server(payments, self._server)
+        disputes = DisputeService(use_cases.disputes)
+        dispute_service_pb2_grpc.add_DisputeServiceServicer_to_server(disputes, self._server)
         merchants = MerchantService(use_cases.merchants, supported)
         merchant_service_pb2_grpc.add_MerchantServiceServicer_to_server(merchants, self._server)
         ledger = LedgerService(use_cases.ledger)

@@ -12,15 +12,22 @@ from google.api import annotations_pb2
 from google.protobuf import message_factory
 from google.protobuf.descriptor import MethodDescriptor
 from google.rpc import error_details_pb2, status_pb2
-from kassa.v1 import ledger_service_pb2, merchant_service_pb2, payment_service_pb2, webhook_service_pb2
+from kassa.v1 import (
+    dispute_service_pb2,
+    ledger_service_pb2,
+    merchant_service_pb2,
+    payment_service_pb2,
+    webhook_service_pb2,
+)
 
 from server.domain.ids import Prefix, new_id, render_id
 from tests.acceptance.shop import TIMEOUT_S, Shop
 from tests.acceptance.stacks import Platform
 
-FILES = (payment_service_pb2, merchant_service_pb2, ledger_service_pb2, webhook_service_pb2)
+FILES = (payment_service_pb2, dispute_service_pb2, merchant_service_pb2, ledger_service_pb2, webhook_service_pb2)
 IDS = {
     "payment_id": Prefix.PAYMENT,
+    "dispute_id": Prefix.DISPUTE,
     "merchant_id": Prefix.MERCHANT,
     "api_key_id": Prefix.API_KEY,
     "processor_account_id": Prefix.PROCESSOR_ACCOUNT,

@@ -15,6 +15,7 @@ from kassa.v1 import ledger_service_pb2_grpc
 from server.domain.errors import KassaError, Reason
 from server.domain.ids import Prefix, new_id, render_id
 from server.domain.merchant import Merchant
+from server.rpc.dispute_service import DisputeUseCases
 from server.rpc.merchant_service import MerchantUseCases
 from server.rpc.payment_service import PaymentUseCases
 from server.rpc.server import RpcServer, UseCases
@@ -87,6 +88,7 @@ async def books(till: Till, transactions: ShortTransactions, database: Database)
         UseCases(
             authenticate=authenticate,
             payments=cast(PaymentUseCases, None),
+            disputes=cast(DisputeUseCases, _NoDisputes()),
             merchants=cast(MerchantUseCases, _NoMerchants()),
             ledger=ReadLedger(reads, transactions, NewestFirst(reads, PageTokens(b"t" * 32))),
             receive_event=cast(ReceivesEvents, None),
@@ -109,6 +111,10 @@ async def books(till: Till, transactions: ShortTransactions, database: Database)
 def stranger() -> UUID:
     """A merchant that nobody knows."""
     return uuid4()
+
+
+class _NoDisputes:
+    answer = get = list = None
 
 
 class _NoMerchants:

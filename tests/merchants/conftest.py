@@ -11,6 +11,7 @@ from kassa.v1 import merchant_service_pb2 as pb
 from kassa.v1 import merchant_service_pb2_grpc
 from sqlalchemy import Engine, text
 
+from server.rpc.dispute_service import DisputeUseCases
 from server.rpc.merchant_service import MerchantUseCases
 from server.rpc.payment_service import PaymentUseCases
 from server.rpc.server import RpcServer, UseCases
@@ -106,6 +107,7 @@ async def office(use_cases: MerchantUseCases, transactions: ShortTransactions, e
         UseCases(
             authenticate=Authenticate(transactions, HASH_KEY, cached_s=0.001),
             payments=cast(PaymentUseCases, _NoPayments()),
+            disputes=cast(DisputeUseCases, _NoDisputes()),
             merchants=use_cases,
             ledger=cast(ReadLedger, None),
             receive_event=cast(ReceivesEvents, None),
@@ -125,6 +127,10 @@ async def office(use_cases: MerchantUseCases, transactions: ShortTransactions, e
 
 class _NoPayments:
     create = capture = cancel = confirm = refund = get = list = list_transactions = None
+
+
+class _NoDisputes:
+    answer = get = list = None
 
 
 def _bearer(key: str) -> tuple[tuple[str, str], ...]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -35,6 +36,17 @@ class Disputes(Driver):
         assert stands.processor_payment_id in (captured.processor_payment_id, captured.processor_transaction_id)
         assert stands.respond_by is not None and stands.respond_by > stands.opened_at
         self.agrees(stands)
+
+    async def test_disputes_are_listed_from_a_moment_on(
+        self, adapter: Processor, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """dispute opened: on several pages"""
+        monkeypatch.setattr("server.processors.stripe.disputes._PAGE", 2)
+        monkeypatch.setattr("server.processors.paypal.disputes._PAGE", "2")
+        made = [self.dispute((await self.take(adapter))[1]) for _ in range(3)]
+        now = datetime.now(UTC)
+        assert set(made) <= set(await adapter.list_disputes(self.account, now - timedelta(hours=1)))
+        assert not set(made) & set(await adapter.list_disputes(self.account, now + timedelta(hours=1)))
 
     async def test_a_part_may_be_disputed(self, adapter: Processor) -> None:
         """dispute opened"""

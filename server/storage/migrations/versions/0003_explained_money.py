@@ -42,6 +42,7 @@ CREATE TABLE disputes (
     id                   uuid NOT NULL,
     payment_id           uuid NOT NULL,
     transaction_id       uuid NOT NULL,
+    version              integer NOT NULL,
     state                text NOT NULL CHECK (state IN ('NEEDS_RESPONSE', 'UNDER_REVIEW', 'WON', 'LOST', 'CLOSED')),
     reason               text NOT NULL,
     reason_code          text NOT NULL,
@@ -62,6 +63,7 @@ CREATE TABLE disputes (
     PRIMARY KEY (merchant_id, id),
     FOREIGN KEY (merchant_id, payment_id) REFERENCES payments (merchant_id, id)
 );
+COMMENT ON COLUMN disputes.version IS 'How many readings were settled; each is settled on top of the one that it saw.';
 CREATE UNIQUE INDEX disputes_by_object ON disputes (merchant_id, processor_account_id, processor_dispute_id);
 CREATE INDEX disputes_by_payment ON disputes (merchant_id, payment_id);
 """
