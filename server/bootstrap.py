@@ -23,6 +23,7 @@ from server.processors.guarded import Guarded
 from server.processors.paypal import PayPalEndpoint, PayPalProcessor
 from server.processors.registry import Registry
 from server.processors.stripe import StripeEndpoint, StripeProcessor
+from server.rpc.attention_service import AttentionUseCases
 from server.rpc.merchant_service import MerchantUseCases
 from server.rpc.payment_service import PaymentUseCases
 from server.rpc.server import RpcServer, UseCases
@@ -37,6 +38,7 @@ from server.storage.short_transactions import ShortTransactions
 from server.storage.velocity import servable
 from server.usecases.act import Act
 from server.usecases.api_keys import ApiKeys
+from server.usecases.attention import ListAttention, ResolveAttention
 from server.usecases.authenticate import Authenticate
 from server.usecases.cancel_payment import CancelPayment
 from server.usecases.capture_payment import CapturePayment
@@ -169,6 +171,7 @@ def make_use_cases(core: Core, screening: Screening) -> UseCases:
         authenticate=Authenticate(core.transactions, core.key(Purpose.API_KEYS)),
         payments=_payment_use_cases(core, screening),
         merchants=_merchant_use_cases(core),
+        attention=_attention_use_cases(core),
         receive_event=ReceiveEvent(
             core.accounts, core.registry, core.transactions, core.handle, core.shield, PLATFORM_ACCOUNTS
         ),
@@ -201,6 +204,11 @@ def _merchant_use_cases(core: Core) -> MerchantUseCases:
         api_keys=ApiKeys(core.transactions, pages, core.key(Purpose.API_KEYS)),
         processor_accounts=ProcessorAccounts(core.transactions, pages, core.sealing, names),
     )
+
+
+def _attention_use_cases(core: Core) -> AttentionUseCases:
+    pages = NewestFirst(core.reads, PageTokens(core.key(Purpose.PAGE_TOKENS)))
+    return AttentionUseCases(list=ListAttention(pages), resolve=ResolveAttention(core.transactions))
 
 
 def platform_accounts(settings: Settings) -> tuple[Account, ...]:

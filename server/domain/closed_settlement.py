@@ -4,6 +4,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import assert_never
 
+from server.domain.attention import AttentionKind
 from server.domain.consequence import HELD, Contradiction, Known, Settlement, completed, refunded
 from server.domain.decline import Failure
 from server.domain.ids import new_id
@@ -143,6 +144,6 @@ def settle_compensation(payment: Payment, transaction: Transaction, finding: Kno
             # The customer's money is still out there: it is asked for again until it is back.
             told = "the processor declines to give back what it approved" if isinstance(finding, Declined) else ""
             unsettled = replace(transaction, state=TransactionState.UNKNOWN, waiting=False)
-            return Settlement(payment, unsettled, attention=told)
+            return Settlement(payment, unsettled, attention=told, attention_kind=AttentionKind.NOT_GIVEN_BACK)
         case _:
             assert_never(finding)

@@ -23,6 +23,7 @@ class Prefix(StrEnum):
     TRANSACTION = "txn"
     REFUND = "re"
     EVENT = "evt"
+    ATTENTION = "att"
 
 
 def new_id() -> UUID:

@@ -33,6 +33,7 @@ ACCESS: Mapping[str, Access] = MappingProxyType(
     | _of("MerchantService", Access.PLATFORM, "CreateApiKey", "ListApiKeys", "RevokeApiKey")
     | _of("MerchantService", Access.PLATFORM, "CreateProcessorAccount", "GetProcessorAccount")
     | _of("MerchantService", Access.PLATFORM, "ListProcessorAccounts", "UpdateProcessorAccount")
+    | _of("AttentionService", Access.ANY_KEY, "ListAttention", "ResolveAttention")
     | _of("WebhookService", Access.SIGNED, "ReceiveStripeEvent", "ReceivePayPalEvent")
 )
 

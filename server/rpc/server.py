@@ -14,15 +14,26 @@ from grpc_health.v1.health_pb2 import HealthCheckResponse
 from grpc_health.v1.health_pb2_grpc import add_HealthServicer_to_server
 from grpc_reflection.v1alpha._async import ReflectionServicer
 from grpc_reflection.v1alpha.reflection_pb2_grpc import add_ServerReflectionServicer_to_server
-from kassa.v1 import merchant_service_pb2_grpc, payment_service_pb2_grpc, webhook_service_pb2_grpc
+from kassa.v1 import (
+    attention_service_pb2_grpc,
+    merchant_service_pb2_grpc,
+    payment_service_pb2_grpc,
+    webhook_service_pb2_grpc,
+)
 
+from server.rpc.attention_service import AttentionService, AttentionUseCases
 from server.rpc.fields import iso_currencies
 from server.rpc.interceptor import Authenticates, CallInterceptor
 from server.rpc.merchant_service import MerchantService, MerchantUseCases
 from server.rpc.payment_service import PaymentService, PaymentUseCases
 from server.rpc.webhook_service import ReceivesEvents, WebhookService
 
-SERVICES = ("kassa.v1.PaymentService", "kassa.v1.MerchantService", "kassa.v1.WebhookService")
+SERVICES = (
+    "kassa.v1.PaymentService",
+    "kassa.v1.MerchantService",
+    "kassa.v1.AttentionService",
+    "kassa.v1.WebhookService",
+)
 _HEALTH, _REFLECTION = "grpc.health.v1.Health", "grpc.reflection.v1alpha.ServerReflection"
 
 _OPTIONS = (
@@ -48,6 +59,7 @@ class UseCases:
     authenticate: Authenticates
     payments: PaymentUseCases
     merchants: MerchantUseCases
+    attention: AttentionUseCases
     receive_event: ReceivesEvents
 
 
@@ -80,6 +92,8 @@ class RpcServer:
         payment_service_pb2_grpc.add_PaymentServiceServicer_to_server(payments, self._server)
         merchants = MerchantService(use_cases.merchants, supported)
         merchant_service_pb2_grpc.add_MerchantServiceServicer_to_server(merchants, self._server)
+        attention = AttentionService(use_cases.attention)
+        attention_service_pb2_grpc.add_AttentionServiceServicer_to_server(attention, self._server)
         webhooks = WebhookService(use_cases.receive_event)
         webhook_service_pb2_grpc.add_WebhookServiceServicer_to_server(webhooks, self._server)
         add_HealthServicer_to_server(self._health, self._server)

@@ -12,6 +12,7 @@ from uuid import UUID
 
 from sqlalchemy import Connection, text
 
+from server.domain.attention import AttentionKind
 from server.domain.errors import KassaError, Reason
 from server.domain.ledger import Journal
 from server.domain.operations import holds_slot
@@ -21,7 +22,7 @@ from server.domain.recovery import UNRESOLVED_AFTER, pause_s
 from server.domain.settlement import AmountMismatch, Contradiction, Settlement, compensation, settle
 from server.domain.states import ImpossibleTransition
 from server.storage.answers import answer_of
-from server.storage.attention import Attention, insert_attention
+from server.storage.attention import Attention, AttentionOver, close_attention, insert_attention
 from server.storage.claims import release_keys, store_answers
 from server.storage.engine import dumps
 from server.storage.group_commit import Postponed
@@ -58,6 +59,12 @@ _ENTRY_COLUMNS = (
     "processor_reference", "created_at",
 )  # fmt: skip
 _INSERT_ENTRIES = text(insert("ledger_entries", _ENTRY_COLUMNS))
+_KINDS: dict[type[AmountMismatch | Contradiction | ImpossibleTransition], AttentionKind] = {
+    AmountMismatch: AttentionKind.AMOUNT_MISMATCH,
+    Contradiction: AttentionKind.CONTRADICTION,
+    ImpossibleTransition: AttentionKind.IMPOSSIBLE_TRANSITION,
+}
+_SETTLED_BY_AN_ANSWER = (AttentionKind.UNRESOLVED, AttentionKind.NOT_GIVEN_BACK)
 _OBJECT_COLUMNS = ("account_id", "object_id", "merchant_id", "payment_id", "transaction_id")
 _INSERT_OBJECTS = text(insert("processor_objects", _OBJECT_COLUMNS) + " ON CONFLICT DO NOTHING")
 
@@ -156,9 +163,10 @@ def _stamp(settlement: Settlement, now: datetime) -> Settlement:
 
 def _record(connection: Connection, troubles: Sequence[_Trouble], changes: Sequence[_Change]) -> None:
     """Opens attention items, and puts right what is ours to put right by an ordinary void or refund."""
-    items = [Attention.about(t.transaction, type(t.error).__name__, str(t.error), t.finding) for t in troubles]
+    items = [Attention.about(t.transaction, _KINDS[type(t.error)], str(t.error), t.finding) for t in troubles]
     items += [item for change in changes for item in _worth_telling(change.settlement)]
     insert_attention(connection, items)
+    close_attention(connection, [over for change in changes for over in _explained(change)])
     for trouble in troubles:
         begun = {one.detail.get("compensates") for one in trouble.locked.transactions.values()}
         if isinstance(trouble.error, Contradiction) and str(trouble.transaction.id) not in begun:
@@ -170,12 +178,21 @@ def _record(connection: Connection, troubles: Sequence[_Trouble], changes: Seque
 def _worth_telling(settlement: Settlement) -> list[Attention]:
     transaction = settlement.transaction
     about = (transaction.merchant_id, transaction.payment_id, transaction.id)
-    items = [Attention(*about, "MadeElsewhere", settlement.attention)] if settlement.attention else []
+    items = [Attention(*about, settlement.attention_kind, settlement.attention)] if settlement.attention else []
     age = transaction.updated_at - transaction.created_at
     if transaction.state is TransactionState.UNKNOWN and age > UNRESOLVED_AFTER:
-        told = f"the processor has not said for {age} what became of the {transaction.type.value.lower()}"
-        items.append(Attention(*about, "Unresolved", told))
+        told = f"the processor does not say what became of the {transaction.type.value.lower()}"
+        items.append(Attention(*about, AttentionKind.UNRESOLVED, told))
     return items
+
+
+def _explained(change: _Change) -> list[AttentionOver]:
+    """What nobody needs to look at any more, since the processor has said what became of an unknown."""
+    after = change.settlement.transaction
+    if change.transaction.state is not TransactionState.UNKNOWN or after.state is TransactionState.UNKNOWN:
+        return []
+    note = f"the processor has told: the {after.type.value.lower()} is {after.state.value}"
+    return [AttentionOver(after.merchant_id, after.id, kind, note) for kind in _SETTLED_BY_AN_ANSWER]
 
 
 def _write(connection: Connection, changes: Sequence[_Change]) -> None:

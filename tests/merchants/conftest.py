@@ -11,6 +11,7 @@ from kassa.v1 import merchant_service_pb2 as pb
 from kassa.v1 import merchant_service_pb2_grpc
 from sqlalchemy import Engine, text
 
+from server.rpc.attention_service import AttentionUseCases
 from server.rpc.merchant_service import MerchantUseCases
 from server.rpc.payment_service import PaymentUseCases
 from server.rpc.server import RpcServer, UseCases
@@ -106,6 +107,7 @@ async def office(use_cases: MerchantUseCases, transactions: ShortTransactions, e
             authenticate=Authenticate(transactions, HASH_KEY, cached_s=0.001),
             payments=cast(PaymentUseCases, _NoPayments()),
             merchants=use_cases,
+            attention=cast(AttentionUseCases, _NoAttention()),
             receive_event=cast(ReceivesEvents, None),
         ),
         listen="127.0.0.1:0",
@@ -119,6 +121,10 @@ async def office(use_cases: MerchantUseCases, transactions: ShortTransactions, e
     async with grpc.aio.insecure_channel(f"127.0.0.1:{server.port}") as channel:
         yield Office(merchant_service_pb2_grpc.MerchantServiceStub(channel), engine, issued.secret)
     await server.stop()
+
+
+class _NoAttention:
+    list = resolve = None
 
 
 class _NoPayments:

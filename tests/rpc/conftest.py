@@ -10,10 +10,11 @@ import grpc.aio
 import pytest
 from google.rpc.error_details_pb2 import BadRequest, ErrorInfo
 from google.rpc.status_pb2 import Status
+from kassa.v1 import attention_service_pb2_grpc, payment_service_pb2_grpc, webhook_service_pb2_grpc
 from kassa.v1 import payment_service_pb2 as pb
-from kassa.v1 import payment_service_pb2_grpc, webhook_service_pb2_grpc
 
 from server.domain.errors import KassaError, Reason
+from server.rpc.attention_service import AttentionUseCases
 from server.rpc.merchant_service import MerchantUseCases
 from server.rpc.payment_service import PaymentUseCases
 from server.rpc.server import RpcServer, UseCases
@@ -63,6 +64,10 @@ class Stack:
         return payment_service_pb2_grpc.PaymentServiceStub(self.channel)
 
     @property
+    def attention(self) -> Any:
+        return attention_service_pb2_grpc.AttentionServiceStub(self.channel)
+
+    @property
     def webhooks(self) -> Any:
         return webhook_service_pb2_grpc.WebhookServiceStub(self.channel)
 
@@ -80,6 +85,7 @@ def make_server(use_cases: Mapping[str, StandIn], drained: list[str]) -> RpcServ
             payments=PaymentUseCases(**payments),
             # MerchantService is tested over a real database, in tests/merchants.
             merchants=cast(MerchantUseCases, _NoMerchants()),
+            attention=AttentionUseCases(list=use_cases["list_attention"], resolve=use_cases["resolve_attention"]),
             receive_event=cast(ReceivesEvents, use_cases["receive_event"]),
         ),
         listen="127.0.0.1:0",
@@ -93,7 +99,7 @@ def make_server(use_cases: Mapping[str, StandIn], drained: list[str]) -> RpcServ
 def make_use_cases() -> dict[str, StandIn]:
     """Use cases that answer with a payment each."""
     answer = Answer(make_payment(merchant_id=MERCHANT.merchant_id))
-    return {name: StandIn(answer) for name in (*PAYMENTS, "receive_event")}
+    return {name: StandIn(answer) for name in (*PAYMENTS, "receive_event", "list_attention", "resolve_attention")}
 
 
 @pytest.fixture

@@ -3,6 +3,7 @@
 from kassa.async_client import AsyncClient
 from kassa.client import Client
 from kassa.errors import KassaError
+from kassa.v1.attention_service_pb2 import AttentionItem
 from kassa.v1.payment_service_pb2 import (
     Failure,
     FraudDecision,
@@ -14,6 +15,7 @@ from kassa.v1.payment_service_pb2 import (
 
 __all__ = [
     "AsyncClient",
+    "AttentionItem",
     "Client",
     "Failure",
     "FraudDecision",

@@ -4,12 +4,25 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, Literal, Required, TypedDict
 
+from kassa.v1 import attention_service_pb2
 from kassa.v1 import payment_service_pb2 as pb
 
 Method = Literal["CREDIT_CARD", "DEBIT_CARD", "BANK_TRANSFER", "DIGITAL_WALLET", "CRYPTOCURRENCY"]
 CaptureMethod = Literal["AUTOMATIC", "MANUAL"]
 RefundReason = Literal["DUPLICATE", "FRAUDULENT", "REQUESTED_BY_CUSTOMER"]
 State = Literal["PROCESSING", "PENDING", "IN_REVIEW", "AUTHORIZED", "COMPLETED", "FAILED", "CANCELLED", "REFUNDED"]
+
+AttentionKind = Literal[
+    "AMOUNT_MISMATCH",
+    "CONTRADICTION",
+    "IMPOSSIBLE_TRANSITION",
+    "MADE_ELSEWHERE",
+    "EXTERNAL_REFUND",
+    "UNRESOLVED",
+    "NOT_GIVEN_BACK",
+    "NOT_CANCELLED",
+    "PROCESSOR_DIFFERS",
+]
 
 
 class Card(TypedDict, total=False):
@@ -82,6 +95,16 @@ class PaymentFilter(TypedDict, total=False):
     page_size: int
 
 
+class AttentionFilter(TypedDict, total=False):
+    """Which attention items to list; all that is given must hold. A platform key may name a merchant."""
+
+    kind: AttentionKind
+    payment_id: str
+    merchant_id: str
+    include_resolved: bool
+    page_size: int
+
+
 def create_request(fields: NewPayment) -> pb.CreatePaymentRequest:
     """Makes the message; protobuf reads mappings as messages and names as enum values.
 
@@ -107,6 +130,15 @@ def list_request(fields: PaymentFilter) -> pb.ListPaymentsRequest:
 def refund_request(payment_id: str, amount: int | None, reason: RefundReason | None) -> pb.RefundPaymentRequest:
     """Makes the message."""
     return pb.RefundPaymentRequest(**_loose({"payment_id": payment_id, "amount": amount, "reason": reason}))
+
+
+def attention_request(fields: AttentionFilter) -> attention_service_pb2.ListAttentionRequest:
+    """Makes the message.
+
+    Raises:
+        ValueError: A name or a value is none of the contract's.
+    """
+    return attention_service_pb2.ListAttentionRequest(**_loose(fields))
 
 
 def _loose(fields: Mapping[str, Any]) -> dict[str, Any]:

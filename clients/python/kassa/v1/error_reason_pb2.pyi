@@ -269,6 +269,13 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
 
         {"error": {"type": "api_error", "code": "DEADLINE_EXCEEDED"}}
     """
+    ATTENTION_NOT_FOUND: _ErrorReason.ValueType  # 45
+    """No attention item has this identifier, or it belongs to another merchant.
+
+    Example: an item of a live merchant, resolved with the key of a test merchant.
+
+        {"reason": "ATTENTION_NOT_FOUND", "domain": "kassa"}
+    """
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
     """ErrorReason says why a request was refused. Clients branch on it; messages are for people and may change.
@@ -526,5 +533,12 @@ DEADLINE_EXCEEDED: ErrorReason.ValueType  # 34
 Example: a processor that takes longer than the caller's deadline.
 
     {"error": {"type": "api_error", "code": "DEADLINE_EXCEEDED"}}
+"""
+ATTENTION_NOT_FOUND: ErrorReason.ValueType  # 45
+"""No attention item has this identifier, or it belongs to another merchant.
+
+Example: an item of a live merchant, resolved with the key of a test merchant.
+
+    {"reason": "ATTENTION_NOT_FOUND", "domain": "kassa"}
 """
 Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015

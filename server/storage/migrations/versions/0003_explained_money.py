@@ -77,6 +77,14 @@ CREATE TABLE sweep_positions (
 COMMENT ON TABLE sweep_positions IS 'How far a sweep that walks a whole table has come.';
 """
 
+ATTENTION = """
+ALTER TABLE attention_items ADD COLUMN resolved_by text, ADD COLUMN note text;
+UPDATE attention_items SET kind = upper(regexp_replace(kind, '([a-z])([A-Z])', '\\1_\\2', 'g'));
+-- The platform lists the items of all merchants, and closes one by its id alone.
+CREATE INDEX attention_items_by_id ON attention_items (id);
+CREATE INDEX attention_items_by_payment ON attention_items (payment_id);
+"""
+
 TIMELINE = """
 CREATE TABLE processor_calls (
     merchant_id          uuid NOT NULL,
@@ -114,6 +122,6 @@ def upgrade() -> None:
     """Creates everything."""
     attributes = context.config.attributes
     quote = op.get_bind().dialect.identifier_preparer.quote
-    for statements in (LEDGER, DISPUTES, DEADLINES, TIMELINE):
+    for statements in (LEDGER, DISPUTES, DEADLINES, ATTENTION, TIMELINE):
         op.execute(text(statements))
     op.execute(text(GRANTS.format(writer=quote(attributes["writer"]), reader=quote(attributes["reader"]))))
