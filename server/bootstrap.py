@@ -11,12 +11,14 @@ from collections.abc import AsyncIterator, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack, asynccontextmanager, closing, contextmanager
 from dataclasses import dataclass
+from datetime import timedelta
 
 from procrastinate.exceptions import ConnectorException
 from sqlalchemy import Engine
 
 from fraud_rules import DEFAULT_RULES, RulesetHolder, ScreeningFailure
 from fraud_rules.trial import try_in_child
+from server.domain.expiry import PATIENCE, Lifetimes
 from server.jobs.worker import run_sweeps
 from server.processors.contract import Account, Processor
 from server.processors.guarded import Guarded
@@ -44,6 +46,7 @@ from server.usecases.cancel_payment import CancelPayment
 from server.usecases.capture_payment import CapturePayment
 from server.usecases.confirm_payment import ConfirmPayment
 from server.usecases.create_payment import CreatePayment
+from server.usecases.expire_payment import ExpirePayment
 from server.usecases.handle_event import HandleEvent
 from server.usecases.idempotency import RequestHasher
 from server.usecases.merchants import Merchants
@@ -128,9 +131,10 @@ def _wire(
     encryption_keys = (settings.encryption_key, *settings.encryption_keys_retired)
     sealing = Sealing([b64decode(key.get_secret_value()) for key in encryption_keys])
     accounts = Accounts(transactions, sealing, platform_accounts(settings))
-    act = Act(store, accounts, registry)
+    act = Act(store, accounts, registry, _patience(settings))
     recover = RecoverTransaction(store, act, lease_s=lease_s)
     handle = HandleEvent(store, transactions, act, recover)
+    expire = ExpirePayment(store, transactions, act, recover, lease_s=lease_s)
     return Core(
         settings=settings,
         adapters=adapters,
@@ -144,10 +148,16 @@ def _wire(
         act=act,
         recover=recover,
         handle=handle,
-        sweep=Sweep(store, transactions, recover, handle),
+        sweep=Sweep(store, transactions, recover, handle, expire),
         shield=Shield(),
         lease_s=lease_s,
     )
+
+
+def _patience(settings: Settings) -> Lifetimes:
+    hours = settings.authorization_lifetime_h
+    hold = PATIENCE.hold if hours is None else timedelta(hours=hours)
+    return Lifetimes(timedelta(hours=settings.approval_lifetime_h), hold)
 
 
 def make_adapters(settings: Settings) -> Mapping[str, Processor]:

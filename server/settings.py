@@ -152,6 +152,15 @@ class Settings(DatabaseSettings):
         description="Seconds by which a lease on a transaction outlives the processor deadline, so that nobody takes "
         "over an attempt that still runs; recovery looks after that",
     )
+    authorization_lifetime_h: float | None = Field(
+        default=None,
+        gt=0,
+        description="Hours after which funds that nobody has captured are released; absent, or more than that: a day "
+        "before the processor lets them go",
+    )
+    approval_lifetime_h: float = Field(
+        default=24.0, gt=0, description="Hours after which a payment is called off that its customer has not approved"
+    )
     drain_grace_s: float = Field(
         default=25.0, gt=0, description="Seconds that calls in flight get on SIGTERM; more than the processor deadline"
     )

@@ -31,6 +31,7 @@ def make_worker(database_url: str, sweep: Sweep) -> procrastinate.App:
     app = procrastinate.App(connector=procrastinate.PsycopgConnector(conninfo=url, min_size=1, max_size=4))
     _register(app, "transactions", EVERY_2_SECONDS, sweep.transactions)
     _register(app, "processor_events", EVERY_2_SECONDS, sweep.events)
+    _register(app, "payment_deadlines", EVERY_2_SECONDS, sweep.deadlines)
     _register(app, "idempotency_keys", EVERY_MINUTE, sweep.keys)
     _register_retries(app)
     return app
@@ -47,7 +48,7 @@ async def run_sweeps(database_url: str, sweep: Sweep, told: asyncio.Event) -> No
         # Nobody notifies: every job is a periodic one of this process, found by looking each second.
         worker = app.run_worker_async(
             name="kassa",
-            concurrency=4,
+            concurrency=8,
             delete_jobs="always",
             listen_notify=False,
             fetch_job_polling_interval=1.0,

@@ -32,10 +32,9 @@ class PaymentStore:
 
     async def open_operation(self, row: OpenOperation) -> OperationOpened | Replay:
         """Begins a capture, void or refund."""
-        merchant = row.claim.merchant_id
-        keys = (row.key, (merchant, row.claim.key))
+        keys: tuple[Any, ...] = (row.key,) if row.claim is None else (row.key, (row.merchant_id, row.claim.key))
         result: OperationOpened | Replay = await self._commit.write(
-            open_operations, row, aggregates=keys, tenant=merchant
+            open_operations, row, aggregates=keys, tenant=row.merchant_id
         )
         return result
 

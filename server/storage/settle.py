@@ -14,6 +14,7 @@ from sqlalchemy import Connection, text
 
 from server.domain.attention import AttentionKind
 from server.domain.errors import KassaError, Reason
+from server.domain.expiry import Lifetimes, deadline
 from server.domain.ledger import Journal
 from server.domain.operations import holds_slot
 from server.domain.outcome import Finding
@@ -24,6 +25,7 @@ from server.domain.states import ImpossibleTransition
 from server.storage.answers import answer_of
 from server.storage.attention import Attention, AttentionOver, close_attention, insert_attention
 from server.storage.claims import release_keys, store_answers
+from server.storage.deadlines import Deadline, write_deadlines
 from server.storage.engine import dumps
 from server.storage.group_commit import Postponed
 from server.storage.locking import Key, Locked, explain_absent, lock_payments
@@ -71,12 +73,13 @@ _INSERT_OBJECTS = text(insert("processor_objects", _OBJECT_COLUMNS) + " ON CONFL
 
 @dataclass(frozen=True, slots=True)
 class Settle:
-    """A finding about a transaction."""
+    """A finding about a transaction; `lifetimes` says how long its payment may wait, None where nobody keeps time."""
 
     merchant_id: UUID
     payment_id: UUID
     transaction_id: UUID
     finding: Finding
+    lifetimes: Lifetimes | None = None
 
     @property
     def key(self) -> Key:
@@ -100,6 +103,7 @@ class _Change:
     before: Locked
     transaction: Transaction
     settlement: Settlement
+    lifetimes: Lifetimes | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,7 +148,7 @@ def _settle_one(row: Settle, locked: Locked, changes: list[_Change], troubles: l
     if settlement is None:
         return Settled(payment, transaction, changed=False)
     settlement = _stamp(settlement, locked.now)
-    changes.append(_Change(locked, transaction, settlement))
+    changes.append(_Change(locked, transaction, settlement, row.lifetimes))
     return Settled(settlement.payment, settlement.transaction, changed=True)
 
 
@@ -203,6 +207,7 @@ def _write(connection: Connection, changes: Sequence[_Change]) -> None:
     if objects:
         connection.execute(_INSERT_OBJECTS, {"rows": dumps(objects)})
     write_books(connection, [change.settlement for change in changes])
+    write_deadlines(connection, [one for change in changes for one in _deadline(change)])
     _answer(connection, changes)
 
 
@@ -215,6 +220,14 @@ def write_books(connection: Connection, settlements: Sequence[Settlement]) -> No
     events = [_event(one) for one in settlements if one.event]
     if events:
         connection.execute(INSERT_EVENTS, {"rows": dumps(events)})
+
+
+def _deadline(change: _Change) -> list[Deadline]:
+    payment, transaction = change.settlement.payment, change.settlement.transaction
+    if change.lifetimes is None or transaction.type is not TransactionType.AUTHORIZATION:
+        return []  # what follows an authorization does not prolong it
+    over = deadline(payment, transaction, change.lifetimes)
+    return [] if over is None else [Deadline(payment.merchant_id, payment.id, over)]
 
 
 def _closing(change: _Change) -> Row:

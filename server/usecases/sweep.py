@@ -1,4 +1,4 @@
-"""Finishes what was left lying: open transactions without a worker, webhooks not yet handled, keys grown old."""
+"""Finishes what was left lying: open transactions without a worker, webhooks not yet handled, what grew too old."""
 
 import asyncio
 import logging
@@ -7,10 +7,12 @@ from typing import TypeVar
 
 from server.domain.errors import KassaError
 from server.processors.contract import OutcomeUnknown, ProcessorRejected, ProcessorUnavailable
+from server.storage.deadlines import take_deadlines
 from server.storage.payments import PaymentStore
 from server.storage.processor_events import unhandled_events
 from server.storage.recovery import due_transactions, expire_keys
 from server.storage.short_transactions import ShortTransactions
+from server.usecases.expire_payment import ExpirePayment
 from server.usecases.handle_event import HandleEvent
 from server.usecases.recover_transaction import RecoverTransaction
 
@@ -33,12 +35,12 @@ class Sweep:
 
     def __init__(
         self, store: PaymentStore, transactions: ShortTransactions, recover: RecoverTransaction, handle: HandleEvent,
-        *, chunk: int = 200, at_once: int = 20, key_age_s: float = 24 * 3600.0,
+        expire: ExpirePayment, *, chunk: int = 200, at_once: int = 20, key_age_s: float = 24 * 3600.0,
     ) -> None:  # fmt: skip
         self._store, self._transactions = store, transactions
-        self._recover, self._handle = recover, handle
+        self._recover, self._handle, self._expire = recover, handle, expire
         self._chunk, self._at_once, self._key_age_s = chunk, at_once, key_age_s
-        self._recovering, self._handling = asyncio.Lock(), asyncio.Lock()
+        self._recovering, self._handling, self._expiring = asyncio.Lock(), asyncio.Lock(), asyncio.Lock()
 
     async def transactions(self) -> int:
         """Recovers transactions whose lease or pause has ended; returns how many there were."""
@@ -56,6 +58,15 @@ class Sweep:
         async with self._handling:
             due = await self._transactions.run(unhandled_events, self._chunk)
             await self._each(due, self._handle)
+            return len(due)
+
+    async def deadlines(self) -> int:
+        """Calls off payments whose time is over; returns how many there were."""
+        if self._expiring.locked():
+            return 0
+        async with self._expiring:
+            due = await self._transactions.run(take_deadlines, self._chunk)
+            await self._each(due, self._expire)
             return len(due)
 
     async def keys(self) -> int:

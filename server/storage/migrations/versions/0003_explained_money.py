@@ -65,10 +65,18 @@ CREATE TABLE payment_deadlines (
     merchant_id uuid NOT NULL,
     payment_id  uuid NOT NULL,
     expires_at  timestamptz NOT NULL,
+    attempts    integer NOT NULL,
+    next_attempt_at timestamptz NOT NULL,
     PRIMARY KEY (merchant_id, payment_id)
 );
 COMMENT ON TABLE payment_deadlines IS 'Payments that must be captured or approved in time, else they are cancelled.';
-CREATE INDEX payment_deadlines_by_time ON payment_deadlines (expires_at);
+CREATE INDEX payment_deadlines_by_time ON payment_deadlines (next_attempt_at);
+-- What waits already when this revision comes; processors hold funds for 7 and for 29 days.
+INSERT INTO payment_deadlines (merchant_id, payment_id, expires_at, attempts, next_attempt_at)
+SELECT merchant_id, id, expires_at, 0, expires_at FROM (
+    SELECT merchant_id, id, created_at + CASE WHEN state = 'PENDING' THEN interval '24 hours'
+        WHEN processor = 'paypal' THEN interval '28 days' ELSE interval '6 days' END AS expires_at
+    FROM payments WHERE state IN ('AUTHORIZED', 'IN_REVIEW') OR state = 'PENDING' AND redirect_url <> '') AS waiting;
 
 CREATE TABLE sweep_positions (
     sweep    text PRIMARY KEY,
