@@ -55,9 +55,9 @@ class NewDispute(_Body):
 
 
 class Verdict(_Body):
-    """How a dispute ends."""
+    """How a dispute goes on: an inquiry becomes a dispute (`needs_response`), or it ends."""
 
-    status: Literal["won", "lost", "warning_closed"]
+    status: Literal["needs_response", "won", "lost", "warning_closed"]
 
 
 class PayPalRefund(_Body):
@@ -179,7 +179,10 @@ class Admin:
         for account in self._accounts.all():
             dispute = self._stripe.books.disputes.get(account.id, request.match_info["id"])
             if dispute:
-                disputes.close_dispute(self._stripe, dispute, verdict.status)
+                if verdict.status == "needs_response":
+                    disputes.escalate(self._stripe, dispute)
+                else:
+                    disputes.close_dispute(self._stripe, dispute, verdict.status)
                 return objects.dispute(self._stripe, dispute)
         return objects.dispute(self._stripe, disputes.find(self._stripe, "", request.match_info["id"]))
 

@@ -36,9 +36,9 @@ def build(config: Config) -> web.Application:
     exchange = Exchange(faults, store)
     webhooks = Webhooks(store, accounts, faults, config.retry_s, config.longest_retry_s)
     stripe = StripeContext(
-        StripeBooks(store), accounts, webhooks, agenda, config.public_url, config.later_s, config.search_lag_s
+        StripeBooks(store), accounts, webhooks, agenda, faults, config.public_url, config.later_s, config.search_lag_s
     )
-    paypal = PayPalContext(PayPalBooks(store), accounts, webhooks, agenda, config.public_url, config.later_s)
+    paypal = PayPalContext(PayPalBooks(store), accounts, webhooks, agenda, faults, config.public_url, config.later_s)
     for part in (charging, refunds, disputes):
         part.register(stripe)
     paypal_payments.register(paypal)

@@ -1,4 +1,8 @@
-"""`GET /books`: what the processors believe was held, taken and returned, in ISO 4217 minor units, to the cent."""
+"""`GET /books`: what the processors believe was taken, returned and kept, in ISO 4217 minor units, to the cent.
+
+`fees` is all that the processor kept, `dispute_fees` what disputes cost of it. `disputed` has left the account for
+disputes, `held` is withheld while they are open.
+"""
 
 from collections.abc import Iterable
 from typing import Any
@@ -6,12 +10,12 @@ from typing import Any
 from sandbox.accounts import Account, Accounts, Processor
 from sandbox.currencies import paypal_exponent, stripe_exponent, to_iso
 from sandbox.paypal.records import Order, PayPalBooks
-from sandbox.stripe.records import PaymentIntent, StripeBooks
+from sandbox.stripe.records import Charge, PaymentIntent, StripeBooks
 
 Json = dict[str, Any]
 
 _REFERENCE = "kassa_transaction"
-_AMOUNTS = ("authorized", "captured", "refunded", "disputed")
+_AMOUNTS = ("authorized", "captured", "refunded", "disputed", "held", "fees", "dispute_fees")
 
 
 class BooksReport:
@@ -43,8 +47,7 @@ class BooksReport:
         books, currency, exponent = self._stripe, intent.currency, stripe_exponent(intent.currency)
         charge = books.charges.get(intent.account, intent.latest_charge or "")
         held = charge is not None and charge.status == "succeeded"
-        dispute = books.disputes.get(intent.account, charge.dispute or "") if charge else None
-        lost = dispute.amount if dispute and dispute.withdrawn and dispute.status != "won" else 0
+        kept = self._stripe_fee(charge, [charge.balance_transaction]) if charge else 0
         refunds = (books.refunds.get(intent.account, key) for key in (charge.refunds if charge else ()))
         return {
             "id": intent.id,
@@ -56,7 +59,7 @@ class BooksReport:
             "authorized": to_iso(intent.amount if held else 0, currency, exponent),
             "captured": to_iso(intent.amount_received, currency, exponent),
             "refunded": to_iso(charge.amount_refunded if charge else 0, currency, exponent),
-            "disputed": to_iso(lost, currency, exponent),
+            **_kept(to_iso(kept, currency, exponent), self._stripe_disputes(charge)),
             "refunds": [
                 {
                     "id": refund.id,
@@ -68,6 +71,28 @@ class BooksReport:
                 if refund and not refund.release
             ],
         }
+
+    def _stripe_disputes(self, charge: Charge | None) -> list[Json]:
+        dispute = self._stripe.disputes.get(charge.account, charge.dispute or "") if charge else None
+        if charge is None or dispute is None:
+            return []
+        exponent = stripe_exponent(charge.currency)
+        movements = dispute.balance_transactions
+        gone = dispute.withdrawn and dispute.status != "won"
+        return [
+            {
+                "id": dispute.id,
+                "state": dispute.status,
+                "amount": to_iso(dispute.amount, charge.currency, exponent),
+                "disputed": to_iso(dispute.amount if gone else 0, charge.currency, exponent),
+                "held": 0,
+                "fees": to_iso(self._stripe_fee(charge, movements), charge.currency, exponent),
+            }
+        ]
+
+    def _stripe_fee(self, charge: Charge, movements: Iterable[str | None]) -> int:
+        rows = (self._stripe.balance_transactions.get(charge.account, key or "") for key in movements)
+        return sum(row.fee for row in rows if row)
 
     def _paypal_payment(self, order: Order) -> Json:
         books, account = self._paypal, order.account
@@ -87,7 +112,7 @@ class BooksReport:
             "authorized": to_iso(direct + sum(row.amount for row in holds), currency, exponent),
             "captured": to_iso(sum(row.amount for row in taken), currency, exponent),
             "refunded": to_iso(sum(row.amount for row in refunds), currency, exponent),
-            "disputed": 0,
+            **_kept(0, []),
             "refunds": [
                 {
                     "id": row.id,
@@ -99,6 +124,17 @@ class BooksReport:
                 for row in refunds
             ],
         }
+
+
+def _kept(capture_fees: int, disputes: list[Json]) -> Json:
+    dispute_fees = sum(row["fees"] for row in disputes)
+    return {
+        "disputed": sum(row["disputed"] for row in disputes),
+        "held": sum(row["held"] for row in disputes),
+        "fees": capture_fees + dispute_fees,
+        "dispute_fees": dispute_fees,
+        "disputes": disputes,
+    }
 
 
 def _totals(payments: Iterable[Json]) -> dict[str, dict[str, int]]:

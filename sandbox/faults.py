@@ -35,6 +35,8 @@ class Kind(StrEnum):
     """Events are held until there are `window` of them (`seconds` at most, 2 by default), then delivered last first."""
     WEBHOOK_DROP = "webhook_drop"
     """The event is never delivered."""
+    LATE_FEE = "late_fee"
+    """The fee of a capture is told only after `seconds`; the operation is `stripe.fee` or `paypal.fee`."""
 
 
 class Rule(BaseModel):
@@ -116,7 +118,13 @@ class Faults:
         """The faults that hit this request, in the order of their rules."""
         if not self._faults:
             return ()
-        return tuple(fault for fault in self._faults if fault.strikes(operation, account))
+        wanted = (fault for fault in self._faults if fault.rule.kind is not Kind.LATE_FEE)
+        return tuple(fault for fault in wanted if fault.strikes(operation, account))
+
+    def late_fee_s(self, operation: str, account: str) -> float:
+        """Seconds until the fee of a capture that is booked now may be told."""
+        wanted = (fault for fault in self._faults if fault.rule.kind is Kind.LATE_FEE)
+        return sum(fault.seconds() for fault in wanted if fault.strikes(operation, account))
 
     def report(self) -> list[Mapping[str, Any]]:
         """The rules in force with how often each matched and hit."""

@@ -19,13 +19,14 @@ from sqlalchemy import Engine
 from fraud_rules import DEFAULT_RULES, RulesetHolder, ScreeningFailure
 from fraud_rules.trial import try_in_child
 from server.domain.expiry import PATIENCE, Lifetimes
-from server.jobs.worker import run_sweeps
+from server.jobs.worker import Sweeps, run_sweeps
 from server.processors.contract import Account, Processor
 from server.processors.guarded import Guarded
 from server.processors.paypal import PayPalEndpoint, PayPalProcessor
 from server.processors.registry import Registry
 from server.processors.stripe import StripeEndpoint, StripeProcessor
 from server.rpc.attention_service import AttentionUseCases
+from server.rpc.dispute_service import DisputeUseCases
 from server.rpc.merchant_service import MerchantUseCases
 from server.rpc.payment_service import PaymentUseCases
 from server.rpc.server import RpcServer, UseCases
@@ -39,14 +40,17 @@ from server.storage.sealing import Sealing
 from server.storage.short_transactions import ShortTransactions
 from server.storage.velocity import servable
 from server.usecases.act import Act
+from server.usecases.answer_dispute import AnswerDispute
 from server.usecases.api_keys import ApiKeys
 from server.usecases.attention import ListAttention, ResolveAttention
 from server.usecases.authenticate import Authenticate
 from server.usecases.cancel_payment import CancelPayment
 from server.usecases.capture_payment import CapturePayment
+from server.usecases.collect_fees import CollectFees
 from server.usecases.confirm_payment import ConfirmPayment
 from server.usecases.create_payment import CreatePayment
 from server.usecases.expire_payment import ExpirePayment
+from server.usecases.follow_dispute import FollowDispute
 from server.usecases.handle_event import HandleEvent
 from server.usecases.idempotency import RequestHasher
 from server.usecases.merchants import Merchants
@@ -55,6 +59,8 @@ from server.usecases.operate import Operate
 from server.usecases.page_tokens import PageTokens
 from server.usecases.processor_accounts import ProcessorAccounts
 from server.usecases.processor_accounts_lookup import PLATFORM_ACCOUNTS, Accounts, platform_account
+from server.usecases.read_disputes import GetDispute, ListDisputes
+from server.usecases.read_ledger import ReadLedger
 from server.usecases.read_payments import GetPayment, ListPayments, ListTransactions
 from server.usecases.receive_event import ReceiveEvent
 from server.usecases.recover_transaction import RecoverTransaction
@@ -88,9 +94,10 @@ class Core:
     sealing: Sealing
     accounts: Accounts
     act: Act
+    follow: FollowDispute
     recover: RecoverTransaction
     handle: HandleEvent
-    sweep: Sweep
+    sweeps: Sweeps
     shield: Shield
     lease_s: float
 
@@ -132,8 +139,9 @@ def _wire(
     sealing = Sealing([b64decode(key.get_secret_value()) for key in encryption_keys])
     accounts = Accounts(transactions, sealing, platform_accounts(settings))
     act = Act(store, accounts, registry, _patience(settings))
-    recover = RecoverTransaction(store, act, lease_s=lease_s)
-    handle = HandleEvent(store, transactions, act, recover)
+    follow = FollowDispute(store, accounts, registry)
+    recover = RecoverTransaction(store, act, follow, lease_s=lease_s)
+    handle = HandleEvent(store, transactions, act, follow, recover)
     expire = ExpirePayment(store, transactions, act, recover, lease_s=lease_s)
     return Core(
         settings=settings,
@@ -146,9 +154,13 @@ def _wire(
         sealing=sealing,
         accounts=accounts,
         act=act,
+        follow=follow,
         recover=recover,
         handle=handle,
-        sweep=Sweep(store, transactions, recover, handle, expire),
+        sweeps=Sweeps(
+            sweep=Sweep(store, transactions, recover, handle, expire),
+            collect_fees=CollectFees(store, transactions, accounts, registry),
+        ),
         shield=Shield(),
         lease_s=lease_s,
     )
@@ -177,11 +189,14 @@ def make_adapters(settings: Settings) -> Mapping[str, Processor]:
 
 def make_use_cases(core: Core, screening: Screening) -> UseCases:
     """Makes what the gRPC face calls."""
+    tokens = PageTokens(core.key(Purpose.PAGE_TOKENS))
     return UseCases(
         authenticate=Authenticate(core.transactions, core.key(Purpose.API_KEYS)),
         payments=_payment_use_cases(core, screening),
+        disputes=_dispute_use_cases(core),
         merchants=_merchant_use_cases(core),
         attention=_attention_use_cases(core),
+        ledger=ReadLedger(core.reads, core.transactions, NewestFirst(core.reads, tokens)),
         receive_event=ReceiveEvent(
             core.accounts, core.registry, core.transactions, core.handle, core.shield, PLATFORM_ACCOUNTS
         ),
@@ -203,6 +218,15 @@ def _payment_use_cases(core: Core, screening: Screening) -> PaymentUseCases:
         get=GetPayment(store),
         list=ListPayments(NewestFirst(core.reads, tokens)),
         list_transactions=ListTransactions(store, tokens),
+    )
+
+
+def _dispute_use_cases(core: Core) -> DisputeUseCases:
+    hasher = RequestHasher(core.key(Purpose.REQUEST_HASHES), core.key(Purpose.CARD_FINGERPRINTS))
+    return DisputeUseCases(
+        answer=AnswerDispute(core.store, core.follow, hasher, core.shield, lease_s=core.lease_s),
+        get=GetDispute(core.store),
+        list=ListDisputes(NewestFirst(core.reads, PageTokens(core.key(Purpose.PAGE_TOKENS)))),
     )
 
 
@@ -312,7 +336,7 @@ async def run_worker(settings: Settings) -> None:
     async with open_core(settings) as core:
         while not told.is_set():
             try:
-                await run_sweeps(settings.database_url.get_secret_value(), core.sweep, told)
+                await run_sweeps(settings.database_url.get_secret_value(), core.sweeps, told)
             except ConnectorException as error:
                 _log.warning("the worker begins anew: %s", error)
             await asyncio.wait([asyncio.create_task(told.wait())], timeout=WORKER_PAUSE_S)

@@ -1,10 +1,11 @@
 """Makes valid domain objects for tests; each test names only what it is about."""
 
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
+from server.domain.dispute import DisputeReason, DisputeStanding, DisputeState
 from server.domain.ids import new_id
 from server.domain.outcome import Approved
 from server.domain.payment import (
@@ -97,3 +98,24 @@ def approved(transaction: Transaction, **changes: Any) -> Approved:
         captured=True,
     )
     return replace(yes, **changes)
+
+
+def make_standing(**changes: Any) -> DisputeStanding:
+    """A dispute of 19.99 USD that waits for the merchant, its money withdrawn."""
+    now = datetime.now(UTC)
+    standing = DisputeStanding(
+        processor_dispute_id="dp_1",
+        processor_payment_id="pi_1",
+        state=DisputeState.NEEDS_RESPONSE,
+        reason=DisputeReason.FRAUDULENT,
+        reason_code="fraudulent",
+        inquiry=False,
+        amount=1999,
+        currency="USD",
+        withdrawn=1999,
+        held=0,
+        fees=(),
+        respond_by=now + timedelta(days=7),
+        opened_at=now,
+    )
+    return replace(standing, **changes)

@@ -1,5 +1,5 @@
 #!/bin/sh
-# The life of a payment over REST, with curl: takes, reads, repeats, refunds, captures, cancels, lists.
+# The life of a payment over REST, with curl: takes, reads, repeats, refunds, captures, cancels, lists, and looks into the books.
 #
 #   . .kassa/demo.env && export KASSA_URL KASSA_API_KEY && sh clients/rest/payments.sh
 set -eu
@@ -65,4 +65,9 @@ expect 200 '"state":"CANCELLED"'
 
 call GET "/v1/payments?state=COMPLETED&page_size=10"
 expect 200 "\"id\":\"$PAYMENT\""
+
+call GET "/v1/ledger/balances"
+expect 200 '"account":"REFUNDS","currency":"USD"'
+call GET "/v1/ledger/trial_balance"
+expect 200 '"total":"0"'
 echo "The journey is complete."

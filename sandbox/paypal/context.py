@@ -11,6 +11,7 @@ import orjson
 
 from sandbox.accounts import Account, Accounts
 from sandbox.agenda import Agenda
+from sandbox.faults import Faults
 from sandbox.paypal.errors import PayPalError
 from sandbox.paypal.records import Authorization, Capture, Event, Order, PayPalBooks, Refund
 from sandbox.webhooks import Webhooks
@@ -40,6 +41,7 @@ class Context:
     accounts: Accounts
     webhooks: Webhooks
     agenda: Agenda
+    faults: Faults
     public_url: str
     later_s: float
 

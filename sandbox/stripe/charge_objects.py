@@ -1,5 +1,6 @@
 """Charges as JSON, with every key of Stripe's fixtures; the operations and events render with it."""
 
+import time
 from typing import Any
 
 from sandbox.stripe import payment_method_objects
@@ -25,7 +26,7 @@ def charge(context: Context, record: Charge) -> Json:
         "application": None,
         "application_fee": None,
         "application_fee_amount": None,
-        "balance_transaction": record.balance_transaction,
+        "balance_transaction": record.balance_transaction if record.told_at <= time.time() else None,
         "billing_details": payment_method_objects.billing_details(method),
         "calculated_statement_descriptor": "SANDBOX",
         "captured": record.captured,

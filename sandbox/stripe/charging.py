@@ -1,5 +1,7 @@
 """Attempts at taking money: the charge behind a payment intent, its capture and release; `payment_intents` calls it."""
 
+import time
+
 from sandbox.stripe import balance, bank_accounts, charge_objects, objects, test_cards
 from sandbox.stripe.context import Context, new_id, now
 from sandbox.stripe.errors import StripeError
@@ -54,6 +56,7 @@ def capture(context: Context, intent: PaymentIntent, charge: Charge, amount: int
     charge.captured, charge.amount_captured = True, amount
     kind = "charge" if "card" in intent.payment_method_types else "payment"
     charge.balance_transaction = balance.book_charge(context, charge, kind)
+    charge.told_at = time.time() + context.faults.late_fee_s("stripe.fee", charge.account)
     intent.status, intent.amount_received, intent.amount_capturable = "succeeded", amount, 0
     context.books.charges.put(charge)
     context.books.intents.put(intent)

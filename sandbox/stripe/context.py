@@ -10,6 +10,7 @@ import orjson
 
 from sandbox.accounts import Account, Accounts
 from sandbox.agenda import Agenda
+from sandbox.faults import Faults
 from sandbox.stripe.params import Params
 from sandbox.stripe.records import Event, StripeBooks
 from sandbox.webhooks import Webhooks
@@ -34,6 +35,7 @@ class Context:
     accounts: Accounts
     webhooks: Webhooks
     agenda: Agenda
+    faults: Faults
     public_url: str
     later_s: float
     search_lag_s: int

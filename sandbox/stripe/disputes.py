@@ -9,10 +9,14 @@ from typing import Final
 from sandbox.stripe import balance, charging, objects
 from sandbox.stripe.context import Call, Context, Json, new_id, now
 from sandbox.stripe.errors import missing, refused
+from sandbox.stripe.params import words
 from sandbox.stripe.records import Charge, Dispute
 
 REASONS: Final = ("fraudulent", "product_not_received", "duplicate", "general", "unrecognized")
 _VERDICTS: Final = {"winning_evidence": "won", "losing_evidence": "lost"}
+_SUBMITTED: Final = {"needs_response": "under_review", "warning_needs_response": "warning_under_review"}
+"""What takes evidence, to what it becomes by it."""
+FIELDS: Final = words("evidence submit metadata expand")
 _ENDED: Final = ("won", "lost", "warning_closed")
 
 
@@ -51,33 +55,48 @@ def open_dispute(context: Context, charge: Charge, reason: str, amount: int | No
         currency=charge.currency,
         reason="fraudulent" if inquiry else reason,
         status="warning_needs_response" if inquiry else "needs_response",
-        withdrawn=not inquiry,
+        withdrawn=False,
     )
     charge.dispute = dispute.id
-    if dispute.withdrawn:
-        dispute.balance_transactions.append(balance.book_dispute(context, charge, dispute, won=False))
     context.books.charges.put(charge)
     context.books.disputes.put(dispute)
+    if not inquiry:
+        _withdraw(context, dispute)
     _publish(context, dispute, "charge.dispute.created")
     if dispute.withdrawn:
         _publish(context, dispute, "charge.dispute.funds_withdrawn")
     return dispute
 
 
-def close_dispute(context: Context, dispute: Dispute, status: str) -> None:
-    """Ends a dispute as `won`, `lost` or `warning_closed`.
+def escalate(context: Context, dispute: Dispute) -> None:
+    """The bank turns its inquiry into a dispute: now the money is withdrawn.
 
     Raises:
-        StripeError: 400, it has ended already.
+        StripeError: 400, it is no inquiry, or has ended.
+    """
+    if dispute.withdrawn or dispute.status in _ENDED:
+        raise refused(f"This dispute cannot be escalated: {dispute.status}", param="dispute")
+    dispute.status = "needs_response"
+    _withdraw(context, dispute)
+    _publish(context, dispute, "charge.dispute.updated")
+    _publish(context, dispute, "charge.dispute.funds_withdrawn")
+
+
+def close_dispute(context: Context, dispute: Dispute, status: str) -> None:
+    """Ends a dispute as `won` or `lost`, an inquiry as `warning_closed`.
+
+    Raises:
+        StripeError: 400, it has ended already, or cannot end so.
     """
     if dispute.status in _ENDED:
         raise refused(f"This dispute is already closed: {dispute.status}", param="dispute")
+    if dispute.withdrawn == (status == "warning_closed"):
+        raise refused(f"This dispute is {dispute.status} and cannot become {status}.", param="dispute")
     dispute.status = status
-    charge = context.books.charges.get(dispute.account, dispute.charge)
-    assert charge is not None
-    returned = status == "won" and dispute.withdrawn
+    returned = status == "won"
     if returned:
-        dispute.balance_transactions.append(balance.book_dispute(context, charge, dispute, won=True))
+        movement = balance.book_dispute(context, _charge(context, dispute), dispute, won=True)
+        dispute.balance_transactions.append(movement)
     context.books.disputes.put(dispute)
     _publish(context, dispute, "charge.dispute.closed")
     if returned:
@@ -103,18 +122,16 @@ def retrieve(context: Context, call: Call) -> Json:
 
 def update(context: Context, call: Call) -> Json:
     """POST /v1/disputes/{id}: evidence, which decides it when it is one of the published test texts."""
-    call.params.allow(frozenset({"evidence", "submit", "metadata", "expand"}))
+    call.params.allow(FIELDS)
     dispute = find(context, call.account.id, call.path["id"])
-    dispute.evidence_text = call.params.hash("evidence").optional("uncategorized_text") or dispute.evidence_text
-    if dispute.evidence_text and call.params.boolean("submit", default=True):
-        dispute.submissions += 1
-        verdict = _VERDICTS.get(dispute.evidence_text)
-        if verdict:
-            close_dispute(context, dispute, verdict)
-        else:
-            dispute.status = "under_review"
-            _publish(context, dispute, "charge.dispute.updated")
+    told = call.params.hash("evidence")
+    told.allow(frozenset(objects.EVIDENCE))
+    if told.values and dispute.status not in _SUBMITTED:
+        raise refused(f"This dispute takes no evidence: {dispute.status}", param="evidence")
+    dispute.evidence |= {name: told.text(name) for name in told.values}
     context.books.disputes.put(dispute)
+    if told.values and call.params.boolean("submit", default=True):
+        _submit(context, dispute)
     return objects.dispute(context, dispute)
 
 
@@ -123,6 +140,30 @@ def close(context: Context, call: Call) -> Json:
     dispute = find(context, call.account.id, call.path["id"])
     close_dispute(context, dispute, "lost")
     return objects.dispute(context, dispute)
+
+
+def _submit(context: Context, dispute: Dispute) -> None:
+    dispute.submissions += 1
+    verdict = _VERDICTS.get(dispute.evidence.get("uncategorized_text", ""))
+    if verdict:
+        close_dispute(context, dispute, verdict if dispute.withdrawn else "warning_closed")
+        return
+    dispute.status = _SUBMITTED[dispute.status]
+    context.books.disputes.put(dispute)
+    _publish(context, dispute, "charge.dispute.updated")
+
+
+def _withdraw(context: Context, dispute: Dispute) -> None:
+    dispute.withdrawn = True
+    movement = balance.book_dispute(context, _charge(context, dispute), dispute, won=False)
+    dispute.balance_transactions.append(movement)
+    context.books.disputes.put(dispute)
+
+
+def _charge(context: Context, dispute: Dispute) -> Charge:
+    charge = context.books.charges.get(dispute.account, dispute.charge)
+    assert charge is not None
+    return charge
 
 
 def _publish(context: Context, dispute: Dispute, event: str) -> None:

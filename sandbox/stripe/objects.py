@@ -131,6 +131,16 @@ def refund(record: Refund) -> Json:
     return rendered
 
 
+EVIDENCE = words(
+    "access_activity_log billing_address cancellation_policy cancellation_policy_disclosure "
+    "cancellation_rebuttal customer_communication customer_email_address customer_name customer_purchase_ip "
+    "customer_signature duplicate_charge_documentation duplicate_charge_explanation duplicate_charge_id "
+    "product_description receipt refund_policy refund_policy_disclosure refund_refusal_explanation "
+    "service_date service_documentation shipping_address shipping_carrier shipping_date shipping_documentation "
+    "shipping_tracking_number uncategorized_file uncategorized_text"
+)
+
+
 def dispute(context: Context, record: Dispute) -> Json:
     """https://docs.stripe.com/api/disputes/object"""
     movements = (context.books.balance_transactions.get(record.account, key) for key in record.balance_transactions)
@@ -143,11 +153,11 @@ def dispute(context: Context, record: Dispute) -> Json:
         "created": record.created,
         "currency": record.currency.lower(),
         "enhanced_eligibility_types": [],
-        "evidence": dict.fromkeys(_EVIDENCE) | {"enhanced_evidence": {}, "uncategorized_text": record.evidence_text},
+        "evidence": dict.fromkeys(EVIDENCE) | {"enhanced_evidence": {}} | record.evidence,
         "evidence_details": {
             "due_by": record.created + 21 * 86_400,
             "enhanced_eligibility": {},
-            "has_evidence": record.evidence_text is not None,
+            "has_evidence": bool(record.evidence),
             "past_due": False,
             "submission_count": record.submissions,
         },
@@ -167,16 +177,6 @@ def dispute(context: Context, record: Dispute) -> Json:
         "reason": record.reason,
         "status": record.status,
     }
-
-
-_EVIDENCE = words(
-    "access_activity_log billing_address cancellation_policy cancellation_policy_disclosure "
-    "cancellation_rebuttal customer_communication customer_email_address customer_name customer_purchase_ip "
-    "customer_signature duplicate_charge_documentation duplicate_charge_explanation duplicate_charge_id "
-    "product_description receipt refund_policy refund_policy_disclosure refund_refusal_explanation "
-    "service_date service_documentation shipping_address shipping_carrier shipping_date shipping_documentation "
-    "shipping_tracking_number uncategorized_file"
-)
 
 
 def balance_transaction(record: BalanceTransaction) -> Json:

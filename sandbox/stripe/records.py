@@ -85,7 +85,10 @@ class PaymentIntent:
 
 @dataclass(slots=True)
 class Charge:
-    """`released` is what a partial capture or a cancellation gave back: Stripe counts it as refunded."""
+    """`released` is what a partial capture or a cancellation gave back: Stripe counts it as refunded.
+
+    `told_at`: from then on the balance transaction is shown.
+    """
 
     account: str
     id: str
@@ -101,6 +104,7 @@ class Charge:
     amount_refunded: int = 0
     released: int = 0
     balance_transaction: str | None = None
+    told_at: float = 0.0
     failure: Failure | None = None
     risk_level: str = "normal"
     dispute: str | None = None
@@ -129,7 +133,7 @@ class Refund:
 
 @dataclass(slots=True)
 class Dispute:
-    """`withdrawn`: the money was taken back when it opened; an inquiry takes nothing."""
+    """`withdrawn`: the money was taken back when it became a dispute; an inquiry takes nothing."""
 
     account: str
     id: str
@@ -142,7 +146,7 @@ class Dispute:
     status: str
     withdrawn: bool
     balance_transactions: list[str] = field(default_factory=list)
-    evidence_text: str | None = None
+    evidence: dict[str, str] = field(default_factory=dict)
     submissions: int = 0
 
 

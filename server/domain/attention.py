@@ -33,6 +33,9 @@ class AttentionKind(StrEnum):
     NOT_CANCELLED = "NOT_CANCELLED"
     """The time of a hold or of a customer's approval is over, and the processor declines to cancel it. Cancel it in its
     dashboard; the item is closed by itself once the payment has moved."""
+    FEE_UNKNOWN = "FEE_UNKNOWN"
+    """The processor has not said for days what it kept of a capture; Kassa asks on. Look for it in the balance report
+    of its dashboard. The item is closed by itself once the fee is booked."""
     PROCESSOR_DIFFERS = "PROCESSOR_DIFFERS"
     """Captured or refunded amounts at the processor are not those of our books, twice in a row. Compare its object with
     the payment's transactions and the ledger, and put the difference right by a refund, or with the processor."""

@@ -1,11 +1,14 @@
 """Card numbers: checked, recognised, used once, never shown. Called by `rpc` parsing and by the adapters."""
 
+import re
 from dataclasses import dataclass, field
 from datetime import datetime
 
 from server.domain.errors import InvalidField
 
 MIN_DIGITS, MAX_DIGITS = 12, 19
+_BETWEEN_DIGITS = r"[\s.-]"
+_DIGIT_GROUPS = re.compile(rf"[0-9]+(?:{_BETWEEN_DIGITS}[0-9]+)*")
 
 # Issuer ranges by prefix (first, last) and the lengths a brand issues: https://en.wikipedia.org/wiki/Payment_card_number
 _BRANDS: tuple[tuple[str, tuple[tuple[int, int], ...], frozenset[int]], ...] = (
@@ -61,6 +64,21 @@ def brand_of(number: str) -> str:
         if len(number) in lengths and any(first <= int(number[: len(str(first))]) <= last for first, last in ranges):
             return brand
     return "unknown"
+
+
+def holds_card_number(text: str) -> bool:
+    """Says whether text seems to hold a card number: digits, in groups or not, that a network issues and that check."""
+    for found in _DIGIT_GROUPS.findall(text):
+        groups = re.split(_BETWEEN_DIGITS, found)
+        for start in range(len(groups)):
+            number = ""
+            for group in groups[start:]:
+                number += group
+                if len(number) > MAX_DIGITS:
+                    break
+                if len(number) >= MIN_DIGITS and brand_of(number) != "unknown" and luhn_ok(number):
+                    return True
+    return False
 
 
 def check_card(card: Card, now: datetime) -> None:

@@ -5,10 +5,25 @@ from datetime import datetime
 from typing import assert_never
 
 from server.domain.attention import AttentionKind
-from server.domain.consequence import HELD, Contradiction, Known, Settlement, completed, refunded
+from server.domain.consequence import (
+    HELD,
+    Contradiction,
+    Known,
+    Settlement,
+    capture_settlement,
+    completed,
+    refund_settlement,
+    refunded,
+)
 from server.domain.decline import Failure
 from server.domain.ids import new_id
-from server.domain.ledger import capture_journal, refund_failed_journal, refund_journal
+from server.domain.ledger import (
+    Journal,
+    capture_journal,
+    capture_reversed_journal,
+    fee_journals,
+    refund_failed_journal,
+)
 from server.domain.open_settlement import SETTLE
 from server.domain.outcome import (
     ActionRequired,
@@ -63,8 +78,7 @@ def _approved_after_all(payment: Payment, transaction: Transaction, finding: App
     told = f"the {transaction.type.value.lower()} had been settled as {transaction.state.value}, and was done after all"
     if transaction.type is TransactionType.REFUND:
         moved = refunded(payment, transaction.amount)
-        journal = refund_journal(transaction.amount, transaction.currency)
-        return Settlement(moved, completed(transaction, finding), (journal,), "refund.completed", attention=told)
+        return refund_settlement(moved, completed(transaction, finding), finding, told)
     if transaction.type is TransactionType.CAPTURE and payment.state in HELD:
         settlement = SETTLE[TransactionType.CAPTURE](payment, replace(transaction, failure=None), finding)
         assert settlement is not None, "an approved capture settles"
@@ -79,9 +93,8 @@ def _captured_elsewhere(payment: Payment, transaction: Transaction, finding: App
         amount_captured=finding.amount,
         processor_capture_id=finding.processor_transaction_id,
     )
-    journal = capture_journal(finding.amount, finding.currency)
     told = "captured at the processor, not through Kassa"
-    return Settlement(moved, transaction, (journal,), "payment.completed", attention=told)
+    return capture_settlement(moved, transaction, finding, "payment.completed", told)
 
 
 def _voided_elsewhere(payment: Payment, transaction: Transaction) -> Settlement | None:
@@ -99,7 +112,8 @@ def _reverse_refund(payment: Payment, transaction: Transaction, failure: Failure
         state=next_state(payment.state, Event.REFUND_REVERSED),
         amount_refunded=payment.amount_refunded - transaction.amount,
     )
-    journal = refund_failed_journal(transaction.amount, transaction.currency)
+    reference = transaction.processor_transaction_id
+    journal = refund_failed_journal(transaction.amount, transaction.currency, reference)
     failed = replace(transaction, state=TransactionState.FAILED, failure=failure)
     return Settlement(moved, failed, (journal,), "refund.failed")
 
@@ -130,16 +144,26 @@ def compensation(payment: Payment, transaction: Transaction, finding: Finding, n
     )
 
 
+def _came_and_went(refund: Transaction) -> tuple[Journal, ...]:
+    """No payment counts this capture, so it is booked back instead of being counted among the refunds."""
+    amount, currency = refund.amount, refund.currency
+    return (
+        capture_journal(amount, currency, refund.detail["object_id"]),
+        capture_reversed_journal(amount, currency, refund.processor_transaction_id),
+    )
+
+
 def settle_compensation(payment: Payment, transaction: Transaction, finding: Known) -> Settlement:
     """The payment stays FAILED or CANCELLED; money that came and went back is explained by two journals."""
     match finding:
         case Approved() | Cancelled():
-            went = transaction.type is TransactionType.REFUND
-            amount, currency = transaction.amount, transaction.currency
-            journals = (capture_journal(amount, currency), refund_journal(amount, currency)) if went else ()
             object_id = finding.processor_transaction_id if isinstance(finding, Approved) else ""
             done = replace(transaction, state=TransactionState.COMPLETED, processor_transaction_id=object_id)
-            return Settlement(payment, replace(done, waiting=False), journals)
+            went = transaction.type is TransactionType.REFUND
+            journals = _came_and_went(done) if went else ()
+            if isinstance(finding, Approved):
+                journals += fee_journals(finding.fee)
+            return Settlement(payment, replace(done, waiting=False), journals, fee_due=went)
         case Pending() | ActionRequired() | NotSent() | Rejected() | Declined():
             # The customer's money is still out there: it is asked for again until it is back.
             told = "the processor declines to give back what it approved" if isinstance(finding, Declined) else ""

@@ -5,7 +5,7 @@ from typing import assert_never
 
 from server.domain.attention import AttentionKind
 from server.domain.decline import Advice, DeclineCode, Failure
-from server.domain.ledger import Journal
+from server.domain.ledger import Journal, capture_journal, fee_journals, refund_journal
 from server.domain.outcome import (
     ActionRequired,
     Approved,
@@ -39,7 +39,8 @@ class Settlement:
     Attributes:
         payment: As it shall stand.
         transaction: As it shall stand.
-        journals: To be booked.
+        journals: To be booked; of fees, those whose reference is not booked yet.
+        fee_due: Of the capture among them, the processor has not said yet what it keeps.
         event: Type of the merchant's event (`payment.completed`), or empty where nothing is told.
         closes_authorization: The waiting authorization of the payment ends as CANCELLED too.
         release_key: The idempotency key is free again: nothing was sent.
@@ -55,6 +56,7 @@ class Settlement:
     release_key: bool = False
     attention: str = ""
     attention_kind: AttentionKind = AttentionKind.MADE_ELSEWHERE
+    fee_due: bool = False
 
     @property
     def final(self) -> bool:
@@ -102,6 +104,22 @@ def completed(transaction: Transaction, finding: Approved) -> Transaction:
         waiting=False,
         processor_transaction_id=finding.processor_transaction_id,
     )
+
+
+def capture_settlement(
+    payment: Payment, transaction: Transaction, finding: Approved, event: str, attention: str = ""
+) -> Settlement:
+    """Books a capture, and what the processor kept of it where it says so already."""
+    journal = capture_journal(finding.amount, finding.currency, finding.processor_transaction_id)
+    journals, due = (journal, *fee_journals(finding.fee)), finding.fee is None
+    return Settlement(payment, transaction, journals, event, attention=attention, fee_due=due)
+
+
+def refund_settlement(payment: Payment, transaction: Transaction, finding: Approved, attention: str = "") -> Settlement:
+    """Books a refund, and what the processor keeps of it or gives back for it."""
+    journal = refund_journal(finding.amount, finding.currency, finding.processor_transaction_id)
+    journals = (journal, *fee_journals(finding.fee))
+    return Settlement(payment, transaction, journals, "refund.completed", attention=attention)
 
 
 def refunded(payment: Payment, amount: int) -> Payment:

@@ -1,4 +1,6 @@
-"""Disputes: a customer takes a payment back through their bank or wallet. Adapters report them, `settlement` books them.
+"""Disputes: a customer takes a payment back through their bank or wallet.
+
+Adapters report how one stands, `dispute_settlement` books it.
 
 https://docs.stripe.com/disputes/how-disputes-work, https://developer.paypal.com/docs/disputes/
 """
@@ -6,6 +8,7 @@ https://docs.stripe.com/disputes/how-disputes-work, https://developer.paypal.com
 from dataclasses import dataclass
 from datetime import date, datetime
 from enum import StrEnum
+from uuid import UUID
 
 from server.domain.fee import Fee
 
@@ -82,3 +85,60 @@ class Evidence:
     refund_policy: str = ""
     access_activity_log: str = ""
     """Proof that a digital product was used: addresses and times."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Dispute:
+    """A dispute as stored: the last standing that was settled, and what the merchant answered. Times are UTC and aware.
+
+    Attributes:
+        transaction_id: Its transaction of type DISPUTE, open for as long as the dispute is.
+        version: How many readings were settled; a reading is settled only on top of the version that it began with.
+        evidence: What was submitted; None where nothing was, or where the dispute was accepted.
+        answered_at: When the processor had the merchant's answer.
+        amount_withdrawn: With amount_held, see `DisputeStanding`.
+    """
+
+    id: UUID
+    merchant_id: UUID
+    payment_id: UUID
+    transaction_id: UUID
+    version: int
+    state: DisputeState
+    reason: DisputeReason
+    reason_code: str
+    inquiry: bool
+    amount: int
+    currency: str
+    amount_withdrawn: int
+    amount_held: int
+    processor: str
+    processor_account_id: UUID
+    processor_dispute_id: str
+    respond_by: datetime | None
+    evidence: Evidence | None
+    answered_at: datetime | None
+    opened_at: datetime
+    created_at: datetime
+    updated_at: datetime
+
+    @property
+    def open(self) -> bool:
+        """Whether it is still to be decided."""
+        return self.state in OPEN_DISPUTE_STATES
+
+    @property
+    def over(self) -> bool:
+        """Whether nothing more is expected of it: it has ended, and its money lies where the verdict puts it."""
+        at_rest = self.amount_held == 0 and (self.state is DisputeState.LOST or self.amount_withdrawn == 0)
+        return at_rest and not self.open
+
+    @property
+    def amount_counted(self) -> int:
+        """What `Payment.amount_disputed` counts of it, minor units: all that an open one asks for, then what is gone.
+
+        An inquiry asks for nothing yet, and refunding it is a good answer.
+        """
+        if self.open:
+            return 0 if self.inquiry else self.amount
+        return self.amount_withdrawn + self.amount_held

@@ -24,6 +24,9 @@ class Prefix(StrEnum):
     REFUND = "re"
     EVENT = "evt"
     ATTENTION = "att"
+    DISPUTE = "dsp"
+    LEDGER_ENTRY = "ent"
+    JOURNAL = "jrn"
 
 
 def new_id() -> UUID:

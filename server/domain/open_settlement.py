@@ -4,8 +4,16 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import assert_never
 
-from server.domain.consequence import Known, Settlement, completed, failed, failure_of, refunded
-from server.domain.ledger import capture_journal, refund_journal
+from server.domain.consequence import (
+    Known,
+    Settlement,
+    capture_settlement,
+    completed,
+    failed,
+    failure_of,
+    refund_settlement,
+    refunded,
+)
 from server.domain.outcome import ActionRequired, Approved, Cancelled, Declined, NotSent, Pending, Rejected
 from server.domain.payment import (
     CardSummary,
@@ -61,8 +69,10 @@ def _authorized(payment: Payment, transaction: Transaction, finding: Approved) -
         processor_capture_id=finding.processor_transaction_id if finding.captured else "",
         card=_card(payment.card, finding),
     )
-    journals = (capture_journal(finding.amount, finding.currency),) if finding.captured else ()
-    return Settlement(moved, completed(transaction, finding), journals, f"payment.{moved.state.value.lower()}")
+    event_type = f"payment.{moved.state.value.lower()}"
+    if not finding.captured:
+        return Settlement(moved, completed(transaction, finding), event=event_type)
+    return capture_settlement(moved, completed(transaction, finding), finding, event_type)
 
 
 def _card(known: CardSummary | None, finding: Approved) -> CardSummary | None:
@@ -92,8 +102,7 @@ def _settle_capture(payment: Payment, transaction: Transaction, finding: Known) 
                 amount_captured=finding.amount,
                 processor_capture_id=finding.processor_transaction_id,
             )
-            journal = capture_journal(finding.amount, finding.currency)
-            return Settlement(moved, completed(transaction, finding), (journal,), "payment.completed")
+            return capture_settlement(moved, completed(transaction, finding), finding, "payment.completed")
         case Pending() | ActionRequired():
             return _still_pending(payment, transaction)
         case Cancelled():
@@ -125,8 +134,7 @@ def _settle_refund(payment: Payment, transaction: Transaction, finding: Known) -
     match finding:
         case Approved():
             moved = refunded(released, transaction.amount)
-            journal = refund_journal(transaction.amount, transaction.currency)
-            return Settlement(moved, completed(transaction, finding), (journal,), "refund.completed")
+            return refund_settlement(moved, completed(transaction, finding), finding)
         case Pending(processor_transaction_id=object_id):
             known = replace(transaction, processor_transaction_id=object_id or transaction.processor_transaction_id)
             return _still_pending(payment, known)
@@ -153,4 +161,4 @@ SETTLE: Mapping[TransactionType, Callable[[Payment, Transaction, Known], Settlem
     TransactionType.VOID: _settle_void,
     TransactionType.REFUND: _settle_refund,
 }
-"""Chargebacks and disputes are done to us, never asked of a processor, so nothing of theirs is ever open."""
+"""Chargebacks and disputes are done to us, never asked of a processor; `dispute_settlement` settles them."""

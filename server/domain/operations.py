@@ -64,7 +64,7 @@ def _check_refund(payment: Payment, amount: int | None) -> int:
     if payment.amount_disputed > 0:
         raise KassaError(
             Reason.PAYMENT_DISPUTED,
-            "The payment is disputed; a refund would pay the customer twice. Answer the dispute instead.",
+            "The customer has disputed the payment; a refund would pay them twice. The dispute decides.",
             metadata={"amount_disputed": str(payment.amount_disputed)},
         )
     rest = payment.amount_captured - payment.amount_refunded - payment.amount_refunding

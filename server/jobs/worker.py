@@ -7,21 +7,32 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
+from dataclasses import dataclass
 
 import procrastinate
 from procrastinate.exceptions import AlreadyEnqueued
 from sqlalchemy.engine import make_url
 
+from server.usecases.collect_fees import CollectFees
 from server.usecases.sweep import Sweep
 
 _log = logging.getLogger(__name__)
 
 # croniter's six-field form: the last field is seconds.
 EVERY_2_SECONDS = "* * * * * */2"
+EVERY_10_SECONDS = "* * * * * */10"
 EVERY_MINUTE = "* * * * *"
 
 
-def make_worker(database_url: str, sweep: Sweep) -> procrastinate.App:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sweeps:
+    """What the worker runs again and again."""
+
+    sweep: Sweep
+    collect_fees: CollectFees
+
+
+def make_worker(database_url: str, sweeps: Sweeps) -> procrastinate.App:
     """Builds procrastinate's app with the sweeps registered.
 
     Args:
@@ -29,21 +40,22 @@ def make_worker(database_url: str, sweep: Sweep) -> procrastinate.App:
     """
     url = make_url(database_url).set(drivername="postgresql").render_as_string(hide_password=False)
     app = procrastinate.App(connector=procrastinate.PsycopgConnector(conninfo=url, min_size=1, max_size=4))
-    _register(app, "transactions", EVERY_2_SECONDS, sweep.transactions)
-    _register(app, "processor_events", EVERY_2_SECONDS, sweep.events)
-    _register(app, "payment_deadlines", EVERY_2_SECONDS, sweep.deadlines)
-    _register(app, "idempotency_keys", EVERY_MINUTE, sweep.keys)
+    _register(app, "transactions", EVERY_2_SECONDS, sweeps.sweep.transactions)
+    _register(app, "processor_events", EVERY_2_SECONDS, sweeps.sweep.events)
+    _register(app, "payment_deadlines", EVERY_2_SECONDS, sweeps.sweep.deadlines)
+    _register(app, "idempotency_keys", EVERY_MINUTE, sweeps.sweep.keys)
+    _register(app, "fees", EVERY_10_SECONDS, sweeps.collect_fees)
     _register_retries(app)
     return app
 
 
-async def run_sweeps(database_url: str, sweep: Sweep, told: asyncio.Event) -> None:
+async def run_sweeps(database_url: str, sweeps: Sweeps, told: asyncio.Event) -> None:
     """Runs the sweeps until `told` is set, then lets those that have begun end.
 
     Raises:
         ConnectorException: The database went away; whoever calls begins anew.
     """
-    app = make_worker(database_url, sweep)
+    app = make_worker(database_url, sweeps)
     async with app.open_async():
         # Nobody notifies: every job is a periodic one of this process, found by looking each second.
         worker = app.run_worker_async(

@@ -1,12 +1,14 @@
 """Puts a circuit breaker in front of any adapter, which knows nothing of it; `bootstrap` wraps each adapter in it.
 
 A new authorization, capture, void or refund is refused as `ProcessorUnavailable` while the circuit of its account is
-open: nothing was sent, so nothing can have happened. `complete` and `resolve` pass: they ask about what exists
-already, recovery paces them, and their answer decides about money that may have moved. Webhooks pass, too.
+open: nothing was sent, so nothing can have happened. `complete`, `resolve` and the reads pass: they ask about what
+exists already, recovery paces them, and their answer decides about money that may have moved. Webhooks pass, too. So
+does the answer to a dispute: it is rare, has a last day, and may be repeated.
 """
 
 import logging
 from collections.abc import Awaitable, Callable, Mapping
+from typing import TypeVar
 from uuid import UUID
 
 from server.processors.circuit import Circuit
@@ -15,6 +17,9 @@ from server.processors.contract import (
     Authorization,
     Capabilities,
     Capture,
+    DisputeAnswer,
+    DisputeStanding,
+    Fee,
     Outcome,
     OutcomeUnknown,
     Processor,
@@ -23,10 +28,13 @@ from server.processors.contract import (
     ProcessorRejected,
     ProcessorUnavailable,
     Refund,
+    Totals,
     Void,
 )
 
 _log = logging.getLogger(__name__)
+
+T = TypeVar("T")
 
 THRESHOLD = 10
 """Consecutive calls of an account without an answer that open its circuit."""
@@ -74,6 +82,31 @@ class Guarded:
         """See `Processor`."""
         return await self._ask(self._adapter.resolve(account, request))
 
+    async def read_dispute(self, account: Account, processor_dispute_id: str) -> DisputeStanding:
+        """See `Processor`."""
+        return await self._ask(self._adapter.read_dispute(account, processor_dispute_id))
+
+    async def answer_dispute(self, account: Account, answer: DisputeAnswer) -> DisputeStanding:
+        """See `Processor`.
+
+        Raises:
+            OutcomeUnknown: It must be repeated; also where nothing was sent, since an earlier attempt may have been.
+            ProcessorRejected: The dispute waits on, and this answer will not do: people must write another.
+        """
+        try:
+            return await self._adapter.answer_dispute(account, answer)
+        except ProcessorUnavailable as error:
+            _log.warning("%s could not be told the answer to a dispute: %s", self.name, error)
+            raise OutcomeUnknown(f"{self.name} could not be told") from None
+
+    async def read_fee(self, account: Account, processor_payment_id: str, capture_id: str) -> Fee | None:
+        """See `Processor`."""
+        return await self._ask(self._adapter.read_fee(account, processor_payment_id, capture_id))
+
+    async def read_totals(self, account: Account, processor_payment_id: str) -> Totals:
+        """See `Processor`."""
+        return await self._ask(self._adapter.read_totals(account, processor_payment_id))
+
     async def parse_event(self, account: Account, headers: Mapping[str, str], body: bytes) -> ProcessorEvent:
         """See `Processor`."""
         return await self._adapter.parse_event(account, headers, body)
@@ -100,10 +133,10 @@ class Guarded:
         circuit.succeeded()
         return outcome
 
-    async def _ask(self, question: Awaitable[Outcome]) -> Outcome:
+    async def _ask(self, question: Awaitable[T]) -> T:
         """Asks about something that may have happened already: no failure of the question is an answer to it."""
         try:
             return await question
         except (ProcessorUnavailable, ProcessorRejected) as error:
-            _log.warning("%s could not be asked what became of a transaction: %s", self.name, error)
+            _log.warning("%s could not be asked: %s", self.name, error)
             raise OutcomeUnknown(f"{self.name} could not be asked") from None

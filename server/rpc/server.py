@@ -16,22 +16,29 @@ from grpc_reflection.v1alpha._async import ReflectionServicer
 from grpc_reflection.v1alpha.reflection_pb2_grpc import add_ServerReflectionServicer_to_server
 from kassa.v1 import (
     attention_service_pb2_grpc,
+    dispute_service_pb2_grpc,
+    ledger_service_pb2_grpc,
     merchant_service_pb2_grpc,
     payment_service_pb2_grpc,
     webhook_service_pb2_grpc,
 )
 
 from server.rpc.attention_service import AttentionService, AttentionUseCases
+from server.rpc.dispute_service import DisputeService, DisputeUseCases
 from server.rpc.fields import iso_currencies
 from server.rpc.interceptor import Authenticates, CallInterceptor
+from server.rpc.ledger_service import LedgerService
 from server.rpc.merchant_service import MerchantService, MerchantUseCases
 from server.rpc.payment_service import PaymentService, PaymentUseCases
 from server.rpc.webhook_service import ReceivesEvents, WebhookService
+from server.usecases.read_ledger import ReadLedger
 
 SERVICES = (
     "kassa.v1.PaymentService",
+    "kassa.v1.DisputeService",
     "kassa.v1.MerchantService",
     "kassa.v1.AttentionService",
+    "kassa.v1.LedgerService",
     "kassa.v1.WebhookService",
 )
 _HEALTH, _REFLECTION = "grpc.health.v1.Health", "grpc.reflection.v1alpha.ServerReflection"
@@ -58,8 +65,10 @@ class UseCases:
 
     authenticate: Authenticates
     payments: PaymentUseCases
+    disputes: DisputeUseCases
     merchants: MerchantUseCases
     attention: AttentionUseCases
+    ledger: ReadLedger
     receive_event: ReceivesEvents
 
 
@@ -90,10 +99,14 @@ class RpcServer:
         supported = supported_currencies or iso_currencies()
         payments = PaymentService(use_cases.payments, supported)
         payment_service_pb2_grpc.add_PaymentServiceServicer_to_server(payments, self._server)
+        disputes = DisputeService(use_cases.disputes)
+        dispute_service_pb2_grpc.add_DisputeServiceServicer_to_server(disputes, self._server)
         merchants = MerchantService(use_cases.merchants, supported)
         merchant_service_pb2_grpc.add_MerchantServiceServicer_to_server(merchants, self._server)
         attention = AttentionService(use_cases.attention)
         attention_service_pb2_grpc.add_AttentionServiceServicer_to_server(attention, self._server)
+        ledger = LedgerService(use_cases.ledger)
+        ledger_service_pb2_grpc.add_LedgerServiceServicer_to_server(ledger, self._server)
         webhooks = WebhookService(use_cases.receive_event)
         webhook_service_pb2_grpc.add_WebhookServiceServicer_to_server(webhooks, self._server)
         add_HealthServicer_to_server(self._health, self._server)

@@ -9,8 +9,9 @@ from sqlalchemy import Connection, text
 from server.domain.attention import AttentionKind
 from server.domain.consequence import Settlement, refunded
 from server.domain.errors import KassaError
+from server.domain.fee import Fee
 from server.domain.ids import new_id
-from server.domain.ledger import refund_journal
+from server.domain.ledger import fee_journals, refund_journal
 from server.domain.payment import Payment, Transaction, TransactionState, TransactionType
 from server.domain.states import ImpossibleTransition
 from server.storage.attention import Attention, insert_attention
@@ -28,13 +29,14 @@ _CLAIM_OBJECT = text("""
 
 @dataclass(frozen=True, slots=True)
 class ExternalRefund:
-    """A refund as the processor tells it; amount in minor units of the payment's currency."""
+    """A refund as the processor tells it, with what it keeps of it; amount in minor units of the payment's currency."""
 
     merchant_id: UUID
     payment_id: UUID
     processor_transaction_id: str
     amount: int
     currency: str
+    fee: Fee | None = None
 
 
 def book_refunds(connection: Connection, rows: Sequence[ExternalRefund]) -> list[bool | KassaError | Postponed]:
@@ -81,10 +83,9 @@ def _book(connection: Connection, row: ExternalRefund, locked: Locked) -> bool:
         return False
     moved = replace(_refunded(payment, row.amount), updated_at=locked.now)
     insert_transactions(connection, [leased_row(transaction, transaction.id, 0)])
-    write_books(
-        connection,
-        [Settlement(moved, transaction, (refund_journal(row.amount, row.currency),), "refund.completed")],
-    )
+    journal = refund_journal(row.amount, row.currency, row.processor_transaction_id)
+    journals = (journal, *fee_journals(row.fee))
+    write_books(connection, [Settlement(moved, transaction, journals, "refund.completed")])
     message = f"refunded {row.amount} {row.currency} at the processor, not through Kassa"
     insert_attention(
         connection,

@@ -134,7 +134,7 @@ def open_operations(connection: Connection, rows: Sequence[OpenOperation]) -> li
         and row.key in locked
         and row.claim.attempt_id not in lost
     ]
-    _close_claims(connection, refused)
+    close_claims(connection, refused)
     return results
 
 
@@ -163,7 +163,7 @@ def take_up(connection: Connection, rows: Sequence[TakeUp]) -> list[Result | Ove
             for row, transaction in taken
         ]  # fmt: skip
         connection.execute(_TAKE_UP, {"rows": dumps(updates)})
-    _close_claims(connection, refused)
+    close_claims(connection, refused)
     over = [(row.claim, r.payment) for row, r in zip(rows, results, strict=True) if isinstance(r, Over) and row.claim]
     store_answers(connection, [(c.merchant_id, c.key, {"payment": snapshot(payment)}) for c, payment in over])
     return results
@@ -244,7 +244,7 @@ def _insert(connection: Connection, opened: Sequence[tuple[OpenOperation, Operat
         assert updated == len(reserved), "a locked payment's refund reservation cannot be refused"
 
 
-def _close_claims(connection: Connection, refused: Sequence[tuple[Claim, KassaError]]) -> None:
+def close_claims(connection: Connection, refused: Sequence[tuple[Claim, KassaError]]) -> None:
     """Keeps a refusal as the key's answer, but for one that time alone will lift: that key is free again."""
     passing = [(c.merchant_id, c.key) for c, error in refused if error.reason is Reason.OPERATION_IN_PROGRESS]
     release_keys(connection, passing)

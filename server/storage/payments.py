@@ -6,12 +6,15 @@ from typing import Any, Concatenate, ParamSpec, TypeVar
 from sqlalchemy import Connection
 
 from server.storage.claims import Replay
+from server.storage.dispute_answers import AnswerOpened, LetGo, OpenAnswer, let_go, open_answers
 from server.storage.engine import Reads
 from server.storage.external_refunds import ExternalRefund, book_refunds
+from server.storage.fees import BookFees, book_fees
 from server.storage.group_commit import GroupCommit
 from server.storage.open_operations import OpenOperation, OperationOpened, Over, TakeUp, open_operations, take_up
 from server.storage.open_payments import Opened, OpenPayment, open_payments
 from server.storage.settle import Settle, Settled, settle_transactions
+from server.storage.settle_disputes import DisputeSettled, Overtaken, SettleDispute, settle_disputes
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -59,6 +62,31 @@ class PaymentStore:
             book_refunds, row, aggregates=((row.merchant_id, row.payment_id),), tenant=row.merchant_id, urgent=True
         )
         return result
+
+    async def open_answer(self, row: OpenAnswer) -> AnswerOpened | Replay:
+        """Begins to answer a dispute."""
+        merchant = row.claim.merchant_id
+        keys = (row.key, (merchant, row.claim.key))
+        result: AnswerOpened | Replay = await self._commit.write(open_answers, row, aggregates=keys, tenant=merchant)
+        return result
+
+    async def settle_dispute(self, row: SettleDispute) -> DisputeSettled | Overtaken:
+        """Settles a reading of a dispute, unless another one came between."""
+        result: DisputeSettled | Overtaken = await self._commit.write(
+            settle_disputes, row, aggregates=(row.key,), tenant=row.merchant_id, urgent=True
+        )
+        return result
+
+    async def let_go(self, row: LetGo) -> bool:
+        """Ends a dispute's lease that brought nothing; False where somebody else has it by now."""
+        result: bool = await self._commit.write(let_go, row, aggregates=(row.key,), tenant=row.merchant_id, urgent=True)
+        return result
+
+    async def book_fees(self, row: BookFees) -> None:
+        """Books fees that were told later; each is booked once, whoever comes first with it."""
+        await self._commit.write(
+            book_fees, row, aggregates=((row.merchant_id, row.payment_id),), tenant=row.merchant_id, urgent=True
+        )
 
     async def read(self, read: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Runs one of `storage.reads`."""

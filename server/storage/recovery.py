@@ -11,7 +11,9 @@ _DUE = text("""
 """)
 _OPEN_OF_PAYMENT = text("""
     SELECT merchant_id, payment_id, id AS transaction_id FROM transactions
-    WHERE merchant_id = :merchant_id AND payment_id = :payment_id AND state IN ('PENDING', 'UNKNOWN') ORDER BY id
+    WHERE merchant_id = :merchant_id AND payment_id = :payment_id AND state IN ('PENDING', 'UNKNOWN')
+          AND type <> 'DISPUTE'
+    ORDER BY id
 """)
 # Keys of unfinished work never expire.
 _EXPIRE = text("""
@@ -36,7 +38,7 @@ def due_transactions(connection: Connection, size: int) -> list[OpenTransaction]
 
 
 def open_transactions(connection: Connection, merchant_id: UUID, payment_id: UUID) -> list[OpenTransaction]:
-    """Returns a payment's open transactions, oldest first."""
+    """Returns a payment's open transactions, oldest first; no disputes, of which events of their own tell."""
     values = {"merchant_id": merchant_id, "payment_id": payment_id}
     return [OpenTransaction(**row) for row in connection.execute(_OPEN_OF_PAYMENT, values).mappings()]
 

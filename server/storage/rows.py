@@ -34,9 +34,9 @@ PAYMENT_COLUMNS = (
     "updated_at",
 )  # fmt: skip
 PAYMENT_CHANGES = (
-    "state", "amount_authorized", "amount_captured", "amount_refunded", "amount_refunding", "beyond_limit",
-    "card_brand", "card_last4", "card_exp_month", "card_exp_year", "redirect_url", "failure", "processor_payment_id",
-    "processor_authorization_id", "processor_capture_id", "updated_at",
+    "state", "amount_authorized", "amount_captured", "amount_refunded", "amount_refunding", "amount_disputed",
+    "beyond_limit", "card_brand", "card_last4", "card_exp_month", "card_exp_year", "redirect_url", "failure",
+    "processor_payment_id", "processor_authorization_id", "processor_capture_id", "updated_at",
 )  # fmt: skip
 TRANSACTION_COLUMNS = (
     "merchant_id", "id", "payment_id", "type", "state", "amount", "currency", "processor", "processor_account_id",
@@ -137,8 +137,8 @@ def read_payment(row: Mapping[str, Any], decision: Mapping[str, Any] | None = No
     """Makes a payment of a database row or of a `snapshot`."""
     has_card = bool(row["card_last4"] or row["card_brand"])
     return Payment(
-        id=_uuid(row["id"]),
-        merchant_id=_uuid(row["merchant_id"]),
+        id=read_uuid(row["id"]),
+        merchant_id=read_uuid(row["merchant_id"]),
         state=State(row["state"]),
         amount=row["amount"],
         currency=row["currency"],
@@ -164,13 +164,13 @@ def read_payment(row: Mapping[str, Any], decision: Mapping[str, Any] | None = No
         failure=read_failure(row["failure"]),
         fraud=read_decision(decision if decision is not None else row.get("fraud")),
         processor=row["processor"],
-        processor_account_id=_uuid(row["processor_account_id"]),
+        processor_account_id=read_uuid(row["processor_account_id"]),
         processor_payment_id=row["processor_payment_id"],
         processor_authorization_id=row["processor_authorization_id"],
         processor_capture_id=row["processor_capture_id"],
         test_mode=row["test_mode"],
-        created_at=_time(row["created_at"]),
-        updated_at=_time(row["updated_at"]),
+        created_at=read_time(row["created_at"]),
+        updated_at=read_time(row["updated_at"]),
     )
 
 
@@ -192,15 +192,15 @@ def transaction_row(transaction: Transaction) -> Row:
 def read_transaction(row: Mapping[str, Any]) -> Transaction:
     """Makes a transaction of a database row or of a stored answer."""
     return Transaction(
-        id=_uuid(row["id"]),
-        merchant_id=_uuid(row["merchant_id"]),
-        payment_id=_uuid(row["payment_id"]),
+        id=read_uuid(row["id"]),
+        merchant_id=read_uuid(row["merchant_id"]),
+        payment_id=read_uuid(row["payment_id"]),
         type=TransactionType(row["type"]),
         state=TransactionState(row["state"]),
         amount=row["amount"],
         currency=row["currency"],
         processor=row["processor"],
-        processor_account_id=_uuid(row["processor_account_id"]),
+        processor_account_id=read_uuid(row["processor_account_id"]),
         processor_transaction_id=row["processor_transaction_id"],
         reason=row["reason"],
         failure=read_failure(row["failure"]),
@@ -208,14 +208,16 @@ def read_transaction(row: Mapping[str, Any]) -> Transaction:
         attempts=row["attempts"],
         idempotency_keys=tuple(row["idempotency_keys"]),
         detail=row["detail"],
-        created_at=_time(row["created_at"]),
-        updated_at=_time(row["updated_at"]),
+        created_at=read_time(row["created_at"]),
+        updated_at=read_time(row["updated_at"]),
     )
 
 
-def _uuid(value: UUID | str) -> UUID:
+def read_uuid(value: UUID | str) -> UUID:
+    """Takes an id as Postgres' driver or as JSON gives it."""
     return value if isinstance(value, UUID) else UUID(value)
 
 
-def _time(value: datetime | str) -> datetime:
+def read_time(value: datetime | str) -> datetime:
+    """Takes a time as Postgres' driver or as JSON gives it."""
     return value if isinstance(value, datetime) else datetime.fromisoformat(value).astimezone(UTC)

@@ -15,7 +15,6 @@ from sqlalchemy import Connection, text
 from server.domain.attention import AttentionKind
 from server.domain.errors import KassaError, Reason
 from server.domain.expiry import Lifetimes, deadline
-from server.domain.ledger import Journal
 from server.domain.operations import holds_slot
 from server.domain.outcome import Finding
 from server.domain.payment import OPEN_TRANSACTION_STATES, Payment, Transaction, TransactionState, TransactionType
@@ -27,7 +26,9 @@ from server.storage.attention import Attention, AttentionOver, close_attention, 
 from server.storage.claims import release_keys, store_answers
 from server.storage.deadlines import Deadline, write_deadlines
 from server.storage.engine import dumps
+from server.storage.fees import insert_fees_due
 from server.storage.group_commit import Postponed
+from server.storage.ledger import Booking, write_journals
 from server.storage.locking import Key, Locked, explain_absent, lock_payments
 from server.storage.open_payments import INSERT_EVENTS, event_row, insert_transactions, leased_row
 from server.storage.rows import PAYMENT_CHANGES, Row, columns, insert, payment_row, snapshot, transaction_row
@@ -56,11 +57,6 @@ _MOVE = text(f"""
     FROM jsonb_populate_recordset(NULL::payments, CAST(:rows AS jsonb)) AS q
     WHERE p.merchant_id = q.merchant_id AND p.id = q.id
 """)
-_ENTRY_COLUMNS = (
-    "merchant_id", "id", "journal_id", "kind", "account", "amount", "currency", "payment_id", "transaction_id",
-    "processor_reference", "created_at",
-)  # fmt: skip
-_INSERT_ENTRIES = text(insert("ledger_entries", _ENTRY_COLUMNS))
 _KINDS: dict[type[AmountMismatch | Contradiction | ImpossibleTransition], AttentionKind] = {
     AmountMismatch: AttentionKind.AMOUNT_MISMATCH,
     Contradiction: AttentionKind.CONTRADICTION,
@@ -214,9 +210,8 @@ def _write(connection: Connection, changes: Sequence[_Change]) -> None:
 def write_books(connection: Connection, settlements: Sequence[Settlement]) -> None:
     """Moves locked payments, books their journals, and tells their merchants."""
     connection.execute(_MOVE, {"rows": dumps([payment_row(one.payment) for one in settlements])})
-    entries = [entry for one in settlements for entry in _entries(one)]
-    if entries:
-        connection.execute(_INSERT_ENTRIES, {"rows": dumps(entries)})
+    write_journals(connection, [Booking(journal, one.transaction) for one in settlements for journal in one.journals])
+    insert_fees_due(connection, [one for one in settlements if one.fee_due])
     events = [_event(one) for one in settlements if one.event]
     if events:
         connection.execute(INSERT_EVENTS, {"rows": dumps(events)})
@@ -234,30 +229,6 @@ def _closing(change: _Change) -> Row:
     after = change.settlement.transaction
     due = after.updated_at + timedelta(seconds=pause_s(after))
     return transaction_row(after) | {"was": change.transaction.state, "lease_until": due}
-
-
-def _entries(settlement: Settlement) -> list[Row]:
-    return [row for journal in settlement.journals for row in _journal_rows(journal, settlement.transaction)]
-
-
-def _journal_rows(journal: Journal, transaction: Transaction) -> list[Row]:
-    """A journal's entries, each traceable to its transaction and the processor's object."""
-    return [
-        {
-            "merchant_id": transaction.merchant_id,
-            "id": entry.id,
-            "journal_id": journal.id,
-            "kind": journal.kind,
-            "account": entry.account,
-            "amount": entry.amount,
-            "currency": entry.currency,
-            "payment_id": transaction.payment_id,
-            "transaction_id": transaction.id,
-            "processor_reference": transaction.processor_transaction_id,
-            "created_at": transaction.updated_at,
-        }
-        for entry in journal.entries
-    ]
 
 
 def _objects(change: _Change) -> list[Row]:

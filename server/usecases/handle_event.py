@@ -9,6 +9,7 @@ from server.domain.errors import KassaError
 from server.domain.outcome import ActionRequired, Approved, Pending
 from server.domain.payment import Payment, State, Transaction, TransactionState, TransactionType
 from server.processors.contract import OutcomeUnknown, ProcessorRejected, ProcessorUnavailable, Subject
+from server.storage.disputes import DisputeFilter, list_disputes
 from server.storage.external_refunds import ExternalRefund
 from server.storage.payments import PaymentStore
 from server.storage.processor_events import Owner, StoredEvent, find_owner, mark_handled, postpone_event
@@ -16,6 +17,7 @@ from server.storage.reads import get_payment, get_transaction
 from server.storage.recovery import open_transactions
 from server.storage.short_transactions import ShortTransactions
 from server.usecases.act import Act
+from server.usecases.follow_dispute import FollowDispute
 from server.usecases.recover_transaction import Recovered, RecoverTransaction
 
 _PAUSE_S = 2.0
@@ -29,9 +31,11 @@ class HandleEvent:
     """See the module."""
 
     def __init__(
-        self, store: PaymentStore, transactions: ShortTransactions, act: Act, recover: RecoverTransaction
-    ) -> None:
-        self._store, self._transactions, self._act, self._recover = store, transactions, act, recover
+        self, store: PaymentStore, transactions: ShortTransactions, act: Act, follow: FollowDispute,
+        recover: RecoverTransaction,
+    ) -> None:  # fmt: skip
+        self._store, self._transactions = store, transactions
+        self._act, self._follow, self._recover = act, follow, recover
 
     async def __call__(self, event: StoredEvent) -> None:
         """Brings the event's payment up to date with its processor, and marks the event handled.
@@ -50,15 +54,14 @@ class HandleEvent:
 
     async def _handle(self, event: StoredEvent) -> tuple[str, bool]:
         """Returns in a word what came of the event, and whether it is over."""
-        if event.subject == Subject.DISPUTE:
-            return "DISPUTES_ARE_NOT_HANDLED_YET", True
-        if event.subject not in {Subject.PAYMENT, Subject.REFUND}:
+        about = {Subject.PAYMENT: self._payment, Subject.REFUND: self._refund, Subject.DISPUTE: self._dispute}
+        handle = about.get(Subject(event.subject))
+        if handle is None:
             return "NOTHING_TO_DO", True
         owner = await self._store.read(find_owner, event)
         if owner is None:
             return "UNKNOWN_PAYMENT", event.attempts >= _SEARCHES
-        is_refund = event.subject == Subject.REFUND
-        over = await (self._refund(event, owner) if is_refund else self._payment(event, owner))
+        over = await handle(event, owner)
         return ("HANDLED", True) if over else ("BUSY", False)
 
     async def _payment(self, event: StoredEvent, owner: Owner) -> bool:
@@ -105,10 +108,34 @@ class HandleEvent:
         refund = await self._act.read_refund(payment, found, event.processor_object_id)
         if isinstance(refund, Approved):
             row = ExternalRefund(
-                payment.merchant_id, payment.id, event.processor_object_id, refund.amount, refund.currency
+                payment.merchant_id,
+                payment.id,
+                event.processor_object_id,
+                refund.amount,
+                refund.currency,
+                refund.fee,
             )
             await self._store.book_refund(row)
         return not isinstance(refund, Pending | ActionRequired)
+
+    async def _dispute(self, event: StoredEvent, owner: Owner) -> bool:
+        """Reads the dispute. A charge whose reply we have not got yet is found out first, so that its books begin."""
+        payment = await self._store.read(get_payment, owner.merchant_id, owner.payment_id)
+        assert payment is not None, "payments are never deleted"
+        if payment.amount_captured == 0:
+            for one in await self._store.read(open_transactions, owner.merchant_id, owner.payment_id):
+                if await self._recover(one.merchant_id, one.payment_id, one.transaction_id) is Recovered.BUSY:
+                    return False
+        if event.processor_object_id != payment.processor_capture_id:
+            await self._follow.read(payment, event.processor_object_id)
+            return True
+        # PayPal's PAYMENT.CAPTURE.REVERSED names no dispute; the dispute has events of its own.
+        known = await self._store.read(
+            list_disputes, payment.merchant_id, DisputeFilter(payment_id=payment.id), None, 100
+        )
+        for dispute in known:
+            await self._follow.read(payment, dispute.processor_dispute_id)
+        return bool(known)
 
     async def _done(self, event: StoredEvent, result: str) -> None:
         await self._transactions.run(mark_handled, event, result)

@@ -42,7 +42,7 @@ def follow_up_request(payment: Payment, transaction: Transaction) -> Authorizati
             taken = transaction.detail.get("object_id", payment.processor_capture_id)
             return Refund(**_named(payment, transaction), capture_id=taken, reason=transaction.reason)
         case TransactionType.CHARGEBACK | TransactionType.DISPUTE:
-            raise AssertionError(f"a {transaction.type.value} is never asked of a processor")
+            raise AssertionError(f"a {transaction.type.value} is followed by `follow_dispute`")
         case _:
             assert_never(transaction.type)
 

@@ -7,10 +7,11 @@ from enum import StrEnum
 from uuid import UUID, uuid4
 
 from server.domain.errors import KassaError, Reason
-from server.domain.payment import OPEN_TRANSACTION_STATES
+from server.domain.payment import OPEN_TRANSACTION_STATES, TransactionType
 from server.storage.open_operations import OperationOpened, TakeUp
 from server.storage.payments import PaymentStore
 from server.usecases.act import Act
+from server.usecases.follow_dispute import FollowDispute
 
 
 class Recovered(StrEnum):
@@ -33,8 +34,8 @@ class RecoverTransaction:
         lease_s: Seconds for which only this attempt may act; longer than the processor's deadline.
     """
 
-    def __init__(self, store: PaymentStore, act: Act, *, lease_s: float) -> None:
-        self._store, self._act, self._lease_s = store, act, lease_s
+    def __init__(self, store: PaymentStore, act: Act, follow: FollowDispute, *, lease_s: float) -> None:
+        self._store, self._act, self._follow, self._lease_s = store, act, follow, lease_s
 
     async def __call__(
         self, merchant_id: UUID, payment_id: UUID, transaction_id: UUID, processor_payment_id: str | None = None
@@ -54,5 +55,8 @@ class RecoverTransaction:
                 return Recovered.OVER
             raise
         assert isinstance(taken, OperationOpened), "without a claim there is nothing to replay"
+        if taken.transaction.type is TransactionType.DISPUTE:
+            dispute = await self._follow.carry_on(taken.payment, taken.transaction, row.owner)
+            return Recovered.SETTLED if dispute is not None and dispute.over else Recovered.STILL_OPEN
         settled = await self._act.carry_on(taken.payment, taken.transaction, processor_payment_id)
         return Recovered.STILL_OPEN if settled.transaction.state in OPEN_TRANSACTION_STATES else Recovered.SETTLED

@@ -1,12 +1,9 @@
 """Finishes what was left lying: open transactions without a worker, webhooks not yet handled, what grew too old."""
 
 import asyncio
-import logging
 from collections.abc import Awaitable, Callable, Iterable
 from typing import TypeVar
 
-from server.domain.errors import KassaError
-from server.processors.contract import OutcomeUnknown, ProcessorRejected, ProcessorUnavailable
 from server.storage.deadlines import take_deadlines
 from server.storage.payments import PaymentStore
 from server.storage.processor_events import unhandled_events
@@ -15,11 +12,9 @@ from server.storage.short_transactions import ShortTransactions
 from server.usecases.expire_payment import ExpirePayment
 from server.usecases.handle_event import HandleEvent
 from server.usecases.recover_transaction import RecoverTransaction
+from server.usecases.side_by_side import side_by_side
 
 T = TypeVar("T")
-_log = logging.getLogger(__name__)
-_EXPECTED = (KassaError, OutcomeUnknown, ProcessorUnavailable, ProcessorRejected)
-"""What may stop one item; it stays due and is tried again at the next sweep."""
 _KEYS_AT_ONCE = 10_000
 
 
@@ -79,17 +74,4 @@ class Sweep:
                 return forgotten
 
     async def _each(self, items: Iterable[T], work: Callable[[T], Awaitable[object]]) -> None:
-        slots = asyncio.Semaphore(self._at_once)
-
-        async def one(item: T) -> None:
-            async with slots:
-                try:
-                    await work(item)
-                except _EXPECTED as trouble:
-                    _log.warning("left for the next sweep: %s: %s", type(trouble).__name__, trouble)
-
-        # One item's bug must not keep the others from the truth: all run, then the first error is raised.
-        results = await asyncio.gather(*(one(item) for item in items), return_exceptions=True)
-        for result in results:
-            if isinstance(result, BaseException):
-                raise result
+        await side_by_side(items, work, self._at_once)

@@ -4,21 +4,24 @@ import re
 import subprocess
 from pathlib import Path
 
+import pytest
 from google.api import annotations_pb2
 from google.protobuf import json_format
+from google.protobuf.descriptor import ServiceDescriptor
 from google.protobuf.message import Message
 from google.protobuf.message_factory import GetMessageClass
-from kassa.v1 import payment_service_pb2
+from kassa.v1 import ledger_service_pb2, payment_service_pb2
 
 REST = Path(__file__).resolve().parents[2] / "clients/rest"
-SERVICE = payment_service_pb2.DESCRIPTOR.services_by_name["PaymentService"]
+PAYMENTS = payment_service_pb2.DESCRIPTOR.services_by_name["PaymentService"]
+LEDGER = ledger_service_pb2.DESCRIPTOR.services_by_name["LedgerService"]
 VARIABLE = re.compile(r"\{\{[^}]*\}\}|\$\(id\)|\$PAYMENT")
 
 
 def request_type(verb: str, path: str) -> type[Message]:
     """Finds the method at an address, or raises StopIteration."""
     path = VARIABLE.sub("x", path).partition("?")[0]
-    for method in SERVICE.methods:
+    for method in (*PAYMENTS.methods, *LEDGER.methods):
         rule = method.GetOptions().Extensions[annotations_pb2.http]
         for binding in (rule, *rule.additional_bindings):
             pattern = re.sub(r"{\w+}", "[^/]+", getattr(binding, binding.WhichOneof("pattern")))
@@ -33,17 +36,18 @@ def check(verb: str, path: str, body: str) -> None:
         json_format.Parse(body, message)
 
 
-def test_http_file() -> None:
-    text = (REST / "payments.http").read_text()
+@pytest.mark.parametrize(("file", "service"), [("payments.http", PAYMENTS), ("ledger.http", LEDGER)])
+def test_http_file(file: str, service: ServiceDescriptor) -> None:
+    text = (REST / file).read_text()
     requests = re.findall(r"^(GET|POST) \{\{url\}\}(\S+)\n((?:.+\n)*)(?:\n(\{\n?(?:.+\n)*))?", text, flags=re.MULTILINE)
-    assert len(requests) == len(re.findall(r"^### ", text, flags=re.MULTILINE)) > 10
+    assert len(requests) == len(re.findall(r"^### ", text, flags=re.MULTILINE)) > len(service.methods)
     for verb, path, headers, body in requests:
         if path != "/healthz":
             check(verb, path, body)
             assert "authorization: Bearer" in headers
             assert ("idempotency-key: " in headers) == (verb == "POST")
     assert {request_type(verb, path) for verb, path, _, _ in requests if path != "/healthz"} == {
-        GetMessageClass(method.input_type) for method in SERVICE.methods
+        GetMessageClass(method.input_type) for method in service.methods
     }
 
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from server.domain.card import Card, brand_of, check_card, luhn_ok
+from server.domain.card import Card, brand_of, check_card, holds_card_number, luhn_ok
 from server.domain.errors import InvalidField
 
 NOW = datetime(2026, 11, 23, tzinfo=UTC)
@@ -76,3 +76,35 @@ def test_a_card_is_good_until_its_month_is_over() -> None:
 def test_the_representation_hides_number_cvc_and_holder() -> None:
     shown = repr(card(holder="Ada Byron"))
     assert "4242" not in shown and "123" not in shown and "Ada" not in shown
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "4242424242424242",
+        "The card 4242 4242 4242 4242 12/30 was used",
+        "paid with 4242-4242-4242-4242",
+        "3782 822463 10005",
+        "order 17 4000056655665556",
+        "4242\n4242\n4242\n4242",
+    ],
+)
+def test_a_card_number_is_found_in_text(text: str) -> None:
+    assert holds_card_number(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "4242424242424241",
+        "9400111899223100001234",
+        "1Z999AA10123456784",
+        "2030-01-31 203.0.113.7 signed by A. Byron",
+        "0" * 19,
+        "1 " * 9_000,
+    ],
+    ids=["empty", "wrong check digit", "USPS", "UPS", "a log", "no network", "long"],
+)
+def test_other_digits_are_no_card_number(text: str) -> None:
+    assert not holds_card_number(text)

@@ -12,6 +12,7 @@ from kassa.v1 import merchant_service_pb2_grpc
 from sqlalchemy import Engine, text
 
 from server.rpc.attention_service import AttentionUseCases
+from server.rpc.dispute_service import DisputeUseCases
 from server.rpc.merchant_service import MerchantUseCases
 from server.rpc.payment_service import PaymentUseCases
 from server.rpc.server import RpcServer, UseCases
@@ -25,6 +26,7 @@ from server.usecases.merchants import Merchants
 from server.usecases.newest_first import NewestFirst
 from server.usecases.page_tokens import PageTokens
 from server.usecases.processor_accounts import ProcessorAccounts
+from server.usecases.read_ledger import ReadLedger
 from tests.cluster import Database
 
 HASH_KEY, TOKEN_KEY = b"h" * 32, b"t" * 32
@@ -106,8 +108,10 @@ async def office(use_cases: MerchantUseCases, transactions: ShortTransactions, e
         UseCases(
             authenticate=Authenticate(transactions, HASH_KEY, cached_s=0.001),
             payments=cast(PaymentUseCases, _NoPayments()),
+            disputes=cast(DisputeUseCases, _NoDisputes()),
             merchants=use_cases,
             attention=cast(AttentionUseCases, _NoAttention()),
+            ledger=cast(ReadLedger, None),
             receive_event=cast(ReceivesEvents, None),
         ),
         listen="127.0.0.1:0",
@@ -129,6 +133,10 @@ class _NoAttention:
 
 class _NoPayments:
     create = capture = cancel = confirm = refund = get = list = list_transactions = None
+
+
+class _NoDisputes:
+    answer = get = list = None
 
 
 def _bearer(key: str) -> tuple[tuple[str, str], ...]:

@@ -10,22 +10,30 @@ import grpc.aio
 import pytest
 from google.rpc.error_details_pb2 import BadRequest, ErrorInfo
 from google.rpc.status_pb2 import Status
-from kassa.v1 import attention_service_pb2_grpc, payment_service_pb2_grpc, webhook_service_pb2_grpc
+from kassa.v1 import (
+    attention_service_pb2_grpc,
+    dispute_service_pb2_grpc,
+    payment_service_pb2_grpc,
+    webhook_service_pb2_grpc,
+)
 from kassa.v1 import payment_service_pb2 as pb
 
 from server.domain.errors import KassaError, Reason
 from server.rpc.attention_service import AttentionUseCases
+from server.rpc.dispute_service import DisputeUseCases
 from server.rpc.merchant_service import MerchantUseCases
 from server.rpc.payment_service import PaymentUseCases
 from server.rpc.server import RpcServer, UseCases
 from server.rpc.webhook_service import ReceivesEvents
 from server.usecases.answers import Answer, Caller
 from server.usecases.authenticate import Platform, Principal
+from server.usecases.read_ledger import ReadLedger
 from tests.factories import make_payment
 
 MERCHANT = Caller(uuid4(), test_mode=True, time_zone="Europe/Paris")
 MERCHANT_KEY, PLATFORM_KEY = "sk_test_merchant", "sk_platform_us"
 PAYMENTS = ("create", "capture", "cancel", "confirm", "refund", "get", "list", "list_transactions")
+DISPUTES = ("answer", "get", "list")
 METADATA = (("authorization", f"Bearer {MERCHANT_KEY}"), ("idempotency-key", "order-1001"))
 
 
@@ -68,6 +76,10 @@ class Stack:
         return attention_service_pb2_grpc.AttentionServiceStub(self.channel)
 
     @property
+    def disputes(self) -> Any:
+        return dispute_service_pb2_grpc.DisputeServiceStub(self.channel)
+
+    @property
     def webhooks(self) -> Any:
         return webhook_service_pb2_grpc.WebhookServiceStub(self.channel)
 
@@ -79,13 +91,16 @@ def make_server(use_cases: Mapping[str, StandIn], drained: list[str]) -> RpcServ
         drained.append("drained")
 
     payments: dict[str, Any] = {name: stand_in for name, stand_in in use_cases.items() if name in PAYMENTS}
+    disputes: dict[str, Any] = {name: use_cases[f"{name}_dispute"] for name in DISPUTES}
     return RpcServer(
         UseCases(
             authenticate=authenticate,
             payments=PaymentUseCases(**payments),
+            disputes=DisputeUseCases(**disputes),
             # MerchantService is tested over a real database, in tests/merchants.
             merchants=cast(MerchantUseCases, _NoMerchants()),
             attention=AttentionUseCases(list=use_cases["list_attention"], resolve=use_cases["resolve_attention"]),
+            ledger=cast(ReadLedger, None),  # over a real database, in tests/ledger
             receive_event=cast(ReceivesEvents, use_cases["receive_event"]),
         ),
         listen="127.0.0.1:0",
@@ -99,7 +114,9 @@ def make_server(use_cases: Mapping[str, StandIn], drained: list[str]) -> RpcServ
 def make_use_cases() -> dict[str, StandIn]:
     """Use cases that answer with a payment each."""
     answer = Answer(make_payment(merchant_id=MERCHANT.merchant_id))
-    return {name: StandIn(answer) for name in (*PAYMENTS, "receive_event", "list_attention", "resolve_attention")}
+    disputes = (f"{name}_dispute" for name in DISPUTES)
+    others = ("receive_event", "list_attention", "resolve_attention")
+    return {name: StandIn(answer) for name in (*PAYMENTS, *disputes, *others)}
 
 
 @pytest.fixture

@@ -4,6 +4,7 @@ from kassa.async_client import AsyncClient
 from kassa.client import Client
 from kassa.errors import KassaError
 from kassa.v1.attention_service_pb2 import AttentionItem
+from kassa.v1.ledger_service_pb2 import Balance, Balances, LedgerEntry, TrialBalance
 from kassa.v1.payment_service_pb2 import (
     Failure,
     FraudDecision,
@@ -16,12 +17,16 @@ from kassa.v1.payment_service_pb2 import (
 __all__ = [
     "AsyncClient",
     "AttentionItem",
+    "Balance",
+    "Balances",
     "Client",
     "Failure",
     "FraudDecision",
     "KassaError",
+    "LedgerEntry",
     "NextAction",
     "Payment",
     "Refund",
     "Transaction",
+    "TrialBalance",
 ]

@@ -10,6 +10,7 @@ import grpc.aio
 
 from kassa.channel import open_async_channel
 from kassa.errors import read_error
+from kassa.ledger import AsyncLedger
 from kassa.requests import (
     AttentionFilter,
     NewPayment,
@@ -57,6 +58,7 @@ class AsyncClient:
         sender = AsyncSender(api_key, timeout, Retries(attempts))
         self.payments = AsyncPayments(self._channel, sender)
         self.attention = AsyncAttention(self._channel, sender)
+        self.ledger = AsyncLedger(self._channel, sender)
 
     async def close(self) -> None:
         """Ends the connection; calls under way are cancelled."""

@@ -10,6 +10,7 @@ import grpc
 
 from kassa.channel import open_channel
 from kassa.errors import read_error
+from kassa.ledger import Ledger
 from kassa.requests import (
     AttentionFilter,
     NewPayment,
@@ -57,6 +58,7 @@ class Client:
         sender = Sender(api_key, timeout, Retries(attempts))
         self.payments = Payments(self._channel, sender)
         self.attention = Attention(self._channel, sender)
+        self.ledger = Ledger(self._channel, sender)
 
     def close(self) -> None:
         """Ends the connection; calls under way are cancelled."""

@@ -5,6 +5,7 @@ from datetime import datetime
 from typing import Any, Literal, Required, TypedDict
 
 from kassa.v1 import attention_service_pb2
+from kassa.v1 import ledger_service_pb2 as ledger_pb
 from kassa.v1 import payment_service_pb2 as pb
 
 Method = Literal["CREDIT_CARD", "DEBIT_CARD", "BANK_TRANSFER", "DIGITAL_WALLET", "CRYPTOCURRENCY"]
@@ -22,7 +23,11 @@ AttentionKind = Literal[
     "NOT_GIVEN_BACK",
     "NOT_CANCELLED",
     "PROCESSOR_DIFFERS",
+    "FEE_UNKNOWN",
 ]
+
+
+Account = Literal["PROCESSOR_RECEIVABLE", "MERCHANT_PAYABLE", "REFUNDS", "FEES", "DISPUTES", "RESERVE"]
 
 
 class Card(TypedDict, total=False):
@@ -105,6 +110,21 @@ class AttentionFilter(TypedDict, total=False):
     page_size: int
 
 
+class EntryFilter(TypedDict, total=False):
+    """Which ledger entries to list; all that is given must hold. Times must be aware; `created_before` is exclusive.
+
+    A platform key must name the merchant.
+    """
+
+    merchant_id: str
+    payment_id: str
+    account: Account
+    currency: str
+    created_after: datetime
+    created_before: datetime
+    page_size: int
+
+
 def create_request(fields: NewPayment) -> pb.CreatePaymentRequest:
     """Makes the message; protobuf reads mappings as messages and names as enum values.
 
@@ -120,11 +140,25 @@ def list_request(fields: PaymentFilter) -> pb.ListPaymentsRequest:
     Raises:
         ValueError: A name or a value is none of the contract's, or a time is naive.
     """
-    for name in ("created_after", "created_before"):
-        moment = fields.get(name)
-        if isinstance(moment, datetime) and moment.tzinfo is None:
-            raise ValueError(f"{name} must have a time zone")
-    return pb.ListPaymentsRequest(**_loose(fields))
+    return pb.ListPaymentsRequest(**_aware(_loose(fields)))
+
+
+def entries_request(fields: EntryFilter) -> ledger_pb.ListLedgerEntriesRequest:
+    """Makes the message.
+
+    Raises:
+        ValueError: A name or a value is none of the contract's, or a time is naive.
+    """
+    return ledger_pb.ListLedgerEntriesRequest(**_aware(_loose(fields)))
+
+
+def balances_request(at: datetime | None, merchant_id: str) -> ledger_pb.GetBalancesRequest:
+    """Makes the message.
+
+    Raises:
+        ValueError: The time is naive.
+    """
+    return ledger_pb.GetBalancesRequest(**_aware(_loose({"at": at, "merchant_id": merchant_id})))
 
 
 def refund_request(payment_id: str, amount: int | None, reason: RefundReason | None) -> pb.RefundPaymentRequest:
@@ -139,6 +173,13 @@ def attention_request(fields: AttentionFilter) -> attention_service_pb2.ListAtte
         ValueError: A name or a value is none of the contract's.
     """
     return attention_service_pb2.ListAttentionRequest(**_loose(fields))
+
+
+def _aware(fields: dict[str, Any]) -> dict[str, Any]:
+    for name, value in fields.items():
+        if isinstance(value, datetime) and value.tzinfo is None:
+            raise ValueError(f"{name} must have a time zone")
+    return fields
 
 
 def _loose(fields: Mapping[str, Any]) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""The PayPal adapter: orders, captures and refunds under our transaction ids. `bootstrap` makes it."""
+"""The PayPal adapter: orders, captures and refunds under our transaction ids, and disputes. `bootstrap` makes it."""
 
 from collections.abc import Mapping
 
@@ -6,16 +6,22 @@ from server.processors.contract import (
     Account,
     Authorization,
     Capture,
+    DisputeAnswer,
+    DisputeStanding,
+    Fee,
     Outcome,
     ProcessorEvent,
     Refund,
+    Totals,
     Void,
 )
 from server.processors.deadline import deadline
 from server.processors.paypal import events
+from server.processors.paypal.books import Books
 from server.processors.paypal.certificates import Certificates
 from server.processors.paypal.connection import PayPalConnection, Threads
 from server.processors.paypal.currencies import CAPABILITIES
+from server.processors.paypal.disputes import Disputes
 from server.processors.paypal.endpoint import PayPalEndpoint
 from server.processors.paypal.operations import Operations
 from server.processors.paypal.recovery import Recovery
@@ -34,6 +40,8 @@ class PayPalProcessor:
         self._connection = PayPalConnection(endpoint)
         self._operations = Operations(self._connection)
         self._recovery = Recovery(self._connection, self._operations)
+        self._disputes = Disputes(self._connection)
+        self._books = Books(self._connection)
         self._certificates = Certificates(endpoint)
         # Apart from payments: whoever sends forged webhooks must not take their threads.
         self._certificate_threads = Threads("paypal-certificates", threads=2, max_queued=16)
@@ -64,6 +72,23 @@ class PayPalProcessor:
         """See `Processor`."""
         async with deadline(self._deadline_s, self.name):
             return await self._recovery.resolve(account, request)
+
+    async def read_dispute(self, account: Account, processor_dispute_id: str) -> DisputeStanding:
+        """See `Processor`."""
+        return await self._disputes.read(account, processor_dispute_id)
+
+    async def answer_dispute(self, account: Account, answer: DisputeAnswer) -> DisputeStanding:
+        """See `Processor`."""
+        async with deadline(self._deadline_s, self.name):
+            return await self._disputes.answer(account, answer)
+
+    async def read_fee(self, account: Account, processor_payment_id: str, capture_id: str) -> Fee | None:
+        """See `Processor`."""
+        return await self._books.fee(account, capture_id)
+
+    async def read_totals(self, account: Account, processor_payment_id: str) -> Totals:
+        """See `Processor`."""
+        return await self._books.totals(account, processor_payment_id)
 
     async def parse_event(self, account: Account, headers: Mapping[str, str], body: bytes) -> ProcessorEvent:
         """See `Processor`. Raises `ProcessorUnavailable` where the certificate cannot be had: PayPal sends again."""

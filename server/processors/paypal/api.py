@@ -8,6 +8,7 @@ import json
 import re
 import threading
 import time
+from dataclasses import dataclass
 from http.cookiejar import DefaultCookiePolicy
 from typing import Any
 
@@ -21,6 +22,13 @@ Json = dict[str, Any]
 _TOKEN_MARGIN_S = 60.0
 """A token is renewed so long before it ends."""
 _PATH = re.compile(r"[A-Za-z0-9_\-/]+")
+
+
+@dataclass(frozen=True, slots=True)
+class Form:
+    """A body that is sent as `multipart/form-data` with one part of JSON, `input`, beside which documents might be."""
+
+    input: Json
 
 
 class TokenFailed(Exception):
@@ -77,12 +85,11 @@ class Api(paypalrestsdk.Api):  # type: ignore[misc]  # the SDK has no types
             sent = {
                 **(headers or {}),
                 "Authorization": f"Bearer {token['access_token']}",
-                "Content-Type": "application/json",
                 "Accept": "application/json",
                 "User-Agent": self.user_agent,
             }
             try:
-                return self.http_call(url, method, data=json.dumps(body), headers=sent)
+                return self._send(url, method, body, sent)
             except exceptions.UnauthorizedAccess:
                 if last:
                     raise
@@ -115,6 +122,13 @@ class Api(paypalrestsdk.Api):  # type: ignore[misc]  # the SDK has no types
         if not isinstance(found, dict):
             raise ValueError("the answer is no JSON object")
         return found
+
+    def _send(self, url: str, method: str, body: Any, headers: dict[str, str]) -> Json:
+        if isinstance(body, Form):
+            part = (None, json.dumps(body.input), "application/json")
+            return self.http_call(url, method, files={"input": part}, headers=headers)
+        typed = {**headers, "Content-Type": "application/json"}
+        return self.http_call(url, method, data=json.dumps(body), headers=typed)
 
     def _fetch_token(self) -> tuple[Json, float]:
         headers = {

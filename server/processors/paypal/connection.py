@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 from uuid import UUID
 
 from server.processors.contract import Account, OutcomeUnknown, ProcessorBusy, ProcessorRejected
-from server.processors.paypal.api import Api, check_path
+from server.processors.paypal.api import Api, Form, check_path
 from server.processors.paypal.endpoint import LIVE_API_BASE, TEST_API_BASE, PayPalEndpoint
 from server.processors.paypal.refusals import CALL_ERRORS, meaning
 
@@ -73,7 +73,7 @@ class PayPalConnection:
         api, checked = self._api(account), _checked(path)
         return await self._run(lambda: api.get(checked))
 
-    async def post(self, account: Account, path: str, body: Json, key: str) -> Json:
+    async def post(self, account: Account, path: str, body: Json | Form, key: str) -> Json:
         """Makes a call under an idempotency key.
 
         Raises:

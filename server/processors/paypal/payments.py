@@ -12,10 +12,14 @@ from server.domain.outcome import Approved, Cancelled, Declined, Outcome, Pendin
 from server.processors.failures import failure
 from server.processors.paypal.currencies import read_money
 from server.processors.paypal.declines import ISSUER_CODES
+from server.processors.paypal.fees import fee_of_capture
 
 _log = logging.getLogger(__name__)
 
 Payment = Mapping[str, Any]
+
+CAPTURED = frozenset({"COMPLETED", "PARTIALLY_REFUNDED", "REFUNDED"})
+"""Statuses of a capture whose money was taken."""
 
 
 def authorization(found: Payment, order_id: str) -> Outcome:
@@ -34,7 +38,7 @@ def authorization(found: Payment, order_id: str) -> Outcome:
 def capture(found: Payment, order_id: str) -> Outcome:
     """Says what a capture's state means."""
     match found["status"]:
-        case "COMPLETED" | "PARTIALLY_REFUNDED" | "REFUNDED":
+        case status if status in CAPTURED:
             return _approved(found, order_id, captured=True)
         case "DECLINED" | "FAILED":
             return _declined(found, order_id)
@@ -63,6 +67,7 @@ def _approved(found: Payment, order_id: str, *, captured: bool) -> Approved:
         amount=amount,
         currency=currency,
         captured=captured,
+        fee=fee_of_capture(found) if captured else None,
     )
 
 

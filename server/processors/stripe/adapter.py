@@ -1,4 +1,4 @@
-"""The Stripe adapter: payment intents and refunds under our transaction ids. `bootstrap` makes it."""
+"""The Stripe adapter: payment intents and refunds under our transaction ids, and disputes. `bootstrap` makes it."""
 
 from collections.abc import Mapping
 
@@ -6,15 +6,21 @@ from server.processors.contract import (
     Account,
     Authorization,
     Capture,
+    DisputeAnswer,
+    DisputeStanding,
+    Fee,
     Outcome,
     ProcessorEvent,
     Refund,
+    Totals,
     Void,
 )
 from server.processors.deadline import deadline
 from server.processors.stripe import events
+from server.processors.stripe.books import Books
 from server.processors.stripe.connection import StripeConnection
 from server.processors.stripe.currencies import CAPABILITIES
+from server.processors.stripe.disputes import Disputes
 from server.processors.stripe.endpoint import StripeEndpoint
 from server.processors.stripe.operations import Operations
 from server.processors.stripe.recovery import Recovery
@@ -31,6 +37,8 @@ class StripeProcessor:
         self._connection = StripeConnection(endpoint)
         self._operations = Operations(self._connection)
         self._recovery = Recovery(self._connection, self._operations)
+        self._disputes = Disputes(self._connection)
+        self._books = Books(self._connection)
 
     async def authorize(self, account: Account, request: Authorization) -> Outcome:
         """See `Processor`."""
@@ -57,6 +65,24 @@ class StripeProcessor:
         """See `Processor`."""
         async with deadline(self._deadline_s, self.name):
             return await self._recovery.resolve(account, request)
+
+    async def read_dispute(self, account: Account, processor_dispute_id: str) -> DisputeStanding:
+        """See `Processor`."""
+        return await self._disputes.read(account, processor_dispute_id)
+
+    async def answer_dispute(self, account: Account, answer: DisputeAnswer) -> DisputeStanding:
+        """See `Processor`."""
+        async with deadline(self._deadline_s, self.name):
+            return await self._disputes.answer(account, answer)
+
+    async def read_fee(self, account: Account, processor_payment_id: str, capture_id: str) -> Fee | None:
+        """See `Processor`. An intent is captured once, so its charge is the capture."""
+        return await self._books.fee(account, processor_payment_id)
+
+    async def read_totals(self, account: Account, processor_payment_id: str) -> Totals:
+        """See `Processor`."""
+        async with deadline(self._deadline_s, self.name):
+            return await self._books.totals(account, processor_payment_id)
 
     async def parse_event(self, account: Account, headers: Mapping[str, str], body: bytes) -> ProcessorEvent:
         """See `Processor`."""

@@ -15,14 +15,15 @@ from server.processors.contract import Authorization, BankOrCrypto, ProcessorTok
 from server.processors.failures import failure
 from server.processors.stripe.currencies import our_amount, wire_amount
 from server.processors.stripe.declines import decline
+from server.processors.stripe.fees import fee_of_charge
 
 _log = logging.getLogger(__name__)
 
 Json = dict[str, Any]
 Intent = Mapping[str, Any]
 
-EXPAND = ["latest_charge"]
-"""The charge tells the card of a token."""
+EXPAND = ["latest_charge.balance_transaction"]
+"""The charge tells the card of a token, its balance transaction the fee; the path expands both."""
 FENCE = "kassa_fence"
 """Metadata of an intent that recovery made in place of one that was never sent."""
 
@@ -122,7 +123,7 @@ def void_outcome(intent: Intent) -> Outcome:
 
 
 def approval(intent: Intent, *, captured: bool, amount: int) -> Approved:
-    """The approval of `amount` (Stripe's units), with the card as far as the charge tells it."""
+    """The approval of `amount` (Stripe's units), with card and fee as far as the charge tells them."""
     currency = str(intent["currency"]).upper()
     charge = intent.get("latest_charge")
     details = charge if isinstance(charge, Mapping) else {}
@@ -137,6 +138,7 @@ def approval(intent: Intent, *, captured: bool, amount: int) -> Approved:
         card_last4=str(card.get("last4") or ""),
         card_exp_month=card.get("exp_month"),
         card_exp_year=card.get("exp_year"),
+        fee=fee_of_charge(details) if captured else None,
     )
 
 

@@ -1,4 +1,4 @@
-"""Refunds: what is sent to make one, and what its state means. Pure; `adapter` uses it.
+"""Refunds: what is sent to make one, and what its state means. Pure; `operations`, `recovery` and `books` use it.
 
 https://docs.stripe.com/api/refunds/object
 """
@@ -56,6 +56,11 @@ def outcome(refund: Mapping[str, Any]) -> Outcome:
         case _:
             _log.error("stripe refund %s has a status that we do not know: %s", key, status)
             return Pending(processor_payment_id=intent, processor_transaction_id=key)
+
+
+def has_returned(refund: Mapping[str, Any]) -> bool:
+    """Whether captured money has gone back to the customer for good."""
+    return refund["status"] == "succeeded" and not _is_release(refund)
 
 
 def _is_release(refund: Mapping[str, Any]) -> bool:

@@ -27,7 +27,7 @@ from google.api import field_behavior_pb2 as google_dot_api_dot_field__behavior_
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n kassa/v1/attention_service.proto\x12\x08kassa.v1\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xf5\x03\n\rAttentionItem\x12\n\n\x02id\x18\x01 \x01(\t\x12\x13\n\x0bmerchant_id\x18\x02 \x01(\t\x12\x12\n\npayment_id\x18\x03 \x01(\t\x12\x16\n\x0etransaction_id\x18\x04 \x01(\t\x12*\n\x04kind\x18\x05 \x01(\x0e\x32\x1c.kassa.v1.AttentionItem.Kind\x12\x0e\n\x06\x64\x65tail\x18\x06 \x01(\t\x12.\n\ncreated_at\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0bresolved_at\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x13\n\x0bresolved_by\x18\t \x01(\t\x12\x0c\n\x04note\x18\n \x01(\t\"\xd6\x01\n\x04Kind\x12\x14\n\x10KIND_UNSPECIFIED\x10\x00\x12\x13\n\x0f\x41MOUNT_MISMATCH\x10\x01\x12\x11\n\rCONTRADICTION\x10\x02\x12\x19\n\x15IMPOSSIBLE_TRANSITION\x10\x03\x12\x12\n\x0eMADE_ELSEWHERE\x10\x04\x12\x13\n\x0f\x45XTERNAL_REFUND\x10\x05\x12\x0e\n\nUNRESOLVED\x10\x06\x12\x12\n\x0eNOT_GIVEN_BACK\x10\x07\x12\x11\n\rNOT_CANCELLED\x10\x08\x12\x15\n\x11PROCESSOR_DIFFERS\x10\t\"\xac\x01\n\x14ListAttentionRequest\x12*\n\x04kind\x18\x01 \x01(\x0e\x32\x1c.kassa.v1.AttentionItem.Kind\x12\x12\n\npayment_id\x18\x02 \x01(\t\x12\x13\n\x0bmerchant_id\x18\x03 \x01(\t\x12\x18\n\x10include_resolved\x18\x04 \x01(\x08\x12\x11\n\tpage_size\x18\x05 \x01(\x05\x12\x12\n\npage_token\x18\x06 \x01(\t\"X\n\x15ListAttentionResponse\x12&\n\x05items\x18\x01 \x03(\x0b\x32\x17.kassa.v1.AttentionItem\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"d\n\x17ResolveAttentionRequest\x12\x1a\n\x0c\x61ttention_id\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x12\n\x04note\x18\x02 \x01(\tB\x04\xe2\x41\x01\x02\x12\x19\n\x0bresolved_by\x18\x03 \x01(\tB\x04\xe2\x41\x01\x02\x32\xfc\x01\n\x10\x41ttentionService\x12g\n\rListAttention\x12\x1e.kassa.v1.ListAttentionRequest\x1a\x1f.kassa.v1.ListAttentionResponse\"\x15\x82\xd3\xe4\x93\x02\x0f\x12\r/v1/attention\x12\x7f\n\x10ResolveAttention\x12!.kassa.v1.ResolveAttentionRequest\x1a\x17.kassa.v1.AttentionItem\"/\x82\xd3\xe4\x93\x02)\"$/v1/attention/{attention_id}/resolve:\x01*b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n kassa/v1/attention_service.proto\x12\x08kassa.v1\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x86\x04\n\rAttentionItem\x12\n\n\x02id\x18\x01 \x01(\t\x12\x13\n\x0bmerchant_id\x18\x02 \x01(\t\x12\x12\n\npayment_id\x18\x03 \x01(\t\x12\x16\n\x0etransaction_id\x18\x04 \x01(\t\x12*\n\x04kind\x18\x05 \x01(\x0e\x32\x1c.kassa.v1.AttentionItem.Kind\x12\x0e\n\x06\x64\x65tail\x18\x06 \x01(\t\x12.\n\ncreated_at\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0bresolved_at\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x13\n\x0bresolved_by\x18\t \x01(\t\x12\x0c\n\x04note\x18\n \x01(\t\"\xe7\x01\n\x04Kind\x12\x14\n\x10KIND_UNSPECIFIED\x10\x00\x12\x13\n\x0f\x41MOUNT_MISMATCH\x10\x01\x12\x11\n\rCONTRADICTION\x10\x02\x12\x19\n\x15IMPOSSIBLE_TRANSITION\x10\x03\x12\x12\n\x0eMADE_ELSEWHERE\x10\x04\x12\x13\n\x0f\x45XTERNAL_REFUND\x10\x05\x12\x0e\n\nUNRESOLVED\x10\x06\x12\x12\n\x0eNOT_GIVEN_BACK\x10\x07\x12\x11\n\rNOT_CANCELLED\x10\x08\x12\x15\n\x11PROCESSOR_DIFFERS\x10\t\x12\x0f\n\x0b\x46\x45\x45_UNKNOWN\x10\n\"\xac\x01\n\x14ListAttentionRequest\x12*\n\x04kind\x18\x01 \x01(\x0e\x32\x1c.kassa.v1.AttentionItem.Kind\x12\x12\n\npayment_id\x18\x02 \x01(\t\x12\x13\n\x0bmerchant_id\x18\x03 \x01(\t\x12\x18\n\x10include_resolved\x18\x04 \x01(\x08\x12\x11\n\tpage_size\x18\x05 \x01(\x05\x12\x12\n\npage_token\x18\x06 \x01(\t\"X\n\x15ListAttentionResponse\x12&\n\x05items\x18\x01 \x03(\x0b\x32\x17.kassa.v1.AttentionItem\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"d\n\x17ResolveAttentionRequest\x12\x1a\n\x0c\x61ttention_id\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x12\n\x04note\x18\x02 \x01(\tB\x04\xe2\x41\x01\x02\x12\x19\n\x0bresolved_by\x18\x03 \x01(\tB\x04\xe2\x41\x01\x02\x32\xfc\x01\n\x10\x41ttentionService\x12g\n\rListAttention\x12\x1e.kassa.v1.ListAttentionRequest\x1a\x1f.kassa.v1.ListAttentionResponse\"\x15\x82\xd3\xe4\x93\x02\x0f\x12\r/v1/attention\x12\x7f\n\x10ResolveAttention\x12!.kassa.v1.ResolveAttentionRequest\x1a\x17.kassa.v1.AttentionItem\"/\x82\xd3\xe4\x93\x02)\"$/v1/attention/{attention_id}/resolve:\x01*b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -45,15 +45,15 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_ATTENTIONSERVICE'].methods_by_name['ResolveAttention']._loaded_options = None
   _globals['_ATTENTIONSERVICE'].methods_by_name['ResolveAttention']._serialized_options = b'\202\323\344\223\002)\"$/v1/attention/{attention_id}/resolve:\001*'
   _globals['_ATTENTIONITEM']._serialized_start=143
-  _globals['_ATTENTIONITEM']._serialized_end=644
+  _globals['_ATTENTIONITEM']._serialized_end=661
   _globals['_ATTENTIONITEM_KIND']._serialized_start=430
-  _globals['_ATTENTIONITEM_KIND']._serialized_end=644
-  _globals['_LISTATTENTIONREQUEST']._serialized_start=647
-  _globals['_LISTATTENTIONREQUEST']._serialized_end=819
-  _globals['_LISTATTENTIONRESPONSE']._serialized_start=821
-  _globals['_LISTATTENTIONRESPONSE']._serialized_end=909
-  _globals['_RESOLVEATTENTIONREQUEST']._serialized_start=911
-  _globals['_RESOLVEATTENTIONREQUEST']._serialized_end=1011
-  _globals['_ATTENTIONSERVICE']._serialized_start=1014
-  _globals['_ATTENTIONSERVICE']._serialized_end=1266
+  _globals['_ATTENTIONITEM_KIND']._serialized_end=661
+  _globals['_LISTATTENTIONREQUEST']._serialized_start=664
+  _globals['_LISTATTENTIONREQUEST']._serialized_end=836
+  _globals['_LISTATTENTIONRESPONSE']._serialized_start=838
+  _globals['_LISTATTENTIONRESPONSE']._serialized_end=926
+  _globals['_RESOLVEATTENTIONREQUEST']._serialized_start=928
+  _globals['_RESOLVEATTENTIONREQUEST']._serialized_end=1028
+  _globals['_ATTENTIONSERVICE']._serialized_start=1031
+  _globals['_ATTENTIONSERVICE']._serialized_end=1283
 # @@protoc_insertion_point(module_scope)

@@ -70,6 +70,10 @@ class AttentionItem(_message.Message):
         """Captured or refunded amounts at the processor are not those of the gateway's books. The difference is to be put
         right by a refund, or with the processor.
         """
+        FEE_UNKNOWN: AttentionItem._Kind.ValueType  # 10
+        """The processor has not said for days what it kept of a capture; it is asked on, and the fee may be looked up in
+        its balance report. The item is closed by itself once the fee is booked.
+        """
 
     class Kind(_Kind, metaclass=_KindEnumTypeWrapper):
         """Kind says what happened."""
@@ -111,6 +115,10 @@ class AttentionItem(_message.Message):
     PROCESSOR_DIFFERS: AttentionItem.Kind.ValueType  # 9
     """Captured or refunded amounts at the processor are not those of the gateway's books. The difference is to be put
     right by a refund, or with the processor.
+    """
+    FEE_UNKNOWN: AttentionItem.Kind.ValueType  # 10
+    """The processor has not said for days what it kept of a capture; it is asked on, and the fee may be looked up in
+    its balance report. The item is closed by itself once the fee is booked.
     """
 
     ID_FIELD_NUMBER: _builtins.int

@@ -276,6 +276,28 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
 
         {"reason": "ATTENTION_NOT_FOUND", "domain": "kassa"}
     """
+    DISPUTE_NOT_FOUND: _ErrorReason.ValueType  # 40
+    """The merchant has no such dispute.
+
+    Example: GetDispute with the identifier of somebody else's dispute.
+
+        {"reason": "DISPUTE_NOT_FOUND", "domain": "kassa"}
+    """
+    DISPUTE_STATE_INVALID: _ErrorReason.ValueType  # 41
+    """The dispute takes no answer, or not this one: it is under review or has ended, or it is an inquiry, which is
+    answered with evidence or a refund and cannot be accepted.
+
+    Example: SubmitDisputeEvidence for a dispute that was lost.
+
+        {"reason": "DISPUTE_STATE_INVALID", "domain": "kassa", "metadata": {"dispute_state": "LOST"}}
+    """
+    DISPUTE_DEADLINE_PASSED: _ErrorReason.ValueType  # 42
+    """The dispute had to be answered by a time that is over.
+
+    Example: SubmitDisputeEvidence a day after `respond_by`.
+
+        {"reason": "DISPUTE_DEADLINE_PASSED", "domain": "kassa", "metadata": {"respond_by": "2030-01-31T23:59:59Z"}}
+    """
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
     """ErrorReason says why a request was refused. Clients branch on it; messages are for people and may change.
@@ -540,5 +562,27 @@ ATTENTION_NOT_FOUND: ErrorReason.ValueType  # 45
 Example: an item of a live merchant, resolved with the key of a test merchant.
 
     {"reason": "ATTENTION_NOT_FOUND", "domain": "kassa"}
+"""
+DISPUTE_NOT_FOUND: ErrorReason.ValueType  # 40
+"""The merchant has no such dispute.
+
+Example: GetDispute with the identifier of somebody else's dispute.
+
+    {"reason": "DISPUTE_NOT_FOUND", "domain": "kassa"}
+"""
+DISPUTE_STATE_INVALID: ErrorReason.ValueType  # 41
+"""The dispute takes no answer, or not this one: it is under review or has ended, or it is an inquiry, which is
+answered with evidence or a refund and cannot be accepted.
+
+Example: SubmitDisputeEvidence for a dispute that was lost.
+
+    {"reason": "DISPUTE_STATE_INVALID", "domain": "kassa", "metadata": {"dispute_state": "LOST"}}
+"""
+DISPUTE_DEADLINE_PASSED: ErrorReason.ValueType  # 42
+"""The dispute had to be answered by a time that is over.
+
+Example: SubmitDisputeEvidence a day after `respond_by`.
+
+    {"reason": "DISPUTE_DEADLINE_PASSED", "domain": "kassa", "metadata": {"respond_by": "2030-01-31T23:59:59Z"}}
 """
 Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015

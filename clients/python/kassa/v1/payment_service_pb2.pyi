@@ -195,7 +195,9 @@ class Payment(_message.Message):
     amount_refunded: _builtins.int
     """What has been returned to the customer, in minor units, refunds under way not included."""
     amount_disputed: _builtins.int
-    """What the customer disputes, in minor units; while it is above zero, refunds are refused."""
+    """What open disputes ask for and lost ones took, in minor units; while it is above zero, refunds are refused. Inquiries
+    do not count.
+    """
     method: Global___Payment.Method.ValueType
     """How the customer pays."""
     capture_method: Global___Payment.CaptureMethod.ValueType

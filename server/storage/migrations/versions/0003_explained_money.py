@@ -9,6 +9,9 @@ down_revision = "0002"
 LEDGER = """
 CREATE INDEX ledger_entries_by_payment ON ledger_entries (merchant_id, payment_id, id);
 CREATE INDEX ledger_entries_by_time ON ledger_entries (merchant_id, created_at) INCLUDE (account, currency, amount);
+-- Storage leaves out what is booked; this stands behind it, so that no fee is ever booked twice.
+CREATE UNIQUE INDEX ledger_entries_fees ON ledger_entries (merchant_id, payment_id, processor_reference)
+    WHERE kind = 'FEE' AND account = 'fees';
 
 -- Nobody changes the past, not even the owner by mistake; a wrong journal is put right by another one.
 CREATE FUNCTION refuse_rewriting() RETURNS trigger LANGUAGE plpgsql AS $$
@@ -19,11 +22,14 @@ CREATE TRIGGER append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON ledger_entries
     FOR EACH STATEMENT EXECUTE FUNCTION refuse_rewriting();
 
 CREATE TABLE fees_due (
-    merchant_id     uuid NOT NULL,
-    transaction_id  uuid NOT NULL,
-    payment_id      uuid NOT NULL,
-    attempts        integer NOT NULL,
-    next_attempt_at timestamptz NOT NULL,
+    merchant_id          uuid NOT NULL,
+    transaction_id       uuid NOT NULL,
+    payment_id           uuid NOT NULL,
+    processor_payment_id text NOT NULL,
+    capture_id           text NOT NULL,
+    attempts             integer NOT NULL,
+    created_at           timestamptz NOT NULL,
+    next_attempt_at      timestamptz NOT NULL,
     PRIMARY KEY (merchant_id, transaction_id)
 );
 COMMENT ON TABLE fees_due IS 'Captures whose processor had not said yet what it keeps.';
@@ -36,6 +42,7 @@ CREATE TABLE disputes (
     id                   uuid NOT NULL,
     payment_id           uuid NOT NULL,
     transaction_id       uuid NOT NULL,
+    version              integer NOT NULL,
     state                text NOT NULL CHECK (state IN ('NEEDS_RESPONSE', 'UNDER_REVIEW', 'WON', 'LOST', 'CLOSED')),
     reason               text NOT NULL,
     reason_code          text NOT NULL,
@@ -56,6 +63,7 @@ CREATE TABLE disputes (
     PRIMARY KEY (merchant_id, id),
     FOREIGN KEY (merchant_id, payment_id) REFERENCES payments (merchant_id, id)
 );
+COMMENT ON COLUMN disputes.version IS 'How many readings were settled; each is settled on top of the one that it saw.';
 CREATE UNIQUE INDEX disputes_by_object ON disputes (merchant_id, processor_account_id, processor_dispute_id);
 CREATE INDEX disputes_by_payment ON disputes (merchant_id, payment_id);
 """

@@ -1,0 +1,53 @@
+"""Reads and answers disputes at Stripe. `adapter` calls."""
+
+from typing import Any
+
+from stripe import RequestOptions
+
+from server.domain.dispute import DisputeStanding, DisputeState
+from server.processors.contract import Account, DisputeAnswer, OutcomeUnknown, ProcessorRejected
+from server.processors.stripe.answers import read, write
+from server.processors.stripe.connection import StripeConnection
+from server.processors.stripe.refusals import Refusal
+from server.processors.stripe.standing import evidence_hash, standing
+
+
+class Disputes:
+    """Every method raises `OutcomeUnknown`, `ProcessorUnavailable` or `ProcessorRejected`."""
+
+    def __init__(self, connection: StripeConnection) -> None:
+        self._connection = connection
+
+    async def read(self, account: Account, dispute_id: str) -> DisputeStanding:
+        """Reads a dispute with its balance transactions."""
+        try:
+            dispute = await self._connection.call(account, lambda sdk: sdk.v1.disputes.retrieve_async(dispute_id))
+        except Refusal as refusal:
+            raise OutcomeUnknown(str(refusal)) from None
+        return read(standing, dispute)
+
+    async def answer(self, account: Account, answer: DisputeAnswer) -> DisputeStanding:
+        """Submits the evidence or accepts, then reads: under a known key Stripe repeats how it stood at first.
+
+        A refusal counts only where the dispute still waits for an answer.
+        """
+        refusal = await self._submit(account, answer)
+        stands = await self.read(account, answer.processor_dispute_id)
+        if refusal is not None and stands.state is DisputeState.NEEDS_RESPONSE:
+            raise ProcessorRejected(refusal.code or refusal.kind or "invalid_request")
+        return stands
+
+    async def _submit(self, account: Account, answer: DisputeAnswer) -> Refusal | None:
+        dispute_id, options = answer.processor_dispute_id, RequestOptions(idempotency_key=answer.key)
+        evidence = answer.evidence
+        try:
+            if evidence is None:
+                await self._connection.call(account, lambda sdk: sdk.v1.disputes.close_async(dispute_id, None, options))
+            else:
+                params: Any = {"evidence": write(lambda: evidence_hash(evidence)), "submit": True}
+                await self._connection.call(
+                    account, lambda sdk: sdk.v1.disputes.update_async(dispute_id, params, options)
+                )
+        except Refusal as refusal:
+            return refusal
+        return None
