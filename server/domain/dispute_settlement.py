@@ -142,6 +142,11 @@ def _shown(dispute: Dispute) -> Dispute:
     return replace(dispute, version=0, updated_at=dispute.created_at)
 
 
+def _standing(dispute: Dispute) -> Dispute:
+    """Leaves out the merchant's own answer, of which its call tells; events then come the same in any order."""
+    return replace(_shown(dispute), evidence=None, answered_at=None)
+
+
 def _new_transaction(dispute: Dispute, now: datetime) -> Transaction:
     return Transaction(
         id=dispute.transaction_id,
@@ -205,7 +210,7 @@ def _events(before: Dispute | None, after: Dispute) -> tuple[str, ...]:
     told = ["dispute.created"] if before is None else []
     taken = 0 if before is None else before.amount_withdrawn
     ends = not after.open and (before is None or before.state is not after.state)
-    if before is not None and not ends and _shown(replace(after, amount_withdrawn=taken)) != _shown(before):
+    if before is not None and not ends and _standing(replace(after, amount_withdrawn=taken)) != _standing(before):
         told.append("dispute.updated")
     if after.amount_withdrawn != taken:
         told.append("dispute.funds_withdrawn" if after.amount_withdrawn > taken else "dispute.funds_reinstated")

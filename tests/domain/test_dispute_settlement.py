@@ -258,6 +258,18 @@ def test_a_reading_leaves_an_answer_under_way_to_whoever_sends_it(standing: Disp
     assert (shelf.own.state is TransactionState.COMPLETED) is (standing is LOST)
 
 
+@pytest.mark.parametrize("webhook_first", [True, False])
+def test_an_answer_is_told_the_same_whether_its_webhook_or_its_reply_is_quicker(webhook_first: bool) -> None:
+    shelf = Shelf()
+    shelf.settle(OPENED)
+    answer = carries_an_answer(shelf)
+    for answered in (None, answer.id) if webhook_first else (answer.id, None):
+        shelf.settle(LOST, answered)
+    assert shelf.events == ["dispute.created", "dispute.funds_withdrawn", "dispute.lost"]
+    assert shelf.dispute is not None and shelf.dispute.answered_at == NOW
+    assert shelf.own.state is TransactionState.COMPLETED
+
+
 def test_an_inquiry_may_be_refunded_and_a_dispute_not() -> None:
     shelf = Shelf()
     shelf.settle(INQUIRY)
