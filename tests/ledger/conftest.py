@@ -15,6 +15,8 @@ from kassa.v1 import ledger_service_pb2_grpc
 from server.domain.errors import KassaError, Reason
 from server.domain.ids import Prefix, new_id, render_id
 from server.domain.merchant import Merchant
+from server.rpc.attention_service import AttentionUseCases
+from server.rpc.dispute_service import DisputeUseCases
 from server.rpc.merchant_service import MerchantUseCases
 from server.rpc.payment_service import PaymentUseCases
 from server.rpc.server import RpcServer, UseCases
@@ -87,6 +89,8 @@ async def books(till: Till, transactions: ShortTransactions, database: Database)
         UseCases(
             authenticate=authenticate,
             payments=cast(PaymentUseCases, None),
+            disputes=cast(DisputeUseCases, None),
+            attention=cast(AttentionUseCases, None),
             merchants=cast(MerchantUseCases, _NoMerchants()),
             ledger=ReadLedger(reads, transactions, NewestFirst(reads, PageTokens(b"t" * 32))),
             receive_event=cast(ReceivesEvents, None),

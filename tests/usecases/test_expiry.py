@@ -50,7 +50,7 @@ async def test_a_hold_has_until_a_day_before_the_processor_lets_it_go(gateway: G
     held = await gateway.pay()
     assert held.state is State.AUTHORIZED
     assert deadlines(gateway) == [(held.id, held.created_at + timedelta(days=6))]
-    await gateway.core.sweep.deadlines()
+    await gateway.core.sweeps.sweep.deadlines()
     assert (await gateway.now(held)).state is State.AUTHORIZED
 
 
@@ -75,7 +75,7 @@ async def test_what_is_captured_at_once_has_no_deadline(gateway: Gateway) -> Non
 
 async def test_the_sweep_releases_a_hold_that_nobody_captured(hasty: Gateway) -> None:
     held = await hasty.pay()
-    await hasty.core.sweep.deadlines()
+    await hasty.core.sweeps.sweep.deadlines()
     assert (await hasty.now(held)).state is State.CANCELLED
     void = (await hasty.transactions(held))[-1]
     assert (void.type, void.state, void.reason) == (TransactionType.VOID, TransactionState.COMPLETED, "EXPIRED")
@@ -86,7 +86,7 @@ async def test_the_sweep_releases_a_hold_that_nobody_captured(hasty: Gateway) ->
 async def test_the_sweep_ends_the_wait_for_a_customer_who_never_came(hasty: Gateway) -> None:
     waiting = await hasty.pay(make_card(THREE_D_SECURE))
     assert waiting.state is State.PENDING
-    await hasty.core.sweep.deadlines()
+    await hasty.core.sweeps.sweep.deadlines()
     states = [(one.type, one.state) for one in await hasty.transactions(waiting)]
     assert states == [
         (TransactionType.AUTHORIZATION, TransactionState.CANCELLED),
@@ -116,7 +116,7 @@ async def test_a_bank_transfer_under_way_is_not_called_off(hasty: Gateway) -> No
 async def test_a_paypal_order_that_was_called_off_is_never_taken_though_approved_later(hasty: Gateway) -> None:
     """PayPal cannot cancel an order; but only we take it, and confirm refuses."""
     order = await hasty.pay(Wallet())
-    await hasty.core.sweep.deadlines()
+    await hasty.core.sweeps.sweep.deadlines()
     assert (await hasty.now(order)).state is State.CANCELLED
     hasty.sandbox.decide(order.redirect_url, "approve")
     with pytest.raises(KassaError) as refusal:
@@ -144,10 +144,10 @@ async def test_only_the_processors_word_ends_a_payment(hasty: Gateway, kind: str
 async def test_a_processor_that_cannot_be_reached_is_asked_later(hasty: Gateway) -> None:
     held = await hasty.pay()
     hasty.fault("stripe", "error", "stripe.payment_intents.cancel", status=500, times=5)
-    await hasty.core.sweep.deadlines()
+    await hasty.core.sweeps.sweep.deadlines()
     assert (await hasty.now(held)).state is State.AUTHORIZED
     assert len(deadlines(hasty)) == 1
-    assert await hasty.core.sweep.deadlines() == 0, "not before its pause is over"
+    assert await hasty.core.sweeps.sweep.deadlines() == 0, "not before its pause is over"
 
 
 async def test_what_was_captured_in_the_dashboard_is_captured_and_not_called_off(hasty: Gateway) -> None:
