@@ -46,7 +46,9 @@ from server.usecases.attention import ListAttention, ResolveAttention
 from server.usecases.authenticate import Authenticate
 from server.usecases.cancel_payment import CancelPayment
 from server.usecases.capture_payment import CapturePayment
+from server.usecases.check_books import BooksReport, CheckBooks, Progress
 from server.usecases.collect_fees import CollectFees
+from server.usecases.compare_processor import CompareProcessor
 from server.usecases.confirm_payment import ConfirmPayment
 from server.usecases.create_payment import CreatePayment
 from server.usecases.expire_payment import ExpirePayment
@@ -160,6 +162,8 @@ def _wire(
         sweeps=Sweeps(
             sweep=Sweep(store, transactions, recover, handle, expire),
             collect_fees=CollectFees(store, transactions, accounts, registry),
+            check_books=CheckBooks(reads, transactions),
+            compare_processor=CompareProcessor(store, transactions, accounts, registry),
         ),
         shield=Shield(),
         lease_s=lease_s,
@@ -346,3 +350,9 @@ async def issue_platform_key(settings: Settings, name: str) -> str:
     """Makes a key that administers merchants, and returns its secret, which is shown this once."""
     async with open_core(settings) as core:
         return (await _merchant_use_cases(core).api_keys.create_platform_key(name)).secret
+
+
+async def check_books(settings: Settings, progress: Progress) -> BooksReport:
+    """Looks at every payment once, and says which of them break a check."""
+    async with open_core(settings) as core:
+        return await core.sweeps.check_books.everything(progress)

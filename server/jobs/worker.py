@@ -13,7 +13,9 @@ import procrastinate
 from procrastinate.exceptions import AlreadyEnqueued
 from sqlalchemy.engine import make_url
 
+from server.usecases.check_books import CheckBooks
 from server.usecases.collect_fees import CollectFees
+from server.usecases.compare_processor import CompareProcessor
 from server.usecases.sweep import Sweep
 
 _log = logging.getLogger(__name__)
@@ -30,6 +32,8 @@ class Sweeps:
 
     sweep: Sweep
     collect_fees: CollectFees
+    check_books: CheckBooks
+    compare_processor: CompareProcessor
 
 
 def make_worker(database_url: str, sweeps: Sweeps) -> procrastinate.App:
@@ -45,6 +49,9 @@ def make_worker(database_url: str, sweeps: Sweeps) -> procrastinate.App:
     _register(app, "payment_deadlines", EVERY_2_SECONDS, sweeps.sweep.deadlines)
     _register(app, "idempotency_keys", EVERY_MINUTE, sweeps.sweep.keys)
     _register(app, "fees", EVERY_10_SECONDS, sweeps.collect_fees)
+    _register(app, "newest_books", EVERY_10_SECONDS, sweeps.check_books.newest)
+    _register(app, "all_books", EVERY_2_SECONDS, sweeps.check_books.walk)
+    _register(app, "processor_books", EVERY_MINUTE, sweeps.compare_processor)
     _register_retries(app)
     return app
 

@@ -9,7 +9,7 @@ from uuid import UUID, uuid4
 
 import pytest
 import requests
-from sqlalchemy import text
+from sqlalchemy import Engine, create_engine, text
 
 from server.bootstrap import Core, make_use_cases, open_core
 from server.domain.payment import CaptureMethod, Method, Payment, Transaction
@@ -21,7 +21,7 @@ from server.storage.open_payments import Opened
 from server.storage.reads import get_payment, list_transactions
 from server.usecases.answers import Caller
 from server.usecases.processor_accounts_lookup import PLATFORM_ACCOUNTS
-from tests.cluster import Database
+from tests.cluster import TEMPLATE, Cluster, Database
 from tests.factories import make_payment
 from tests.processors.requests_to_processors import make_card
 from tests.processors.sandbox_process import Json, Sandbox, running
@@ -35,6 +35,33 @@ def sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
     """The real sandbox."""
     with running(tmp_path_factory.mktemp("sandbox")) as found:
         yield found
+
+
+@pytest.fixture(scope="module")
+def own_database(postgres: Cluster) -> Iterator[Database]:
+    """A database of one module's tests alone."""
+    name = f"kassa_own_{uuid4().hex}"
+    yield postgres.create_database(name, TEMPLATE)
+    postgres.drop_database(name)
+
+
+@pytest.fixture(scope="module")
+def owner(own_database: Database) -> Iterator[Engine]:
+    """Whoever can do there what servers cannot; the guards of Postgres are off, so that there is something to find."""
+    engine = create_engine(own_database.owner_url)
+    with engine.begin() as connection:
+        connection.execute(text("ALTER TABLE ledger_entries DISABLE TRIGGER USER"))
+        for guard in ("refunds_within_captured", "payments_check1"):
+            connection.execute(text(f"ALTER TABLE payments DROP CONSTRAINT {guard}"))
+    yield engine
+    engine.dispose()
+
+
+def empty(owner: Engine) -> None:
+    """Makes the database as it was."""
+    tables = "payments, ledger_entries, idempotency_keys, books_drift, attention_items, sweep_positions"
+    with owner.begin() as connection:
+        connection.execute(text(f"TRUNCATE {tables} CASCADE"))
 
 
 @dataclass

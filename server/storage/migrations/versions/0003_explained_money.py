@@ -93,6 +93,18 @@ CREATE TABLE sweep_positions (
 COMMENT ON TABLE sweep_positions IS 'How far a sweep that walks a whole table has come.';
 """
 
+DRIFT = """
+CREATE TABLE books_drift (
+    merchant_id uuid NOT NULL,
+    payment_id  uuid NOT NULL,
+    check_name  text NOT NULL,
+    detail      text NOT NULL,
+    found_at    timestamptz NOT NULL,
+    PRIMARY KEY (merchant_id, payment_id, check_name)
+);
+COMMENT ON TABLE books_drift IS 'Payments that broke a check when it last looked at them. It must be empty.';
+"""
+
 ATTENTION = """
 ALTER TABLE attention_items ADD COLUMN resolved_by text, ADD COLUMN note text;
 UPDATE attention_items SET kind = upper(regexp_replace(kind, '([a-z])([A-Z])', '\\1_\\2', 'g'));
@@ -129,8 +141,8 @@ CREATE INDEX processor_events_by_payment ON processor_events (merchant_id, payme
 GRANTS = """
 GRANT SELECT, INSERT, UPDATE ON disputes, sweep_positions TO {writer};
 GRANT SELECT, INSERT ON processor_calls TO {writer};
-GRANT SELECT, INSERT, UPDATE, DELETE ON fees_due, payment_deadlines TO {writer};
-GRANT SELECT ON fees_due, disputes, payment_deadlines, sweep_positions, processor_calls TO {reader};
+GRANT SELECT, INSERT, UPDATE, DELETE ON fees_due, payment_deadlines, books_drift TO {writer};
+GRANT SELECT ON fees_due, disputes, payment_deadlines, sweep_positions, processor_calls, books_drift TO {reader};
 """
 
 
@@ -138,6 +150,6 @@ def upgrade() -> None:
     """Creates everything."""
     attributes = context.config.attributes
     quote = op.get_bind().dialect.identifier_preparer.quote
-    for statements in (LEDGER, DISPUTES, DEADLINES, ATTENTION, TIMELINE):
+    for statements in (LEDGER, DISPUTES, DEADLINES, DRIFT, ATTENTION, TIMELINE):
         op.execute(text(statements))
     op.execute(text(GRANTS.format(writer=quote(attributes["writer"]), reader=quote(attributes["reader"]))))
