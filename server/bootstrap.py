@@ -13,15 +13,18 @@ from contextlib import AsyncExitStack, asynccontextmanager, closing, contextmana
 from dataclasses import dataclass
 from datetime import timedelta
 
-from procrastinate.exceptions import ConnectorException
+from prometheus_client import CollectorRegistry
 from sqlalchemy import Engine
 
 from fraud_rules import DEFAULT_RULES, RulesetHolder, ScreeningFailure
 from fraud_rules.trial import try_in_child
 from server.domain.expiry import PATIENCE, Lifetimes
-from server.jobs.worker import Sweeps, run_sweeps
+from server.jobs.standing import show_standing
+from server.jobs.worker import Sweeps, keep_sweeping
+from server.metrics import Metrics, StandingMetrics, serving
 from server.processors.contract import Account, Processor
 from server.processors.guarded import Guarded
+from server.processors.observed import Observe, Observed
 from server.processors.paypal import PayPalEndpoint, PayPalProcessor
 from server.processors.registry import Registry
 from server.processors.stripe import StripeEndpoint, StripeProcessor
@@ -46,7 +49,7 @@ from server.usecases.attention import ListAttention, ResolveAttention
 from server.usecases.authenticate import Authenticate
 from server.usecases.cancel_payment import CancelPayment
 from server.usecases.capture_payment import CapturePayment
-from server.usecases.check_books import BooksReport, CheckBooks, Progress
+from server.usecases.check_books import CheckBooks
 from server.usecases.collect_fees import CollectFees
 from server.usecases.compare_processor import CompareProcessor
 from server.usecases.confirm_payment import ConfirmPayment
@@ -75,7 +78,6 @@ _log = logging.getLogger(__name__)
 
 RULES_LOOK_EVERY_S = 1.0
 DATABASE_LOOK_EVERY_S = 1.0
-WORKER_PAUSE_S = 1.0
 LONGEST_WAIT_S = 5.0
 """A row that has waited longer for its commit says that this server cannot serve."""
 _SPARE = 4
@@ -109,20 +111,23 @@ class Core:
 
 
 @asynccontextmanager
-async def open_core(settings: Settings) -> AsyncIterator[Core]:
+async def open_core(settings: Settings, metrics: Metrics | None = None) -> AsyncIterator[Core]:
     """Opens connections and wires the parts; closes them in the opposite order, queues written out first."""
+    metrics = metrics or Metrics(CollectorRegistry())
     async with AsyncExitStack() as stack:
         writers = _engine(stack, settings.database_url.get_secret_value(), settings.database_writers + _SPARE)
         readers = _engine(stack, settings.database_reader_url.get_secret_value(), settings.database_readers)
         threads = stack.enter_context(ThreadPoolExecutor(_SPARE, thread_name_prefix="short"))
-        commit = GroupCommit(writers, writers=settings.database_writers)
+        commit = GroupCommit(writers, writers=settings.database_writers, observe=metrics.batch_written)
+        metrics.watch_queue(commit)
         stack.push_async_callback(commit.close)
         reads = Reads(readers, settings.database_readers)
         stack.callback(reads.close)
-        adapters = make_adapters(settings)
+        adapters = make_adapters(settings, metrics.processor_called)
         registry = Registry(adapters)
         stack.push_async_callback(registry.close)
-        yield _wire(settings, commit, reads, ShortTransactions(writers, threads), registry, adapters)
+        store = PaymentStore(commit, reads, metrics.settled)
+        yield _wire(settings, commit, reads, store, ShortTransactions(writers, threads), registry, adapters)
 
 
 def _engine(stack: AsyncExitStack, url: str, connections: int) -> Engine:
@@ -132,10 +137,9 @@ def _engine(stack: AsyncExitStack, url: str, connections: int) -> Engine:
 
 
 def _wire(
-    settings: Settings, commit: GroupCommit, reads: Reads, transactions: ShortTransactions, registry: Registry,
-    adapters: Mapping[str, Processor],
+    settings: Settings, commit: GroupCommit, reads: Reads, store: PaymentStore, transactions: ShortTransactions,
+    registry: Registry, adapters: Mapping[str, Processor],
 ) -> Core:  # fmt: skip
-    store = PaymentStore(commit, reads)
     lease_s = settings.processor_deadline_s + settings.lease_margin_s
     encryption_keys = (settings.encryption_key, *settings.encryption_keys_retired)
     sealing = Sealing([b64decode(key.get_secret_value()) for key in encryption_keys])
@@ -176,8 +180,8 @@ def _patience(settings: Settings) -> Lifetimes:
     return Lifetimes(timedelta(hours=settings.approval_lifetime_h), hold)
 
 
-def make_adapters(settings: Settings) -> Mapping[str, Processor]:
-    """Makes the adapters, each behind its circuit breakers."""
+def make_adapters(settings: Settings, observe: Observe) -> Mapping[str, Processor]:
+    """Makes the adapters, each watched, behind its circuit breakers."""
     stripe = StripeEndpoint(api_base=settings.stripe_api_base, deadline_s=settings.processor_deadline_s)
     anchor = settings.paypal_trust_anchor
     paypal = PayPalEndpoint(
@@ -188,7 +192,8 @@ def make_adapters(settings: Settings) -> Mapping[str, Processor]:
         allow_http_certificates=(settings.paypal_api_base or "").startswith("http://"),
         deadline_s=settings.processor_deadline_s,
     )
-    return {"stripe": Guarded(StripeProcessor(stripe)), "paypal": Guarded(PayPalProcessor(paypal))}
+    made: tuple[Processor, ...] = (StripeProcessor(stripe), PayPalProcessor(paypal))
+    return {adapter.name: Guarded(Observed(adapter, observe)) for adapter in made}
 
 
 def make_use_cases(core: Core, screening: Screening) -> UseCases:
@@ -293,8 +298,9 @@ def _alarm(failure: ScreeningFailure) -> None:
 
 async def run_server(settings: Settings) -> None:
     """Serves on one address until SIGTERM, taking up changed rule files within a second."""
-    async with open_core(settings) as core:
-        with _open_screening(settings) as screening:
+    metrics = Metrics(CollectorRegistry())
+    async with open_core(settings, metrics) as core:
+        with _open_screening(settings) as screening, serving(metrics.registry, settings.metrics_listen):
             server = RpcServer(
                 make_use_cases(core, screening),
                 listen=settings.listen,
@@ -302,6 +308,7 @@ async def run_server(settings: Settings) -> None:
                 pause_s=settings.drain_pause_s,
                 grace_s=settings.drain_grace_s,
                 drain=core.shield.drain,
+                observe=metrics.call_ended,
             )
             watching = [
                 asyncio.create_task(_refresh_rules(screening)),
@@ -337,22 +344,18 @@ async def run_worker(settings: Settings) -> None:
     told = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, told.set)
-    async with open_core(settings) as core:
-        while not told.is_set():
+    metrics = Metrics(CollectorRegistry())
+    async with open_core(settings, metrics) as core:
+        with serving(metrics.registry, settings.metrics_listen):
+            standing = StandingMetrics(metrics.registry)
+            showing = asyncio.create_task(show_standing(core.reads, standing.show))
             try:
-                await run_sweeps(settings.database_url.get_secret_value(), core.sweeps, told)
-            except ConnectorException as error:
-                _log.warning("the worker begins anew: %s", error)
-            await asyncio.wait([asyncio.create_task(told.wait())], timeout=WORKER_PAUSE_S)
+                await keep_sweeping(settings.database_url.get_secret_value(), core.sweeps, told)
+            finally:
+                showing.cancel()
 
 
 async def issue_platform_key(settings: Settings, name: str) -> str:
     """Makes a key that administers merchants, and returns its secret, which is shown this once."""
     async with open_core(settings) as core:
         return (await _merchant_use_cases(core).api_keys.create_platform_key(name)).secret
-
-
-async def check_books(settings: Settings, progress: Progress) -> BooksReport:
-    """Looks at every payment once, and says which of them break a check."""
-    async with open_core(settings) as core:
-        return await core.sweeps.check_books.everything(progress)

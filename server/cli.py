@@ -5,7 +5,7 @@ import os
 import resource
 import sys
 from collections import Counter
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from typing import Annotated, Any
 
 import orjson
@@ -19,7 +19,7 @@ from rich.text import Text
 from fraud_rules import RulesError
 from fraud_rules.cli import app as rules
 from server import logs
-from server.bootstrap import check_books, issue_platform_key, run_server, run_worker
+from server.bootstrap import issue_platform_key, open_core, run_server, run_worker
 from server.domain.ids import Prefix, render_id
 from server.settings import MigrationSettings, S, Settings, SettingsError, load
 from server.storage.book_checks import CHECKS
@@ -67,12 +67,17 @@ def check_all_books(
     settings = _load(Settings)
     with Progress(console=Console(stderr=True), transient=True) as bar:
         task = bar.add_task("Payments", total=None)
-        report = asyncio.run(check_books(settings, lambda done, total: bar.update(task, completed=done, total=total)))
+        report = asyncio.run(_look(settings, lambda done, total: bar.update(task, completed=done, total=total)))
     if as_json:
         print(orjson.dumps(report, option=orjson.OPT_INDENT_2).decode())
     else:
         _show_books(Console(), report)
     raise typer.Exit(1 if report.drifts else 0)
+
+
+async def _look(settings: Settings, progress: Callable[[int, int], None]) -> BooksReport:
+    async with open_core(settings) as core:
+        return await core.sweeps.check_books.everything(progress)
 
 
 def _show_books(console: Console, report: BooksReport) -> None:

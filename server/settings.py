@@ -92,6 +92,11 @@ class Settings(DatabaseSettings):
         pattern=r":\d{1,5}$",
         description="host:port of the gRPC server; port 0 takes a free one",
     )
+    metrics_listen: str | None = Field(
+        default=None,
+        pattern=r":\d{1,5}$",
+        description="host:port where Prometheus reads /metrics; absent: nowhere. It needs no key, so keep it inside",
+    )
     log_level: LogLevel = Field(default=LogLevel.INFO, description="From which severity on a line is logged")
 
     secret_key: SecretStr = Field(

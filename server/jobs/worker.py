@@ -10,7 +10,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 
 import procrastinate
-from procrastinate.exceptions import AlreadyEnqueued
+from procrastinate.exceptions import AlreadyEnqueued, ConnectorException
 from sqlalchemy.engine import make_url
 
 from server.usecases.check_books import CheckBooks
@@ -24,6 +24,7 @@ _log = logging.getLogger(__name__)
 EVERY_2_SECONDS = "* * * * * */2"
 EVERY_10_SECONDS = "* * * * * */10"
 EVERY_MINUTE = "* * * * *"
+_PAUSE_S = 1.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,6 +55,16 @@ def make_worker(database_url: str, sweeps: Sweeps) -> procrastinate.App:
     _register(app, "processor_books", EVERY_MINUTE, sweeps.compare_processor)
     _register_retries(app)
     return app
+
+
+async def keep_sweeping(database_url: str, sweeps: Sweeps, told: asyncio.Event) -> None:
+    """Runs the sweeps until `told` is set. Outlives a database that goes away."""
+    while not told.is_set():
+        try:
+            await run_sweeps(database_url, sweeps, told)
+        except ConnectorException as error:
+            _log.warning("the worker begins anew: %s", error)
+        await asyncio.wait([asyncio.create_task(told.wait())], timeout=_PAUSE_S)
 
 
 async def run_sweeps(database_url: str, sweeps: Sweeps, told: asyncio.Event) -> None:

@@ -26,7 +26,7 @@ from kassa.v1 import (
 from server.rpc.attention_service import AttentionService, AttentionUseCases
 from server.rpc.dispute_service import DisputeService, DisputeUseCases
 from server.rpc.fields import iso_currencies
-from server.rpc.interceptor import Authenticates, CallInterceptor
+from server.rpc.interceptor import Authenticates, CallInterceptor, Observe
 from server.rpc.ledger_service import LedgerService
 from server.rpc.merchant_service import MerchantService, MerchantUseCases
 from server.rpc.payment_service import PaymentService, PaymentUseCases
@@ -81,6 +81,7 @@ class RpcServer:
         pause_s: Seconds between telling health checks that the server stops and refusing calls.
         grace_s: Seconds that calls in flight get when the server stops; more than a processor's deadline.
         drain: Waits for shielded work and for the commit queues, after the last call has ended.
+        observe: Told of each call that ends.
     """
 
     def __init__(  # noqa: PLR0913 - each is one fact of the server, named at the call
@@ -92,9 +93,12 @@ class RpcServer:
         pause_s: float,
         grace_s: float,
         drain: Callable[[], Awaitable[None]],
+        observe: Observe | None = None,
     ) -> None:
         self._pause_s, self._grace_s, self._drain = pause_s, grace_s, drain
-        self._server = grpc.aio.server(interceptors=[CallInterceptor(use_cases.authenticate)], options=_OPTIONS)
+        self._server = grpc.aio.server(
+            interceptors=[CallInterceptor(use_cases.authenticate, observe)], options=_OPTIONS
+        )
         self._health = HealthServicer()
         supported = supported_currencies or iso_currencies()
         payments = PaymentService(use_cases.payments, supported)

@@ -9,10 +9,12 @@ from uuid import UUID, uuid4
 
 import pytest
 import requests
+from prometheus_client import CollectorRegistry
 from sqlalchemy import Engine, create_engine, text
 
 from server.bootstrap import Core, make_use_cases, open_core
 from server.domain.payment import CaptureMethod, Method, Payment, Transaction
+from server.metrics import Metrics
 from server.processors.contract import Instrument, Wallet
 from server.rpc.payment_service import PaymentUseCases
 from server.screening.screen import Screening
@@ -74,6 +76,7 @@ class Gateway:
     use_cases: PaymentUseCases
     books: dict[str, str]
     """The sandbox's id of the account at each processor."""
+    metrics: Metrics
 
     @property
     def caller(self) -> Caller:
@@ -163,10 +166,11 @@ async def gateway_at(database: Database, sandbox: Sandbox, **changes: Any) -> As
         "paypal_webhook_id": "WH-1",
         "processor_deadline_s": 2.0,
     }
-    async with open_core(Settings(**(values | changes))) as core:
+    metrics = Metrics(CollectorRegistry())
+    async with open_core(Settings(**(values | changes)), metrics) as core:
         use_cases = make_use_cases(core, cast(Screening, None)).payments
         engine = core.transactions._engine
-        yield Gateway(core, sandbox, Till(core.store, core.commit, engine), use_cases, books)
+        yield Gateway(core, sandbox, Till(core.store, core.commit, engine), use_cases, books, metrics)
         await core.shield.drain()
 
 
