@@ -33,61 +33,57 @@ class Drift:
     detail: str
 
 
+# Each payment's rows are found by index, one payment after the other. A join of what was found would be quadratic,
+# since Postgres cannot know how many payments there are.
 _LOOKED = """
-    looked AS MATERIALIZED (
+    WITH looked AS MATERIALIZED (
         SELECT merchant_id, payment_id
         FROM jsonb_to_recordset(CAST(:keys AS jsonb)) AS q(merchant_id uuid, payment_id uuid)),
     payment AS (
         SELECT p.*, p.id AS payment_id FROM looked q JOIN payments p ON p.merchant_id = q.merchant_id
-        AND p.id = q.payment_id),
-    -- A compensation gives back what stands in no payment, so it counts for none.
-    own AS (
-        SELECT t.*, t.state IN ('PENDING', 'UNKNOWN') AS open FROM looked q JOIN transactions t
-        ON t.merchant_id = q.merchant_id AND t.payment_id = q.payment_id
-        WHERE NOT jsonb_exists(t.detail, 'compensates')),
-    entry AS (
-        SELECT l.* FROM looked q JOIN ledger_entries l
-        ON l.merchant_id = q.merchant_id AND l.payment_id = q.payment_id)
+        AND p.id = q.payment_id)
+"""
+# A compensation gives back what stands in no payment, so it counts for none.
+_OWN = """
+    (SELECT *, state IN ('PENDING', 'UNKNOWN') AS open FROM transactions t
+     WHERE t.merchant_id = p.merchant_id AND t.payment_id = p.id AND NOT jsonb_exists(t.detail, 'compensates'))
 """
 
 
 def _check(name: str, says: str, statement: str) -> Check:
-    return Check(name, says, text(f"WITH {_LOOKED} {statement}"))
+    return Check(name, says, text(_LOOKED + statement))
 
 
 JOURNALS = _check(
     "journals_balance",
     "every journal sums to zero in every currency",
     """
-    SELECT merchant_id, payment_id, format('journal %s sums to %s %s', journal_id, sum(amount), currency) AS detail
-    FROM entry GROUP BY merchant_id, payment_id, journal_id, currency HAVING sum(amount) <> 0
+    SELECT p.merchant_id, p.payment_id, format('journal %s sums to %s %s', j.journal_id, j.sum, j.currency) AS detail
+    FROM payment p CROSS JOIN LATERAL (
+        SELECT journal_id, currency, sum(amount) FROM ledger_entries l
+        WHERE l.merchant_id = p.merchant_id AND l.payment_id = p.payment_id
+        GROUP BY journal_id, currency HAVING sum(amount) <> 0) AS j
     """,
 )
 LEDGER = _check(
     "ledger_equals_payment",
     "the ledger's accounts say what the payment says: captured, refunded, withdrawn for disputes, withheld",
     """
-    , told AS (
-        SELECT merchant_id, payment_id, sum(amount_withdrawn) AS withdrawn, sum(amount_held) AS held
-        FROM looked JOIN disputes USING (merchant_id, payment_id) GROUP BY merchant_id, payment_id),
-    booked AS (
-        SELECT merchant_id, payment_id,
-            -COALESCE(sum(amount) FILTER (WHERE account = 'merchant_payable'), 0) AS captured,
-            COALESCE(sum(amount) FILTER (WHERE account = 'refunds'), 0) AS refunded,
-            COALESCE(sum(amount) FILTER (WHERE account = 'disputes'), 0) AS withdrawn,
-            COALESCE(sum(amount) FILTER (WHERE account = 'reserve'), 0) AS held,
+    SELECT p.merchant_id, p.payment_id, format('captured, refunded, withdrawn, held in the ledger: %s %s; here: %s %s',
+        l.balances, COALESCE(l.currencies::text, ''), b.balances, p.currency) AS detail
+    FROM payment p CROSS JOIN LATERAL (
+        SELECT ARRAY[
+                -COALESCE(sum(amount) FILTER (WHERE account = 'merchant_payable'), 0),
+                COALESCE(sum(amount) FILTER (WHERE account = 'refunds'), 0),
+                COALESCE(sum(amount) FILTER (WHERE account = 'disputes'), 0),
+                COALESCE(sum(amount) FILTER (WHERE account = 'reserve'), 0)] AS balances,
             array_agg(DISTINCT currency) FILTER (WHERE account NOT IN ('fees', 'processor_receivable')) AS currencies
-        FROM entry GROUP BY merchant_id, payment_id),
-    compared AS (
-        SELECT merchant_id, payment_id, currencies, currency,
-            ARRAY[COALESCE(b.captured, 0), COALESCE(b.refunded, 0), COALESCE(b.withdrawn, 0), COALESCE(b.held, 0)]
-                AS ledger,
-            ARRAY[p.amount_captured, p.amount_refunded, COALESCE(d.withdrawn, 0), COALESCE(d.held, 0)] AS books
-        FROM payment p LEFT JOIN booked b USING (merchant_id, payment_id)
-        LEFT JOIN told d USING (merchant_id, payment_id))
-    SELECT merchant_id, payment_id, format('captured, refunded, withdrawn, held in the ledger: %s %s; here: %s %s',
-        ledger, COALESCE(currencies::text, ''), books, currency) AS detail
-    FROM compared WHERE ledger <> books OR currencies <> ARRAY[currency]
+        FROM ledger_entries l WHERE l.merchant_id = p.merchant_id AND l.payment_id = p.payment_id) AS l
+    CROSS JOIN LATERAL (
+        SELECT ARRAY[p.amount_captured, p.amount_refunded, COALESCE(sum(amount_withdrawn), 0),
+            COALESCE(sum(amount_held), 0)] AS balances
+        FROM disputes d WHERE d.merchant_id = p.merchant_id AND d.payment_id = p.payment_id) AS b
+    WHERE l.balances <> b.balances OR l.currencies <> ARRAY[p.currency]
     """,
 )
 CAPTURED = _check(
@@ -110,67 +106,67 @@ REFUNDED = _check(
 REFUNDS = _check(
     "refunds_add_up",
     "the payment's refunds are the sum of its refund transactions: those done, and those under way",
-    """
-    , sums AS (
-        SELECT merchant_id, payment_id, COALESCE(sum(amount) FILTER (WHERE state = 'COMPLETED'), 0) AS done,
-            COALESCE(sum(amount) FILTER (WHERE open), 0) AS under_way
-        FROM own WHERE type = 'REFUND' GROUP BY merchant_id, payment_id)
-    SELECT merchant_id, payment_id, format('transactions: %s done, %s under way; payment: %s and %s',
-        COALESCE(done, 0), COALESCE(under_way, 0), amount_refunded, amount_refunding) AS detail
-    FROM payment LEFT JOIN sums USING (merchant_id, payment_id)
-    WHERE (COALESCE(done, 0), COALESCE(under_way, 0)) <> (amount_refunded, amount_refunding)
+    f"""
+    SELECT p.merchant_id, p.payment_id, format('transactions: %s done, %s under way; payment: %s and %s',
+        r.done, r.under_way, p.amount_refunded, p.amount_refunding) AS detail
+    FROM payment p CROSS JOIN LATERAL (
+        SELECT COALESCE(sum(o.amount) FILTER (WHERE o.state = 'COMPLETED'), 0) AS done,
+            COALESCE(sum(o.amount) FILTER (WHERE o.open), 0) AS under_way
+        FROM {_OWN} AS o WHERE o.type = 'REFUND') AS r
+    WHERE (r.done, r.under_way) <> (p.amount_refunded, p.amount_refunding)
     """,
 )
 DISPUTED = _check(
     "disputes_add_up",
     "the payment's disputed amount is the sum of its disputes: what open ones ask for, and what ended ones took",
     """
-    , sums AS (
-        SELECT merchant_id, payment_id, sum(CASE
-            WHEN state NOT IN ('NEEDS_RESPONSE', 'UNDER_REVIEW') THEN amount_withdrawn + amount_held
-            WHEN inquiry THEN 0 ELSE amount END) AS disputed
-        FROM looked JOIN disputes USING (merchant_id, payment_id) GROUP BY merchant_id, payment_id)
-    SELECT merchant_id, payment_id,
-        format('disputes: %s; payment: %s', COALESCE(disputed, 0), amount_disputed) AS detail
-    FROM payment LEFT JOIN sums USING (merchant_id, payment_id) WHERE COALESCE(disputed, 0) <> amount_disputed
+    SELECT p.merchant_id, p.payment_id, format('disputes: %s; payment: %s', d.sum, p.amount_disputed) AS detail
+    FROM payment p CROSS JOIN LATERAL (
+        SELECT COALESCE(sum(CASE
+            WHEN d.state NOT IN ('NEEDS_RESPONSE', 'UNDER_REVIEW') THEN d.amount_withdrawn + d.amount_held
+            WHEN d.inquiry THEN 0 ELSE d.amount END), 0) AS sum
+        FROM disputes d WHERE d.merchant_id = p.merchant_id AND d.payment_id = p.payment_id) AS d
+    WHERE d.sum <> p.amount_disputed
     """,
 )
 STATE = _check(
     "state_follows_transactions",
     "a payment's state and captured amount are what its transactions say",
-    """
-    , facts AS (
-        SELECT merchant_id, payment_id,
-            COALESCE(bool_or(type = 'AUTHORIZATION' AND open), false) AS authorizing,
-            COALESCE(bool_or(type = 'AUTHORIZATION' AND o.state = 'COMPLETED'), false) AS authorized,
-            COALESCE(bool_or(type = 'VOID' AND o.state = 'COMPLETED'), false) AS voided,
-            sum(o.amount) FILTER (WHERE type = 'CAPTURE' AND o.state = 'COMPLETED') AS captured
-        FROM looked LEFT JOIN own o USING (merchant_id, payment_id) GROUP BY merchant_id, payment_id)
-    SELECT merchant_id, payment_id,
+    f"""
+    SELECT p.merchant_id, p.payment_id,
         format('%s, captured %s; authorizing %s, authorized %s, voided %s, capture of %s', p.state, p.amount_captured,
-            authorizing, authorized, voided, COALESCE(captured, 0)) AS detail
-    FROM payment p JOIN facts f USING (merchant_id, payment_id)
+            f.authorizing, f.authorized, f.voided, COALESCE(f.captured, 0)) AS detail
+    FROM payment p CROSS JOIN LATERAL (
+        SELECT COALESCE(bool_or(o.type = 'AUTHORIZATION' AND o.open), false) AS authorizing,
+            COALESCE(bool_or(o.type = 'AUTHORIZATION' AND o.state = 'COMPLETED'), false) AS authorized,
+            COALESCE(bool_or(o.type = 'VOID' AND o.state = 'COMPLETED'), false) AS voided,
+            sum(o.amount) FILTER (WHERE o.type = 'CAPTURE' AND o.state = 'COMPLETED') AS captured
+        FROM {_OWN} AS o) AS f
     WHERE NOT CASE
-        WHEN p.state IN ('PROCESSING', 'PENDING') THEN authorizing AND NOT authorized AND p.amount_captured = 0
+        WHEN p.state IN ('PROCESSING', 'PENDING') THEN f.authorizing AND NOT f.authorized AND p.amount_captured = 0
         WHEN p.state IN ('AUTHORIZED', 'IN_REVIEW')
-            THEN authorized AND captured IS NULL AND NOT voided AND p.amount_captured = 0
-        WHEN p.state = 'COMPLETED' THEN authorized AND NOT voided AND p.amount_captured > p.amount_refunded
-        WHEN p.state = 'REFUNDED' THEN authorized AND NOT voided AND p.amount_captured BETWEEN 1 AND p.amount_refunded
-        WHEN p.state = 'FAILED' THEN NOT authorizing AND NOT authorized AND p.amount_captured = 0
-        WHEN p.state = 'CANCELLED' THEN NOT authorizing AND p.amount_captured = 0
+            THEN f.authorized AND f.captured IS NULL AND NOT f.voided AND p.amount_captured = 0
+        WHEN p.state = 'COMPLETED' THEN f.authorized AND NOT f.voided AND p.amount_captured > p.amount_refunded
+        WHEN p.state = 'REFUNDED'
+            THEN f.authorized AND NOT f.voided AND p.amount_captured BETWEEN 1 AND p.amount_refunded
+        WHEN p.state = 'FAILED' THEN NOT f.authorizing AND NOT f.authorized AND p.amount_captured = 0
+        WHEN p.state = 'CANCELLED' THEN NOT f.authorizing AND p.amount_captured = 0
         ELSE false END
-        OR captured IS NOT NULL AND captured <> p.amount_captured
+        OR f.captured IS NOT NULL AND f.captured <> p.amount_captured
     """,
 )
 ANSWERS = _check(
     "answers_follow_transactions",
     "a call has its final answer exactly when its transaction is over",
-    """
-    SELECT o.merchant_id, o.payment_id, format('the %s is %s, and the call of its key has %s answer', o.type, o.state,
-        CASE WHEN k.answer IS NULL THEN 'no' ELSE 'an' END) AS detail
-    FROM own o CROSS JOIN LATERAL jsonb_array_elements_text(o.idempotency_keys) AS named(key)
-    JOIN idempotency_keys k ON k.merchant_id = o.merchant_id AND k.key = named.key AND k.transaction_id = o.id
-    WHERE o.type IN ('AUTHORIZATION', 'CAPTURE', 'VOID', 'REFUND') AND (k.answer IS NULL) <> o.open
+    f"""
+    SELECT p.merchant_id, p.payment_id, format('the %s is %s, and the call of its key has %s answer', o.type, o.state,
+        CASE WHEN k.answered THEN 'an' ELSE 'no' END) AS detail
+    FROM payment p CROSS JOIN LATERAL {_OWN} AS o
+    CROSS JOIN LATERAL jsonb_array_elements_text(o.idempotency_keys) AS named(key)
+    CROSS JOIN LATERAL (
+        SELECT answer IS NOT NULL AS answered FROM idempotency_keys i
+        WHERE i.merchant_id = p.merchant_id AND i.key = named.key AND i.transaction_id = o.id OFFSET 0) AS k
+    WHERE o.type IN ('AUTHORIZATION', 'CAPTURE', 'VOID', 'REFUND') AND k.answered = o.open
     """,
 )
 CHECKS = (JOURNALS, LEDGER, CAPTURED, REFUNDED, REFUNDS, DISPUTED, STATE, ANSWERS)

@@ -46,7 +46,7 @@ class CheckBooks:
         newest: Transactions whose payments are looked at out of turn, since they have changed last.
     """
 
-    def __init__(self, reads: Reads, transactions: ShortTransactions, *, chunk: int = 1_000, newest: int = 500) -> None:
+    def __init__(self, reads: Reads, transactions: ShortTransactions, *, chunk: int = 500, newest: int = 500) -> None:
         self._reads, self._transactions, self._chunk, self._newest = reads, transactions, chunk, newest
 
     async def newest(self) -> int:

@@ -61,7 +61,10 @@ def owner(own_database: Database) -> Iterator[Engine]:
 
 def empty(owner: Engine) -> None:
     """Makes the database as it was."""
-    tables = "payments, ledger_entries, idempotency_keys, books_drift, attention_items, sweep_positions"
+    tables = (
+        "payments, ledger_entries, idempotency_keys, processor_objects, attention_items, fees_due, payment_deadlines, "
+        "books_drift, sweep_positions"
+    )
     with owner.begin() as connection:
         connection.execute(text(f"TRUNCATE {tables} CASCADE"))
 
