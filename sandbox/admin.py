@@ -1,34 +1,27 @@
-"""What a real processor does not offer: faults, accounts, disputes and refunds on command, the books, health."""
+"""What a real processor does not offer: faults, accounts, the processors' dashboards on command, the books, health."""
 
 import secrets
 from collections.abc import Awaitable, Callable
-from typing import Literal
 
 from aiohttp import web
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import Field, ValidationError
 
 from sandbox.accounts import Account, Accounts, Endpoint, Processor
 from sandbox.books import BooksReport
+from sandbox.commands import Act, Body
 from sandbox.exchange import Json, Reply, respond
 from sandbox.faults import Faults, Rule
-from sandbox.paypal import objects as paypal_objects
-from sandbox.paypal import payments as paypal_payments
 from sandbox.paypal.context import Context as PayPalContext
+from sandbox.paypal.dashboard import Dashboard as PayPalDashboard
 from sandbox.paypal.errors import PayPalError
 from sandbox.store import Store
-from sandbox.stripe import disputes, objects, refunds
 from sandbox.stripe.context import Context as StripeContext
+from sandbox.stripe.dashboard import Dashboard as StripeDashboard
 from sandbox.stripe.errors import StripeError
-from sandbox.stripe.payment_intents import find
-from sandbox.stripe.records import Charge
 from sandbox.webhooks import Webhooks
 
 
-class _Body(BaseModel):
-    model_config = ConfigDict(extra="forbid")
-
-
-class NewAccount(_Body):
+class NewAccount(Body):
     """An account to register. What is left out is made up and answered."""
 
     processor: Processor
@@ -41,41 +34,6 @@ class NewAccount(_Body):
     webhook_secret: str = ""
     webhook_id: str = ""
     events: list[str] = Field(default=["*"])
-
-
-class NewDispute(_Body):
-    """A dispute of a captured payment; `amount` in Stripe's units, all of it where absent."""
-
-    payment_intent: str
-    account: str | None = None
-    amount: int | None = Field(default=None, gt=0)
-    reason: Literal["fraudulent", "product_not_received", "duplicate", "general", "unrecognized", "inquiry"] = (
-        "fraudulent"
-    )
-
-
-class Verdict(_Body):
-    """How a dispute goes on: an inquiry becomes a dispute (`needs_response`), or it ends."""
-
-    status: Literal["needs_response", "won", "lost", "warning_closed"]
-
-
-class PayPalRefund(_Body):
-    """A refund made on PayPal's own site; `amount` as PayPal writes it without the point, or all that is left."""
-
-    capture: str
-    amount: int | None = Field(default=None, gt=0)
-
-
-class DashboardRefund(_Body):
-    """A refund made in Stripe's dashboard, hence without metadata; `amount` in Stripe's units."""
-
-    payment_intent: str
-    account: str | None = None
-    amount: int | None = Field(default=None, gt=0)
-
-
-Act = Callable[[web.Request], Awaitable[Json]]
 
 
 class Admin:
@@ -95,8 +53,8 @@ class Admin:
         self._accounts = accounts
         self._faults = faults
         self._webhooks = webhooks
-        self._stripe = stripe
-        self._paypal = paypal
+        self._stripe = StripeDashboard(stripe)
+        self._paypal = PayPalDashboard(paypal)
         self._books = books
 
     def routes(self) -> list[web.RouteDef]:
@@ -108,10 +66,8 @@ class Admin:
             web.get("/sandbox/faults", self._answering(self._list_faults)),
             web.delete("/sandbox/faults", self._answering(self._clear_faults)),
             web.post("/sandbox/accounts", self._answering(self._register)),
-            web.post("/sandbox/stripe/disputes", self._answering(self._dispute)),
-            web.post("/sandbox/stripe/disputes/{id}", self._answering(self._decide)),
-            web.post("/sandbox/stripe/refunds", self._answering(self._refund)),
-            web.post("/sandbox/paypal/refunds", self._answering(self._refund_paypal)),
+            *self._stripe.routes(self._answering),
+            *self._paypal.routes(self._answering),
         ]
 
     def _answering(self, act: Act) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
@@ -167,46 +123,6 @@ class Admin:
             )
             account.endpoints = [endpoint]
         return _describe(self._accounts.register(account))
-
-    async def _dispute(self, request: web.Request) -> Json:
-        wish = NewDispute.model_validate_json(await request.read())
-        charge = self._charge(wish.payment_intent, wish.account)
-        dispute = disputes.open_dispute(self._stripe, charge, wish.reason, wish.amount)
-        return objects.dispute(self._stripe, dispute)
-
-    async def _decide(self, request: web.Request) -> Json:
-        verdict = Verdict.model_validate_json(await request.read())
-        for account in self._accounts.all():
-            dispute = self._stripe.books.disputes.get(account.id, request.match_info["id"])
-            if dispute:
-                if verdict.status == "needs_response":
-                    disputes.escalate(self._stripe, dispute)
-                else:
-                    disputes.close_dispute(self._stripe, dispute, verdict.status)
-                return objects.dispute(self._stripe, dispute)
-        return objects.dispute(self._stripe, disputes.find(self._stripe, "", request.match_info["id"]))
-
-    async def _refund(self, request: web.Request) -> Json:
-        wish = DashboardRefund.model_validate_json(await request.read())
-        charge = self._charge(wish.payment_intent, wish.account)
-        return refunds.make(self._stripe, charge, wish.amount, None, {})
-
-    async def _refund_paypal(self, request: web.Request) -> Json:
-        wish = PayPalRefund.model_validate_json(await request.read())
-        owners = (account.id for account in self._accounts.all())
-        owner = next((owner for owner in owners if self._paypal.books.captures.get(owner, wish.capture)), "")
-        capture = self._paypal.capture(owner, wish.capture)
-        return paypal_objects.refund(self._paypal, paypal_payments.give_back(self._paypal, capture, wish.amount))
-
-    def _charge(self, intent_id: str, account_id: str | None) -> Charge:
-        owners = [account_id] if account_id else [account.id for account in self._accounts.all()]
-        books = self._stripe.books
-        owner = next((owner for owner in owners if books.intents.get(owner, intent_id)), "")
-        intent = find(self._stripe, owner, intent_id, "payment_intent")
-        charge = books.charges.get(owner, intent.latest_charge or "")
-        if charge is None:
-            raise StripeError(400, "invalid_request_error", f"{intent_id} has no charge")
-        return charge
 
 
 def _describe(account: Account) -> Json:

@@ -9,7 +9,8 @@ from typing import Any
 
 from sandbox.accounts import Account, Accounts, Processor
 from sandbox.currencies import paypal_exponent, stripe_exponent, to_iso
-from sandbox.paypal.records import Order, PayPalBooks
+from sandbox.paypal.money import fee_of
+from sandbox.paypal.records import Dispute, Order, PayPalBooks
 from sandbox.stripe.records import Charge, PaymentIntent, StripeBooks
 
 Json = dict[str, Any]
@@ -90,6 +91,20 @@ class BooksReport:
             }
         ]
 
+    @staticmethod
+    def _paypal_dispute(dispute: Dispute) -> Json:
+        moved = [one for one in dispute.movements if one.party == "SELLER"]
+        gone = sum(one.amount for one in moved if one.reason == "DISPUTE_SETTLEMENT")
+        amounts = {
+            "amount": dispute.amount,
+            "disputed": gone,
+            "held": 0 if dispute.status == "RESOLVED" else dispute.amount,
+            "fees": sum(one.amount for one in moved) - gone,
+        }
+        exponent = paypal_exponent(dispute.currency)
+        exact = {name: to_iso(amount, dispute.currency, exponent) for name, amount in amounts.items()}
+        return {"id": dispute.id, "state": dispute.outcome or dispute.status, **exact}
+
     def _stripe_fee(self, charge: Charge, movements: Iterable[str | None]) -> int:
         rows = (self._stripe.balance_transactions.get(charge.account, key or "") for key in movements)
         return sum(row.fee for row in rows if row)
@@ -101,6 +116,7 @@ class BooksReport:
         captures = [row for key in order.captures if (row := books.captures.get(account, key))]
         taken = [row for row in captures if row.status not in ("PENDING", "DECLINED")]
         refunds = [back for key in order.refunds if (back := books.refunds.get(account, key))]
+        disputes = [self._paypal_dispute(row) for row in books.disputes.of(account) if row.capture in order.captures]
         direct = sum(row.amount for row in taken if not row.authorization)
         return {
             "id": order.id,
@@ -112,7 +128,7 @@ class BooksReport:
             "authorized": to_iso(direct + sum(row.amount for row in holds), currency, exponent),
             "captured": to_iso(sum(row.amount for row in taken), currency, exponent),
             "refunded": to_iso(sum(row.amount for row in refunds), currency, exponent),
-            **_kept(0, []),
+            **_kept(sum(to_iso(fee_of(row.amount), currency, exponent) for row in taken), disputes),
             "refunds": [
                 {
                     "id": row.id,

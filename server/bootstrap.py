@@ -55,6 +55,7 @@ from server.usecases.compare_processor import CompareProcessor
 from server.usecases.confirm_payment import ConfirmPayment
 from server.usecases.create_payment import CreatePayment
 from server.usecases.expire_payment import ExpirePayment
+from server.usecases.find_disputes import FindDisputes
 from server.usecases.follow_dispute import FollowDispute
 from server.usecases.handle_event import HandleEvent
 from server.usecases.idempotency import RequestHasher
@@ -168,6 +169,7 @@ def _wire(
             collect_fees=CollectFees(store, transactions, accounts, registry),
             check_books=CheckBooks(reads, transactions),
             compare_processor=CompareProcessor(store, transactions, accounts, registry),
+            find_disputes=FindDisputes(store, transactions, accounts, registry, follow),
         ),
         shield=Shield(),
         lease_s=lease_s,

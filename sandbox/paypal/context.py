@@ -13,7 +13,7 @@ from sandbox.accounts import Account, Accounts
 from sandbox.agenda import Agenda
 from sandbox.faults import Faults
 from sandbox.paypal.errors import PayPalError
-from sandbox.paypal.records import Authorization, Capture, Event, Order, PayPalBooks, Refund
+from sandbox.paypal.records import Authorization, Capture, Dispute, Event, Order, PayPalBooks, Refund
 from sandbox.webhooks import Webhooks
 
 Json = dict[str, Any]
@@ -23,6 +23,9 @@ _ALPHABET: Final = "23456789ABCDEFGHJKLMNPQRSTUVWXYZ"
 # PayPal keeps events for 30 days; memory is shorter here.
 _EVENTS_KEPT: Final = 20_000
 _SUMMARIES: Final = {
+    "CUSTOMER.DISPUTE.CREATED": "A new dispute opened",
+    "CUSTOMER.DISPUTE.UPDATED": "A dispute was updated",
+    "CUSTOMER.DISPUTE.RESOLVED": "A dispute was resolved",
     "CHECKOUT.ORDER.APPROVED": "An order has been approved by buyer",
     "PAYMENT.AUTHORIZATION.CREATED": "A payment authorization was created",
     "PAYMENT.AUTHORIZATION.VOIDED": "A payment authorization was voided",
@@ -30,6 +33,7 @@ _SUMMARIES: Final = {
     "PAYMENT.CAPTURE.PENDING": "Payment pending",
     "PAYMENT.CAPTURE.DENIED": "Payment denied",
     "PAYMENT.CAPTURE.REFUNDED": "Payment refunded",
+    "PAYMENT.CAPTURE.REVERSED": "Payment reversed",
 }
 
 
@@ -87,6 +91,10 @@ class Context:
         """The account's refund with that id; 404 otherwise."""
         return _found(self.books.refunds.get(account, key))
 
+    def dispute(self, account: str, key: str) -> Dispute:
+        """The account's dispute with that id; 404 otherwise."""
+        return _found(self.books.disputes.get(account, key))
+
 
 @dataclass(frozen=True, slots=True)
 class Call:
@@ -95,6 +103,7 @@ class Call:
     account: Account
     body: Json
     path: Mapping[str, str]
+    query: Mapping[str, str]
     representation: bool
     has_request_id: bool
 

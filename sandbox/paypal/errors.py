@@ -116,6 +116,18 @@ ISSUES: Final[dict[str, tuple[int, str]]] = {
     ),
     "REFUND_CAPTURE_CURRENCY_MISMATCH": (422, "Refund must be in the same currency as the capture"),
     "REFUND_NOT_ALLOWED": (422, "Capture cannot be refunded."),
+    "REFUND_NOT_PERMITTED_DUE_TO_CHARGEBACK": (
+        422,
+        "Refunds are not allowed on this capture due to a chargeback on the card or bank. Please contact the payee to"
+        " resolve the chargeback.",
+    ),
+    "TRANSACTION_DISPUTED": (
+        422,
+        "Partial refunds cannot be offered at this time because there is an open case on this transaction. Visit the"
+        " PayPal Resolution Center to review this case.",
+    ),
+    "DISPUTE_CANNOT_BE_OPENED": (422, "The capture has nothing left that could be disputed."),
+    "INVALID_DISPUTE_STATUS": (422, "The dispute's status does not allow this."),
     "TRANSACTION_REFUSED": (422, "The request was refused."),
 }
 """Issue to HTTP status and description."""

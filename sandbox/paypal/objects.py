@@ -1,5 +1,7 @@
 """PayPal's objects as JSON, with their links; the operations and events render with it."""
 
+import time
+
 from sandbox.paypal.context import Context, Json, timestamp
 from sandbox.paypal.money import fee_of, money
 from sandbox.paypal.records import Authorization, Capture, Order, Refund
@@ -19,7 +21,7 @@ def order(context: Context, record: Order) -> Json:
     unit: Json = {
         "reference_id": record.reference_id,
         "amount": money(record.amount, record.currency),
-        "payee": _payee(record.account),
+        "payee": payee(record.account),
     }
     for name in ("custom_id", "invoice_id", "description", "soft_descriptor"):
         if value := getattr(record, name):
@@ -61,13 +63,13 @@ def payment_source(record: Order) -> Json:
 def order_links(context: Context, record: Order) -> list[Json]:
     """What may be done next."""
     url = f"{context.public_url}/v2/checkout/orders/{record.id}"
-    links = [_link(url, "self")]
+    links = [link(url, "self")]
     if record.status in ("CREATED", "PAYER_ACTION_REQUIRED"):
         approval = f"{context.public_url}/checkoutnow?token={record.id}"
-        links.append(_link(approval, "payer-action" if record.wallet else "approve"))
+        links.append(link(approval, "payer-action" if record.wallet else "approve"))
     if record.status in ("CREATED", "APPROVED"):
         action = record.intent.lower()
-        links.append(_link(f"{url}/{action}", action, "POST"))
+        links.append(link(f"{url}/{action}", action, "POST"))
     return links
 
 
@@ -88,10 +90,10 @@ def authorization(context: Context, record: Authorization) -> Json:
     """https://developer.paypal.com/docs/api/payments/v2/#authorizations_get"""
     url = f"{context.public_url}/v2/payments/authorizations/{record.id}"
     parent = context.order(record.account, record.order)
-    links = [_link(url, "self")]
+    links = [link(url, "self")]
     if record.status in ("CREATED", "PARTIALLY_CAPTURED"):
-        links += [_link(f"{url}/capture", "capture", "POST"), _link(f"{url}/void", "void", "POST")]
-    links.append(_link(f"{context.public_url}/v2/checkout/orders/{record.order}", "up"))
+        links += [link(f"{url}/capture", "capture", "POST"), link(f"{url}/void", "void", "POST")]
+    links.append(link(f"{context.public_url}/v2/checkout/orders/{record.order}", "up"))
     return {
         "id": record.id,
         "status": record.status,
@@ -102,7 +104,7 @@ def authorization(context: Context, record: Authorization) -> Json:
         "create_time": timestamp(record.created),
         "update_time": timestamp(record.updated or record.created),
         "supplementary_data": {"related_ids": {"order_id": record.order}},
-        "payee": _payee(record.account),
+        "payee": payee(record.account),
         "links": links,
     }
 
@@ -126,12 +128,12 @@ def capture(context: Context, record: Capture) -> Json:
         "create_time": timestamp(record.created),
         "update_time": timestamp(record.updated or record.created),
         "supplementary_data": {"related_ids": related},
-        "payee": _payee(record.account),
-        "links": [_link(url, "self"), _link(f"{url}/refund", "refund", "POST"), _link(up, "up")],
+        "payee": payee(record.account),
+        "links": [link(url, "self"), link(f"{url}/refund", "refund", "POST"), link(up, "up")],
     }
     if record.pending_reason:
         body["status_details"] = {"reason": record.pending_reason}
-    if record.status not in ("PENDING", "DECLINED"):
+    if record.status not in ("PENDING", "DECLINED") and record.told_at <= time.time():
         fee = fee_of(record.amount)
         body["seller_receivable_breakdown"] = {
             "gross_amount": money(record.amount, record.currency),
@@ -156,10 +158,10 @@ def refund(context: Context, record: Refund) -> Json:
         },
         "create_time": timestamp(record.created),
         "update_time": timestamp(record.created),
-        "payer": _payee(record.account),
+        "payer": payee(record.account),
         "links": [
-            _link(f"{context.public_url}/v2/payments/refunds/{record.id}", "self"),
-            _link(f"{context.public_url}/v2/payments/captures/{record.capture}", "up"),
+            link(f"{context.public_url}/v2/payments/refunds/{record.id}", "self"),
+            link(f"{context.public_url}/v2/payments/captures/{record.capture}", "up"),
         ],
     }
     return body | ({"note_to_payer": record.note_to_payer} if record.note_to_payer else {})
@@ -178,9 +180,11 @@ def _references(custom_id: str, invoice_id: str) -> Json:
     return {name: value for name, value in pairs.items() if value}
 
 
-def _payee(account: str) -> Json:
+def payee(account: str) -> Json:
+    """Who sells."""
     return {"email_address": f"{account.replace('_', '-')}@sandbox.example", "merchant_id": "SANDBXSELLER2"}
 
 
-def _link(href: str, rel: str, method: str = "GET") -> Json:
+def link(href: str, rel: str, method: str = "GET") -> Json:
+    """A link of `links`."""
     return {"href": href, "rel": rel, "method": method}

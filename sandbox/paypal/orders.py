@@ -99,6 +99,26 @@ def approve(context: Context, order: Order, funding: Funding) -> None:
     context.publish(order.account, "CHECKOUT.ORDER.APPROVED", "checkout-order", objects.order(context, order))
 
 
+def expire(context: Context, order: Order) -> Json:
+    """PayPal voids a hold that was not captured in time, and drops an order that nobody approved.
+
+    https://developer.paypal.com/docs/checkout/standard/customize/authorization/
+
+    Raises:
+        PayPalError: 422, its money has been taken.
+    """
+    if not order.authorizations and not order.captures:
+        context.books.orders.remove(order)
+        return {"id": order.id, "status": "DROPPED"}
+    holds = [context.authorization(order.account, key) for key in order.authorizations]
+    open_holds = [hold for hold in holds if hold.status in ("CREATED", "PARTIALLY_CAPTURED")]
+    if not open_holds:
+        raise PayPalError("PREVIOUSLY_CAPTURED")
+    for hold in open_holds:
+        payments.void(context, hold)
+    return objects.order(context, order)
+
+
 def _purchase_unit(body: Json) -> Json:
     units = body.get("purchase_units")
     if units is None:

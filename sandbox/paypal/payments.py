@@ -1,5 +1,6 @@
 """Payments v2: authorizations, captures, refunds. https://developer.paypal.com/docs/api/payments/v2/"""
 
+import time
 from typing import Final
 
 from sandbox.paypal import objects
@@ -38,6 +39,7 @@ def take(  # noqa: PLR0913  # what a capture is made of
         final=final,
         pending_reason="ECHECK" if pending else "",
     )
+    capture.told_at = time.time() + context.faults.late_fee_s("paypal.fee", capture.account)
     context.books.captures.put(capture)
     order.captures.append(capture.id)
     context.books.orders.put(order)
@@ -86,11 +88,16 @@ def void_authorization(context: Context, call: Call) -> Authorization:
         raise PayPalError("PREVIOUSLY_VOIDED")
     if hold.status == "CAPTURED":
         raise PayPalError("PREVIOUSLY_CAPTURED")
+    void(context, hold)
+    return hold
+
+
+def void(context: Context, hold: Authorization) -> None:
+    """Releases what is held, whoever wants it."""
     hold.status, hold.updated = "VOIDED", now()
     context.books.authorizations.put(hold)
     rendered = objects.authorization(context, hold)
     context.publish(hold.account, "PAYMENT.AUTHORIZATION.VOIDED", "authorization", rendered)
-    return hold
 
 
 def get_capture(context: Context, call: Call) -> Capture:
@@ -124,8 +131,10 @@ def give_back(
         raise PayPalError("CAPTURE_FULLY_REFUNDED")
     if capture.status == "DECLINED":
         raise PayPalError("REFUND_NOT_ALLOWED")
-    left = capture.amount - capture.refunded
+    left = capture.amount - capture.refunded - _disputed(context, capture)
     amount = left if amount is None else amount
+    if left <= 0:
+        raise PayPalError("REFUND_NOT_PERMITTED_DUE_TO_CHARGEBACK")
     if amount > left:
         raise PayPalError("REFUND_AMOUNT_EXCEEDED", field="/amount/value")
     capture.refunded += amount
@@ -157,6 +166,14 @@ def give_back(
 def get_refund(context: Context, call: Call) -> Refund:
     """GET /v2/payments/refunds/{id}"""
     return context.refund(call.account.id, call.path["id"])
+
+
+def _disputed(context: Context, capture: Capture) -> int:
+    """What the customer has won back already; no refund goes beside an open case."""
+    disputes = [one for one in context.books.disputes.of(capture.account) if one.capture == capture.id]
+    if any(one.status != "RESOLVED" for one in disputes):
+        raise PayPalError("TRANSACTION_DISPUTED")
+    return sum(movement.amount for one in disputes for movement in one.movements if movement.party == "BUYER")
 
 
 def _end_echeck(context: Context, account: str, capture_id: str, status: str) -> None:

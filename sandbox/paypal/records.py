@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import Any
 
 from sandbox.store import Store
 
@@ -61,7 +62,10 @@ class Authorization:
 
 @dataclass(slots=True)
 class Capture:
-    """Taken funds; `authorization` is empty where the order was captured directly."""
+    """Taken funds; `authorization` is empty where the order was captured directly.
+
+    `told_at`: from then on the fee is shown.
+    """
 
     account: str
     id: str
@@ -76,6 +80,7 @@ class Capture:
     final: bool = True
     refunded: int = 0
     pending_reason: str = ""
+    told_at: float = 0.0
     updated: int = 0
 
 
@@ -95,6 +100,37 @@ class Refund:
     invoice_id: str = ""
     note_to_payer: str = ""
     total_refunded: int = 0
+
+
+@dataclass(slots=True)
+class Movement:
+    """Money that a dispute moved; `kind` is `DEBIT` or `CREDIT`."""
+
+    party: str
+    kind: str
+    reason: str
+    amount: int
+    created: int
+
+
+@dataclass(slots=True)
+class Dispute:
+    """A customer's case about a capture; `outcome` is empty until it is resolved, `amount` is on hold until then."""
+
+    account: str
+    id: str
+    created: int
+    capture: str
+    amount: int
+    currency: str
+    reason: str
+    status: str
+    stage: str
+    updated: int = 0
+    outcome: str = ""
+    evidences: list[dict[str, Any]] = field(default_factory=list)
+    movements: list[Movement] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
 
 
 @dataclass(slots=True)
@@ -126,5 +162,6 @@ class PayPalBooks:
         self.authorizations = store.table("paypal.authorization", Authorization)
         self.captures = store.table("paypal.capture", Capture)
         self.refunds = store.table("paypal.refund", Refund)
+        self.disputes = store.table("paypal.dispute", Dispute)
         self.events = store.table("paypal.event", Event)
         self.request_ids = store.table("paypal.request_id", RequestId)

@@ -10,7 +10,7 @@ import orjson
 from aiohttp import web
 
 from sandbox.exchange import Delay, Exchange, Reply, respond
-from sandbox.paypal import notifications, objects, orders, payments
+from sandbox.paypal import dispute_objects, disputes, forms, notifications, objects, orders, payments
 from sandbox.paypal.context import Call, Context, Json
 from sandbox.paypal.errors import PayPalError
 from sandbox.paypal.oauth import OAuth
@@ -29,6 +29,7 @@ class Operation:
         status: Of the first answer.
         repeated: Of the answer to the same request again.
         terse: Without `Prefer: return=representation` the answer is minimal.
+        form: The body is `multipart/form-data`, its part `input` holds the JSON.
     """
 
     name: str
@@ -38,12 +39,18 @@ class Operation:
     status: int = 200
     repeated: int = 200
     terse: bool = False
+    form: bool = False
+
+
+def _as_it_is(_context: Context, body: Json) -> Json:
+    return body
 
 
 _ORDER: Final = (objects.order, Context.order)
 _CAPTURE: Final = (objects.capture, Context.capture)
 _REFUND: Final = (objects.refund, Context.refund)
-_ORDERS, _PAYMENTS = "/v2/checkout/orders", "/v2/payments"
+_ACTION: Final = (dispute_objects.subsequent_action, Context.dispute)
+_ORDERS, _PAYMENTS, _DISPUTES = "/v2/checkout/orders", "/v2/payments", "/v1/customer/disputes"
 _OPERATIONS: Final[tuple[tuple[str, str, Operation], ...]] = (
     ("POST", _ORDERS, Operation("orders.create", orders.create, *_ORDER, status=201, terse=True)),
     ("GET", f"{_ORDERS}/{{id}}", Operation("orders.get", orders.retrieve, objects.order)),
@@ -68,6 +75,18 @@ _OPERATIONS: Final[tuple[tuple[str, str, Operation], ...]] = (
         Operation("captures.refund", payments.refund_capture, *_REFUND, status=201, repeated=201, terse=True),
     ),
     ("GET", f"{_PAYMENTS}/refunds/{{id}}", Operation("refunds.get", payments.get_refund, objects.refund)),
+    ("GET", _DISPUTES, Operation("disputes.list", disputes.listing, _as_it_is)),
+    ("GET", f"{_DISPUTES}/{{id}}", Operation("disputes.get", disputes.retrieve, dispute_objects.dispute)),
+    (
+        "POST",
+        f"{_DISPUTES}/{{id}}/accept-claim",
+        Operation("disputes.accept_claim", disputes.accept_claim, *_ACTION),
+    ),
+    (
+        "POST",
+        f"{_DISPUTES}/{{id}}/provide-evidence",
+        Operation("disputes.provide_evidence", disputes.provide_evidence, *_ACTION, form=True),
+    ),
 )
 _VOID: Final = Operation("authorizations.void", payments.void_authorization, objects.authorization)
 
@@ -133,7 +152,8 @@ class PayPalRoutes:
             async def act(delay: Delay) -> Reply:
                 try:
                     prefers = "return=representation" in request.headers.get("Prefer", "")
-                    call = Call(account, await _body(request), request.match_info, prefers, bool(request_id))
+                    body = await _body(request, form=operation.form)
+                    call = Call(account, body, request.match_info, request.query, prefers, bool(request_id))
                     _mock(request)
                     return await run(operation, call, request_id, delay)
                 except PayPalError as error:
@@ -189,16 +209,14 @@ def _answer(context: Context, operation: Operation, call: Call, record: Any, sta
     return Reply.json(status, body, _headers())
 
 
-def _as_it_is(_context: Context, body: Json) -> Json:
-    return body
-
-
-async def _body(request: web.Request) -> Json:
+async def _body(request: web.Request, *, form: bool) -> Json:
     raw = await request.read()
     if request.method == "GET" or not raw.strip():
         return {}
-    if request.content_type != "application/json":
+    if request.content_type != ("multipart/form-data" if form else "application/json"):
         raise PayPalError("", status=415)
+    if form:
+        raw = forms.json_part(request.headers["Content-Type"], raw)
     try:
         body = orjson.loads(raw)
     except orjson.JSONDecodeError:

@@ -2,6 +2,7 @@
 
 from typing import Final
 
+from sandbox.currencies import stripe_step
 from sandbox.stripe import objects
 from sandbox.stripe.context import Call, Context, Json, new_id, now
 from sandbox.stripe.errors import missing
@@ -11,14 +12,16 @@ DISPUTE_FEE: Final = 1500
 """In units of the disputed currency."""
 
 
-def fee_of(amount: int) -> int:
-    """2.9 % and 30 units, half up."""
-    return (amount * 29 + 500) // 1000 + 30
+def fee_of(amount: int, currency: str) -> int:
+    """2.9 % and 30 units, up to what the currency can express."""
+    exact, step = (amount * 29 + 500) // 1000 + 30, stripe_step(currency)
+    return -(-exact // step) * step
 
 
 def book_charge(context: Context, charge: Charge, kind: str) -> str:
     """Books what was captured; `kind` is `charge`, or `payment` for other methods than cards."""
-    return _book(context, charge, (kind, "charge"), charge.amount_captured, fee_of(charge.amount_captured), charge.id)
+    fee = fee_of(charge.amount_captured, charge.currency)
+    return _book(context, charge, (kind, "charge"), charge.amount_captured, fee, charge.id)
 
 
 def book_refund(context: Context, charge: Charge, refund: Refund) -> str:

@@ -133,13 +133,32 @@ def cancel(context: Context, call: Call) -> Json:
     reason = call.params.choice("cancellation_reason", _CANCEL_REASONS)
     _expect(context, intent, "cancel", _OPEN)
     held = intent.status == "requires_capture"
-    intent.status, intent.action, intent.amount_capturable = "canceled", "", 0
-    intent.canceled_at, intent.cancellation_reason = now(), reason or None
-    context.books.intents.put(intent)
+    _end(context, intent, reason or None)
     charge = context.books.charges.get(intent.account, intent.latest_charge or "")
     if held and charge:
         charging.release(context, charge, charge.amount)
         context.publish(intent.account, "charge.refunded", charge_objects.charge(context, charge))
+    rendered = objects.payment_intent(context, intent)
+    context.publish(intent.account, "payment_intent.canceled", rendered)
+    return rendered
+
+
+def expire(context: Context, intent: PaymentIntent) -> Json:
+    """Stripe gives up a hold that was not captured in time.
+
+    https://docs.stripe.com/payments/place-a-hold-on-a-payment-method
+
+    Raises:
+        StripeError: 400, nothing is held.
+    """
+    charge = context.books.charges.get(intent.account, intent.latest_charge or "")
+    if intent.status != "requires_capture" or charge is None:
+        raise wrong_state(
+            f"This PaymentIntent holds nothing: {intent.status}.", objects.payment_intent(context, intent)
+        )
+    _end(context, intent, "automatic")
+    charging.release(context, charge, charge.amount)
+    context.publish(intent.account, "charge.expired", charge_objects.charge(context, charge))
     rendered = objects.payment_intent(context, intent)
     context.publish(intent.account, "payment_intent.canceled", rendered)
     return rendered
@@ -155,6 +174,12 @@ def find(context: Context, account: str, key: str, param: str = "intent") -> Pay
     if intent is None:
         raise missing("payment_intent", key, param)
     return intent
+
+
+def _end(context: Context, intent: PaymentIntent, reason: str | None) -> None:
+    intent.status, intent.action, intent.amount_capturable = "canceled", "", 0
+    intent.canceled_at, intent.cancellation_reason = now(), reason
+    context.books.intents.put(intent)
 
 
 def _amount(params: Params) -> tuple[int, str]:

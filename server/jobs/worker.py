@@ -16,6 +16,7 @@ from sqlalchemy.engine import make_url
 from server.usecases.check_books import CheckBooks
 from server.usecases.collect_fees import CollectFees
 from server.usecases.compare_processor import CompareProcessor
+from server.usecases.find_disputes import FindDisputes
 from server.usecases.sweep import Sweep
 
 _log = logging.getLogger(__name__)
@@ -24,6 +25,7 @@ _log = logging.getLogger(__name__)
 EVERY_2_SECONDS = "* * * * * */2"
 EVERY_10_SECONDS = "* * * * * */10"
 EVERY_MINUTE = "* * * * *"
+EVERY_10_MINUTES = "*/10 * * * *"
 _PAUSE_S = 1.0
 
 
@@ -35,6 +37,7 @@ class Sweeps:
     collect_fees: CollectFees
     check_books: CheckBooks
     compare_processor: CompareProcessor
+    find_disputes: FindDisputes
 
 
 def make_worker(database_url: str, sweeps: Sweeps) -> procrastinate.App:
@@ -49,10 +52,11 @@ def make_worker(database_url: str, sweeps: Sweeps) -> procrastinate.App:
     _register(app, "processor_events", EVERY_2_SECONDS, sweeps.sweep.events)
     _register(app, "payment_deadlines", EVERY_2_SECONDS, sweeps.sweep.deadlines)
     _register(app, "idempotency_keys", EVERY_MINUTE, sweeps.sweep.keys)
-    _register(app, "fees", EVERY_10_SECONDS, sweeps.collect_fees)
     _register(app, "newest_books", EVERY_10_SECONDS, sweeps.check_books.newest)
     _register(app, "all_books", EVERY_2_SECONDS, sweeps.check_books.walk)
     _register(app, "processor_books", EVERY_MINUTE, sweeps.compare_processor)
+    _register(app, "fees", EVERY_2_SECONDS, sweeps.collect_fees)
+    _register(app, "disputes", EVERY_10_MINUTES, sweeps.find_disputes)
     _register_retries(app)
     return app
 

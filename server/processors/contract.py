@@ -4,7 +4,7 @@ Each call returns an `Outcome` (a decline is a value) or raises one of the three
 travels as the processor's idempotency key and as its reference, so that an identical repeat is harmless.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -325,6 +325,9 @@ class Processor(Protocol):
 
     async def read_dispute(self, account: Account, processor_dispute_id: str) -> DisputeStanding:
         """Reads a dispute as it stands now."""
+
+    async def list_disputes(self, account: Account, since: datetime) -> Sequence[str]:
+        """Lists the ids of the account's disputes that were opened since a moment, UTC; others than ours, too."""
 
     async def answer_dispute(self, account: Account, answer: DisputeAnswer) -> DisputeStanding:
         """Accepts a dispute or submits evidence, and returns how it stands then.

@@ -7,7 +7,8 @@ does the answer to a dispute: it is rare, has a last day, and may be repeated.
 """
 
 import logging
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from datetime import datetime
 from typing import TypeVar
 from uuid import UUID
 
@@ -85,6 +86,10 @@ class Guarded:
     async def read_dispute(self, account: Account, processor_dispute_id: str) -> DisputeStanding:
         """See `Processor`."""
         return await self._ask(self._adapter.read_dispute(account, processor_dispute_id))
+
+    async def list_disputes(self, account: Account, since: datetime) -> Sequence[str]:
+        """See `Processor`."""
+        return await self._ask(self._adapter.list_disputes(account, since))
 
     async def answer_dispute(self, account: Account, answer: DisputeAnswer) -> DisputeStanding:
         """See `Processor`.

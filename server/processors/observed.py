@@ -1,7 +1,8 @@
 """Tells somebody how each call of an adapter ended and how long it took; `bootstrap` puts it around each adapter."""
 
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from datetime import datetime
 from typing import TypeVar
 
 from server.processors.contract import (
@@ -68,6 +69,10 @@ class Observed:
     async def answer_dispute(self, account: Account, answer: DisputeAnswer) -> DisputeStanding:
         """See `Processor`."""
         return await self._watch("answer_dispute", self._adapter.answer_dispute(account, answer))
+
+    async def list_disputes(self, account: Account, since: datetime) -> Sequence[str]:
+        """See `Processor`."""
+        return await self._watch("list_disputes", self._adapter.list_disputes(account, since))
 
     async def read_fee(self, account: Account, processor_payment_id: str, capture_id: str) -> Fee | None:
         """See `Processor`."""

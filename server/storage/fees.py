@@ -19,7 +19,7 @@ from server.storage.ledger import Booking, write_journals
 from server.storage.locking import Key, explain_absent, lock_payments
 from server.storage.rows import Row
 
-_FIRST_PAUSE_S, _LONGEST_PAUSE_S = 10, 6 * 3600
+_FIRST_PAUSE_S, _LONGEST_PAUSE_S = 3, 6 * 3600
 
 _INSERT = text("""
     INSERT INTO fees_due (merchant_id, transaction_id, payment_id, processor_payment_id, capture_id, attempts,

@@ -92,6 +92,11 @@ def read_account_by_id(connection: Connection, account_id: UUID) -> SealedAccoun
     return None if row is None else _sealed_account(row)
 
 
+def every_account_id(connection: Connection) -> list[UUID]:
+    """Returns the ids of all merchants' accounts, those that take no new payments, too: disputes come late."""
+    return list(connection.scalars(text("SELECT id FROM processor_accounts ORDER BY id")))
+
+
 def list_accounts(connection: Connection, merchant_id: UUID, before: UUID | None, limit: int) -> list[ProcessorAccount]:
     """Returns up to `limit` accounts of a merchant that were made before `before`, newest first."""
     rows = connection.execute(

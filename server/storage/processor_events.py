@@ -1,5 +1,6 @@
 """Inbound webhooks: stored before they are handled, once per account and event id. Called by the event use cases."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
@@ -33,6 +34,11 @@ _OWNER = text("""
     SELECT merchant_id, payment_id, transaction_id FROM processor_objects
     WHERE account_id = :account_id AND object_id = ANY(:object_ids)
     ORDER BY array_position(:object_ids, object_id) LIMIT 1
+""")
+_UNKNOWN = text("""
+    SELECT q.object_id FROM unnest(CAST(:object_ids AS text[])) AS q(object_id)
+    WHERE NOT EXISTS (SELECT 1 FROM processor_objects o
+                      WHERE o.account_id = :account_id AND o.object_id = q.object_id)
 """)
 _TRANSACTION_OWNER = text("""
     SELECT merchant_id, payment_id, id AS transaction_id FROM transactions
@@ -98,5 +104,16 @@ def find_owner(connection: Connection, event: StoredEvent) -> Owner | None:
         if row is not None:
             return Owner(**row)
     ids = [one for one in (event.processor_object_id, event.processor_payment_id) if one]
-    row = connection.execute(_OWNER, {"account_id": event.account_id, "object_ids": ids}).mappings().first()
+    return find_object(connection, event.account_id, ids)
+
+
+def find_object(connection: Connection, account_id: UUID, object_ids: Sequence[str]) -> Owner | None:
+    """Finds whose the first known of a processor's objects is, among those of an account."""
+    row = connection.execute(_OWNER, {"account_id": account_id, "object_ids": list(object_ids)}).mappings().first()
     return None if row is None else Owner(**row)
+
+
+def unknown_objects(connection: Connection, account_id: UUID, object_ids: Sequence[str]) -> list[str]:
+    """Returns those of a processor's ids that nothing of ours is known by."""
+    values = {"account_id": account_id, "object_ids": list(object_ids)}
+    return list(connection.scalars(_UNKNOWN, values))

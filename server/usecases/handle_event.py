@@ -9,7 +9,6 @@ from server.domain.errors import KassaError
 from server.domain.outcome import ActionRequired, Approved, Pending
 from server.domain.payment import Payment, State, Transaction, TransactionState, TransactionType
 from server.processors.contract import OutcomeUnknown, ProcessorRejected, ProcessorUnavailable, Subject
-from server.storage.disputes import DisputeFilter, list_disputes
 from server.storage.external_refunds import ExternalRefund
 from server.storage.payments import PaymentStore
 from server.storage.processor_events import Owner, StoredEvent, find_owner, mark_handled, postpone_event
@@ -126,16 +125,8 @@ class HandleEvent:
             for one in await self._store.read(open_transactions, owner.merchant_id, owner.payment_id):
                 if await self._recover(one.merchant_id, one.payment_id, one.transaction_id) is Recovered.BUSY:
                     return False
-        if event.processor_object_id != payment.processor_capture_id:
-            await self._follow.read(payment, event.processor_object_id)
-            return True
-        # PayPal's PAYMENT.CAPTURE.REVERSED names no dispute; the dispute has events of its own.
-        known = await self._store.read(
-            list_disputes, payment.merchant_id, DisputeFilter(payment_id=payment.id), None, 100
-        )
-        for dispute in known:
-            await self._follow.read(payment, dispute.processor_dispute_id)
-        return bool(known)
+        await self._follow.read(payment, event.processor_object_id)
+        return True
 
     async def _done(self, event: StoredEvent, result: str) -> None:
         await self._transactions.run(mark_handled, event, result)

@@ -11,7 +11,7 @@ from sqlalchemy import Connection
 from server.domain.errors import KassaError, Reason
 from server.processors.contract import Account
 from server.storage.merchants import read_merchant
-from server.storage.processor_accounts import SealedAccount, read_account_by_id, read_active_account
+from server.storage.processor_accounts import SealedAccount, every_account_id, read_account_by_id, read_active_account
 from server.storage.sealing import Sealing
 from server.storage.short_transactions import ShortTransactions
 from server.usecases.merchants import require_merchant
@@ -71,6 +71,10 @@ class Accounts:
         if account_id in self._platform_by_id:
             return self._platform_by_id[account_id]
         return await self._find_by_id(account_id)
+
+    async def every_id(self) -> list[UUID]:
+        """Returns the ids of all accounts, the platform's own first."""
+        return [*self._platform_by_id, *await self._transactions.run(every_account_id)]
 
     async def _read_for_merchant(self, merchant_id: UUID, processor: str) -> Account:
         return await self._transactions.run(self._choose, merchant_id, processor)

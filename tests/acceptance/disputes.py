@@ -42,6 +42,21 @@ def decide(shop: Shop, processor_dispute_id: str, status: str) -> None:
     assert made.ok, made.text
 
 
+def dispute_at_paypal(shop: Shop, payment: Json, **how: Any) -> str:
+    """The customer opens a case about a PayPal payment; returns PayPal's id of it."""
+    body = {"order": payment["processor_payment_id"], **how}
+    made = requests.post(f"{shop.sandbox_url}/sandbox/paypal/disputes", json=body, timeout=TIMEOUT_S)
+    assert made.ok, made.text
+    return str(made.json()["dispute_id"])
+
+
+def decide_at_paypal(shop: Shop, processor_dispute_id: str, status: str) -> None:
+    """PayPal decides a case (`won`, `lost`), the customer withdraws it (`cancelled`), or makes a `claim` of it."""
+    url = f"{shop.sandbox_url}/sandbox/paypal/disputes/{processor_dispute_id}"
+    made = requests.post(url, json={"status": status}, timeout=TIMEOUT_S)
+    assert made.ok, made.text
+
+
 def disputes(shop: Shop, **query: str) -> list[Json]:
     """Lists the merchant's disputes."""
     response = shop.call("GET", "/v1/disputes", params=query)

@@ -35,12 +35,12 @@ FILES = (
 )
 IDS = {
     "payment_id": Prefix.PAYMENT,
+    "dispute_id": Prefix.DISPUTE,
     "merchant_id": Prefix.MERCHANT,
     "api_key_id": Prefix.API_KEY,
     "processor_account_id": Prefix.PROCESSOR_ACCOUNT,
     "account_id": Prefix.PROCESSOR_ACCOUNT,
     "attention_id": Prefix.ATTENTION,
-    "dispute_id": Prefix.DISPUTE,
 }
 VERBS = ("get", "post", "patch", "put", "delete")
 

@@ -2,7 +2,7 @@
 
 import requests
 
-from tests.acceptance.shop import TIMEOUT_S, Json, Shop
+from tests.acceptance.shop import TIMEOUT_S, Json, Shop, wait_until
 from tests.acceptance.stacks import Platform
 
 
@@ -11,6 +11,11 @@ def read(shop: Shop, path: str, **query: str) -> Json:
     assert response.status_code == 200, response.text
     found: Json = response.json()
     return found
+
+
+def fees_of(shop: Shop, payment: Json) -> list[Json]:
+    entries: list[Json] = read(shop, "entries", payment_id=payment["id"], account="FEES")["entries"]
+    return entries
 
 
 def test_the_books_show_what_was_taken_and_returned(platform: Platform) -> None:
@@ -25,6 +30,18 @@ def test_the_books_show_what_was_taken_and_returned(platform: Platform) -> None:
     assert [(one["kind"], one["amount"], one["processor_reference"][:3]) for one in entries] == [
         ("REFUND", "500", "re_")
     ]
+
+
+def test_a_fee_that_the_processor_tells_late_is_booked_by_the_worker(platform: Platform) -> None:
+    shop = platform.new_shop()
+    platform.fault(kind="late_fee", operation="stripe.fee", seconds=1, times=1)
+    payment = shop.paid()
+    assert fees_of(shop, payment) == []
+    [entry] = wait_until(lambda: fees_of(shop, payment), bool)
+    [charge] = shop.books()
+    assert int(entry["amount"]) == charge["fees"] > 0
+    [prompt] = fees_of(shop, shop.paid())
+    assert (prompt["kind"], prompt["amount"]) == ("FEE", entry["amount"])
 
 
 def test_balances_of_a_moment_before_anything_happened_are_empty(platform: Platform) -> None:

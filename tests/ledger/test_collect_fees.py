@@ -1,7 +1,6 @@
 """Fees that were not known when their capture settled: asked for again and again, booked once, told to people."""
 
 from dataclasses import dataclass, field
-from datetime import datetime
 from typing import Any, cast
 from uuid import UUID
 
@@ -131,11 +130,3 @@ async def test_a_defect_is_raised_after_the_others_were_asked(sweep: Round) -> N
     with pytest.raises(ValueError, match="a defect"):
         await sweep()
     assert len(sweep.teller.asked) == 3
-
-
-async def test_the_pause_is_counted_by_the_database(sweep: Round) -> None:
-    await sweep.till.charged()
-    await sweep()
-    [(due, now)] = sweep.till.query("SELECT next_attempt_at, now() FROM fees_due WHERE merchant_id = :merchant")
-    assert isinstance(due, datetime) and isinstance(now, datetime)
-    assert 15 < (due - now).total_seconds() <= 20

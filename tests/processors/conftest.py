@@ -10,6 +10,8 @@ from tests.processors.sandbox_process import Sandbox, running
 # The suite's modules are no test files, and are imported after this one.
 pytest.register_assert_rewrite(
     "tests.processors.driver",
+    "tests.processors.conformance_books",
+    "tests.processors.conformance_disputes",
     "tests.processors.conformance_lost_answers",
     "tests.processors.conformance_payments",
     "tests.processors.conformance_webhooks",

@@ -29,6 +29,9 @@ class Driver(ABC):
     CAPTURE: str
     VOID: str
     REFUND: str
+    SUBMIT_EVIDENCE: str
+    ACCEPT_DISPUTE: str
+    FEE: str
 
     sandbox: Sandbox
     account: Account
@@ -66,6 +69,26 @@ class Driver(ABC):
     @abstractmethod
     def event(self, request: Authorization, approved: Approved) -> Json:
         """An event about a payment."""
+
+    @abstractmethod
+    def dispute(self, captured: Approved, *, inquiry: bool = False, amount: int | None = None) -> str:
+        """Lets the customer dispute a capture since nothing came, or only ask about it; the dispute's id."""
+
+    @abstractmethod
+    def decide(self, dispute_id: str, *, won: bool) -> None:
+        """Ends a dispute, for the merchant or for the customer."""
+
+    @abstractmethod
+    def escalate(self, dispute_id: str) -> None:
+        """Makes a dispute of an inquiry."""
+
+    @abstractmethod
+    def withdraw(self, dispute_id: str) -> None:
+        """Ends an inquiry without a verdict."""
+
+    @abstractmethod
+    def refund_by_hand(self, captured: Approved, amount: int) -> None:
+        """Refunds in the processor's dashboard."""
 
     @pytest.fixture(autouse=True)
     def _account(self, sandbox: Sandbox, authority: Authority) -> None:

@@ -1,7 +1,7 @@
 """The circuit breaker, and what it does in front of an adapter."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 from uuid import uuid4
@@ -17,6 +17,7 @@ from server.processors.contract import (
     Authorization,
     Capabilities,
     Capture,
+    DisputeAnswer,
     OutcomeUnknown,
     Processor,
     ProcessorBusy,
@@ -35,6 +36,7 @@ from tests.processors.requests_to_processors import make_authorization, make_car
 
 REQUEST = make_authorization(make_card(), Method.CREDIT_CARD)
 PENDING = Pending(processor_payment_id="pi_1")
+ANSWER = DisputeAnswer(key="a", processor_dispute_id="dp_1", evidence=None)
 
 
 @dataclass
@@ -85,12 +87,35 @@ class Scripted:
     async def resolve(self, account: Account, request: Any) -> Outcome:
         return await self._answer()
 
+    async def read_dispute(self, account: Account, processor_dispute_id: str) -> Any:
+        return await self._answer()
+
+    async def answer_dispute(self, account: Account, answer: DisputeAnswer) -> Any:
+        return await self._answer()
+
+    async def read_fee(self, account: Account, processor_payment_id: str, capture_id: str) -> Any:
+        return await self._answer()
+
+    async def read_totals(self, account: Account, processor_payment_id: str) -> Any:
+        return await self._answer()
+
     async def parse_event(self, account: Account, headers: Mapping[str, str], body: bytes) -> ProcessorEvent:
         await self._answer()
         raise AssertionError("no event is needed")
 
     async def close(self) -> None:
         self.closed = True
+
+
+def questions(processor: Processor, account: Account) -> list[Callable[[], Awaitable[Any]]]:
+    """All that is asked about what exists already."""
+    return [
+        lambda: processor.resolve(account, REQUEST),
+        lambda: processor.complete(account, REQUEST),
+        lambda: processor.read_dispute(account, "dp_1"),
+        lambda: processor.read_fee(account, "pi_1", "ch_1"),
+        lambda: processor.read_totals(account, "pi_1"),
+    ]
 
 
 def an_account() -> Account:
@@ -189,8 +214,8 @@ async def test_questions_pass_an_open_circuit_and_neither_open_nor_close_it() ->
             await processor.resolve(account, REQUEST)
     await fail(processor, account, OutcomeUnknown, 3)
     adapter.fails = None
-    assert await processor.resolve(account, REQUEST) == PENDING
-    assert await processor.complete(account, REQUEST) == PENDING
+    for ask in questions(processor, account):
+        assert await ask() == PENDING
     await fail(processor, account, ProcessorUnavailable, 1)
 
 
@@ -198,9 +223,32 @@ async def test_questions_pass_an_open_circuit_and_neither_open_nor_close_it() ->
 async def test_a_question_that_fails_is_never_an_answer(error: Exception) -> None:
     """Else a payment that was charged would be settled as failed because recovery could not reach the processor."""
     processor, account = guarded(Scripted(fails=error), Clock()), an_account()
-    for ask in (processor.resolve, processor.complete):
+    for ask in questions(processor, account):
         with pytest.raises(OutcomeUnknown):
-            await ask(account, REQUEST)
+            await ask()
+
+
+async def test_an_answer_to_a_dispute_passes_an_open_circuit() -> None:
+    """It has a last day, and is harmless to repeat."""
+    adapter, account = Scripted(fails=OutcomeUnknown("lost")), an_account()
+    processor = guarded(adapter, Clock())
+    await fail(processor, account, OutcomeUnknown, 3)
+    adapter.fails = None
+    assert await processor.answer_dispute(account, ANSWER) == PENDING  # type: ignore[comparison-overlap]
+    await fail(processor, account, ProcessorUnavailable, 1)
+
+
+@pytest.mark.parametrize("error", [ProcessorUnavailable("gone"), ProcessorBusy("full"), OutcomeUnknown("lost")])
+async def test_an_answer_to_a_dispute_that_may_have_arrived_must_be_repeated(error: Exception) -> None:
+    processor, account = guarded(Scripted(fails=error), Clock()), an_account()
+    with pytest.raises(OutcomeUnknown):
+        await processor.answer_dispute(account, ANSWER)
+
+
+async def test_an_answer_to_a_dispute_that_is_refused_is_told() -> None:
+    processor, account = guarded(Scripted(fails=ProcessorRejected("no")), Clock()), an_account()
+    with pytest.raises(ProcessorRejected, match="no"):
+        await processor.answer_dispute(account, ANSWER)
 
 
 async def test_webhooks_pass_as_they_are() -> None:

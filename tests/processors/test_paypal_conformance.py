@@ -24,6 +24,9 @@ class TestPayPal(Conformance):
     CAPTURE = "paypal.authorizations.capture"
     VOID = "paypal.authorizations.void"
     REFUND = "paypal.captures.refund"
+    SUBMIT_EVIDENCE = "paypal.disputes.provide_evidence"
+    ACCEPT_DISPUTE = "paypal.disputes.accept_claim"
+    FEE = "paypal.fee"
 
     def make_adapter(self, api_base: str, **limits: Any) -> Processor:
         endpoint = PayPalEndpoint(
@@ -75,6 +78,26 @@ class TestPayPal(Conformance):
                 "supplementary_data": {"related_ids": {"order_id": approved.processor_payment_id}},
             },
         }
+
+    def dispute(self, captured: Approved, *, inquiry: bool = False, amount: int | None = None) -> str:
+        capture = captured.processor_transaction_id
+        made = self.sandbox.command("/sandbox/paypal/disputes", capture=capture, inquiry=inquiry, amount=amount)
+        return str(made["dispute_id"])
+
+    def decide(self, dispute_id: str, *, won: bool) -> None:
+        self._set(dispute_id, "won" if won else "lost")
+
+    def escalate(self, dispute_id: str) -> None:
+        self._set(dispute_id, "claim")
+
+    def withdraw(self, dispute_id: str) -> None:
+        self._set(dispute_id, "cancelled")
+
+    def refund_by_hand(self, captured: Approved, amount: int) -> None:
+        self.sandbox.command("/sandbox/paypal/refunds", capture=captured.processor_transaction_id, amount=amount)
+
+    def _set(self, dispute_id: str, status: str) -> None:
+        self.sandbox.command(f"/sandbox/paypal/disputes/{dispute_id}", status=status)
 
 
 del Conformance  # pytest would collect the abstract suite, too.

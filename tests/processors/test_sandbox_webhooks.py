@@ -5,7 +5,16 @@ from aiohttp import web
 
 from server.domain.outcome import ActionRequired, Approved
 from server.domain.payment import Method
-from server.processors.contract import Account, EventRejected, Processor, ProcessorEvent, Subject, Wallet
+from server.processors.contract import (
+    Account,
+    DisputeAnswer,
+    EventRejected,
+    Evidence,
+    Processor,
+    ProcessorEvent,
+    Subject,
+    Wallet,
+)
 from server.processors.paypal import PayPalEndpoint, PayPalProcessor
 from server.processors.stripe import StripeEndpoint, StripeProcessor
 from tests.processors.accounts import PayPalAccount, StripeAccount
@@ -41,17 +50,20 @@ async def test_stripe(sandbox: Sandbox) -> None:
         refund = make_refund(request, approved, amount=500)
         refunded = await stripe.refund(at.account, refund)
         assert isinstance(refunded, Approved)
-        sandbox.command("/sandbox/stripe/disputes", payment_intent=approved.processor_payment_id, account=at.books)
-        wanted = {"payment_intent.succeeded", "charge.refunded", "refund.created", "charge.dispute.created"}
+        payment = {"payment_intent": approved.processor_payment_id, "account": at.books}
+        dispute = sandbox.command("/sandbox/stripe/disputes", **payment)["id"]
+        sandbox.command(f"/sandbox/stripe/disputes/{dispute}", status="won")
+        kinds = ("created", "funds_withdrawn", "closed", "funds_reinstated")
+        disputes = {f"charge.dispute.{kind}" for kind in kinds}
+        wanted = {"payment_intent.succeeded", "charge.refunded", "refund.created"} | disputes
         events = await eventually(lambda: _received(stripe, at.account, server), lambda found: wanted <= found.keys())
-    paid, returned, disputed = (
-        events[kind] for kind in ("payment_intent.succeeded", "refund.created", "charge.dispute.created")
-    )
+    paid, returned = (events[kind] for kind in ("payment_intent.succeeded", "refund.created"))
     assert {event.processor_payment_id for event in events.values()} == {approved.processor_payment_id}
     assert (paid.subject, paid.transaction_id) == (Subject.PAYMENT, request.transaction_id)
     assert (returned.subject, returned.transaction_id) == (Subject.REFUND, refund.transaction_id)
     assert returned.processor_object_id == refunded.processor_transaction_id
-    assert disputed.subject is Subject.DISPUTE
+    for kind in disputes:
+        assert (events[kind].subject, events[kind].processor_object_id) == (Subject.DISPUTE, dispute)
 
 
 async def test_paypal(sandbox: Sandbox) -> None:
@@ -78,8 +90,15 @@ async def test_paypal(sandbox: Sandbox) -> None:
         refund = make_refund(request, captured, amount=500)
         refunded = await paypal.refund(at.account, refund)
         assert isinstance(refunded, Approved)
+        dispute = sandbox.command("/sandbox/paypal/disputes", order=waiting.processor_payment_id)["dispute_id"]
+        await paypal.answer_dispute(
+            at.account, DisputeAnswer(key="a", processor_dispute_id=dispute, evidence=Evidence(explanation="Sent."))
+        )
+        sandbox.command(f"/sandbox/paypal/disputes/{dispute}", status="lost")
+        disputes = {f"CUSTOMER.DISPUTE.{kind}" for kind in ("CREATED", "UPDATED", "RESOLVED")}
         wanted = {"CHECKOUT.ORDER.APPROVED", "PAYMENT.CAPTURE.COMPLETED", "PAYMENT.CAPTURE.REFUNDED"}
-        events = await eventually(lambda: _received(paypal, at.account, server), lambda found: wanted <= found.keys())
+        told = wanted | disputes | {"PAYMENT.CAPTURE.REVERSED"}
+        events = await eventually(lambda: _received(paypal, at.account, server), lambda found: told <= found.keys())
     approved, paid, returned = (events[kind] for kind in sorted(wanted))
     for event in (approved, paid):
         assert (event.subject, event.transaction_id) == (Subject.PAYMENT, request.transaction_id)
@@ -88,3 +107,7 @@ async def test_paypal(sandbox: Sandbox) -> None:
     assert (returned.subject, returned.transaction_id) == (Subject.REFUND, refund.transaction_id)
     assert returned.processor_object_id == refunded.processor_transaction_id
     assert returned.processor_payment_id == captured.processor_transaction_id
+    for kind in disputes:
+        assert (events[kind].subject, events[kind].processor_object_id) == (Subject.DISPUTE, dispute)
+        assert events[kind].processor_payment_id == captured.processor_transaction_id
+    assert events["PAYMENT.CAPTURE.REVERSED"].subject is Subject.OTHER

@@ -1,4 +1,4 @@
-"""Compulsory for every adapter: secrets, card numbers and CVCs reach no log, no exception, no repr and no console.
+"""Compulsory for every adapter: secrets, card data and evidence reach no log, no exception, no repr and no console.
 
 Everything logs at DEBUG while the adapter succeeds, is refused, loses answers and reads webhooks.
 """
@@ -19,7 +19,9 @@ from server.domain.outcome import ActionRequired, Approved
 from server.domain.payment import Method
 from server.processors.contract import (
     Account,
+    DisputeAnswer,
     EventRejected,
+    Evidence,
     OutcomeUnknown,
     ProcessorRejected,
     ProcessorUnavailable,
@@ -33,6 +35,7 @@ from tests.processors.requests_to_processors import CVC, make_authorization, mak
 from tests.processors.sandbox_process import Sandbox
 
 NUMBERS = ("4242424242424242", "4000000000009995")
+EVIDENCE = "Ada Byron, 192.0.2.1"
 ERRORS = (OutcomeUnknown, ProcessorRejected, ProcessorUnavailable, EventRejected)
 
 
@@ -68,6 +71,11 @@ def _check(seen: str, log: pytest.LogCaptureFixture, capsys: pytest.CaptureFixtu
     assert [secret for secret in secrets if secret in everything] == []
 
 
+def _answer(dispute_id: str) -> DisputeAnswer:
+    """What a merchant tells of a customer is nobody else's business, either."""
+    return DisputeAnswer(key="a", processor_dispute_id=dispute_id, evidence=Evidence(access_activity_log=EVIDENCE))
+
+
 def _wrong(account: Account) -> Account:
     return replace(account, credentials={name: f"{value}x" for name, value in account.credentials.items()})
 
@@ -92,9 +100,19 @@ async def test_stripe(
         seen += await _shown(lambda: stripe.authorize(_wrong(account), request))
         seen += await _shown(lambda: unreachable.authorize(account, request))
         seen += await _shown(lambda: stripe.refund(account, make_refund(request, approved, amount=5000)))
+        payment = {"payment_intent": approved.processor_payment_id, "account": at.books}
+        answer = _answer(sandbox.command("/sandbox/stripe/disputes", **payment)["id"])
+        for kind in ("lost_reply", "error"):
+            at.fault(kind, "stripe.disputes.update")
+            seen += await _shown(lambda: stripe.answer_dispute(account, answer))
+        seen += await _shown(lambda: stripe.answer_dispute(_wrong(account), answer))
+        seen += await _shown(lambda: unreachable.answer_dispute(account, answer))
+        seen += await _shown(lambda: stripe.read_dispute(account, answer.processor_dispute_id))
+        seen += await _shown(lambda: stripe.read_fee(account, approved.processor_payment_id, ""))
+        seen += await _shown(lambda: stripe.read_totals(_wrong(account), approved.processor_payment_id))
         seen += await _shown(lambda: stripe.parse_event(account, {"stripe-signature": "t=1,v1=0"}, b"{}"))
         seen += f"{stripe!r} {vars(stripe)!r} {vars(stripe._connection)!r} {account!r} {request!r} {approved!r}"
-    secrets = [*account.credentials.values(), *NUMBERS, "2424242424", f"'{CVC}'", f"cvc={CVC}", f"cvc]={CVC}"]
+    secrets = [*account.credentials.values(), *NUMBERS, "2424242424", f"'{CVC}'", f"cvc={CVC}", f"cvc]={CVC}", EVIDENCE]
     _check(seen, everything_logs, capsys, secrets)
 
 
@@ -118,12 +136,21 @@ async def test_paypal(
         seen += await _shown(lambda: paypal.authorize(_wrong(account), request))
         seen += await _shown(lambda: unreachable.authorize(account, request))
         seen += await _shown(lambda: paypal.refund(account, make_refund(request, captured, amount=5000)))
+        answer = _answer(sandbox.command("/sandbox/paypal/disputes", order=captured.processor_payment_id)["dispute_id"])
+        for kind in ("lost_reply", "error"):
+            at.fault(kind, "paypal.disputes.provide_evidence")
+            seen += await _shown(lambda: paypal.answer_dispute(account, answer))
+        seen += await _shown(lambda: paypal.answer_dispute(_wrong(account), answer))
+        seen += await _shown(lambda: unreachable.answer_dispute(account, answer))
+        seen += await _shown(lambda: paypal.read_dispute(account, answer.processor_dispute_id))
+        seen += await _shown(lambda: paypal.read_fee(account, "", captured.processor_transaction_id))
+        seen += await _shown(lambda: paypal.read_totals(account, captured.processor_payment_id))
         seen += await _shown(lambda: paypal.parse_event(account, {}, b"{}"))
         (client,) = paypal._connection._clients.values()
         token = client.api.get_token_hash()["access_token"]
         seen += f"{paypal!r} {vars(paypal)!r} {vars(paypal._connection)!r} {account!r} {request!r} {captured!r}"
         basic = client.api.basic_auth()
-    secrets = [account.credentials["client_secret"], basic, token]
+    secrets = [account.credentials["client_secret"], basic, token, EVIDENCE]
     _check(seen, everything_logs, capsys, secrets)
 
 

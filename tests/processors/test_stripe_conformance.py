@@ -27,6 +27,9 @@ class TestStripe(Conformance):
     CAPTURE = "stripe.payment_intents.capture"
     VOID = "stripe.payment_intents.cancel"
     REFUND = "stripe.refunds.create"
+    SUBMIT_EVIDENCE = "stripe.disputes.update"
+    ACCEPT_DISPUTE = "stripe.disputes.close"
+    FEE = "stripe.fee"
 
     def make_adapter(self, api_base: str, **limits: Any) -> Processor:
         return StripeProcessor(StripeEndpoint(api_base, **limits))
@@ -69,6 +72,28 @@ class TestStripe(Conformance):
                 }
             },
         }
+
+    def dispute(self, captured: Approved, *, inquiry: bool = False, amount: int | None = None) -> str:
+        reason = "inquiry" if inquiry else "product_not_received"
+        payment = {"payment_intent": captured.processor_payment_id, "account": self.books}
+        made = self.sandbox.command("/sandbox/stripe/disputes", **payment, reason=reason, amount=amount)
+        return str(made["id"])
+
+    def decide(self, dispute_id: str, *, won: bool) -> None:
+        self._set(dispute_id, "won" if won else "lost")
+
+    def escalate(self, dispute_id: str) -> None:
+        self._set(dispute_id, "needs_response")
+
+    def withdraw(self, dispute_id: str) -> None:
+        self._set(dispute_id, "warning_closed")
+
+    def refund_by_hand(self, captured: Approved, amount: int) -> None:
+        payment = {"payment_intent": captured.processor_payment_id, "account": self.books}
+        self.sandbox.command("/sandbox/stripe/refunds", **payment, amount=amount)
+
+    def _set(self, dispute_id: str, status: str) -> None:
+        self.sandbox.command(f"/sandbox/stripe/disputes/{dispute_id}", status=status)
 
 
 del Conformance  # pytest would collect the abstract suite, too.

@@ -86,6 +86,9 @@ def test_a_repeat_under_the_same_request_id_is_answered_with_the_latest_state(sa
         "captured": 2000,
         "refunded": 0,
         "disputed": 0,
+        "held": 0,
+        "fees": 119,
+        "dispute_fees": 0,
     }
 
 

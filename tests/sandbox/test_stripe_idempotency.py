@@ -22,6 +22,9 @@ def test_a_repeat_is_replayed_to_the_byte(sandbox: Running) -> None:
         "captured": 2000,
         "refunded": 0,
         "disputed": 0,
+        "held": 0,
+        "fees": 88,
+        "dispute_fees": 0,
     }
 
 

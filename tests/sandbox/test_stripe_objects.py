@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from sandbox.stripe import payment_intents, refunds
+from sandbox.stripe import disputes, payment_intents, refunds
 from tests.sandbox.harness import Running
 from tests.sandbox.specs import fixture, stripe_requests
 from tests.sandbox.stripe_calls import held, pay
@@ -52,6 +52,7 @@ def test_every_state_of_an_intent_has_every_key(sandbox: Running) -> None:
         ("/v1/payment_intents/{intent}/confirm", payment_intents.CONFIRM),
         ("/v1/payment_intents/{intent}/capture", payment_intents.CAPTURE),
         ("/v1/refunds", refunds.FIELDS),
+        ("/v1/disputes/{dispute}", disputes.FIELDS),
     ],
 )
 def test_no_parameter_is_of_our_own_invention(path: str, taken: frozenset[str]) -> None:

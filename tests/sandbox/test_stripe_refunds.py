@@ -96,6 +96,37 @@ def test_a_dispute_ends_on_command_and_a_second_is_refused(sandbox: Running) -> 
     assert [movement["amount"] for movement in won["balance_transactions"]] == [-500, 500]
 
 
+def test_evidence_is_reviewed_and_taken_once(sandbox: Running) -> None:
+    dispute = sandbox.post("/sandbox/stripe/disputes", {"payment_intent": pay(sandbox).id})
+    api = sandbox.stripe().v1.disputes
+    evidence = {"product_description": "Two cups", "shipping_date": "2026-05-01"}
+    staged = api.update(dispute["id"], {"evidence": evidence, "submit": False})  # type: ignore[typeddict-item]
+    assert (staged.status, staged.evidence.product_description) == ("needs_response", "Two cups")
+    sent = api.update(dispute["id"], {"evidence": {"uncategorized_text": "Signed for."}, "submit": True})
+    assert (sent.status, sent.evidence.shipping_date) == ("under_review", "2026-05-01")
+    sandbox.inbox.wait_for("charge.dispute.updated")
+    again = refused(lambda: api.update(dispute["id"], {"evidence": {"uncategorized_text": "More."}}))
+    assert again.http_status == 400
+
+
+def test_an_inquiry_may_become_a_dispute(sandbox: Running) -> None:
+    intent = pay(sandbox)
+    dispute = sandbox.post("/sandbox/stripe/disputes", {"payment_intent": intent.id, "reason": "inquiry"})
+    api = sandbox.stripe().v1.disputes
+    assert refused(lambda: api.close(dispute["id"])).http_status == 400
+    assert api.update(dispute["id"], {"evidence": {"uncategorized_text": "Ours."}}).status == "warning_under_review"
+    grown = sandbox.post(f"/sandbox/stripe/disputes/{dispute['id']}", {"status": "needs_response"})
+    assert [(one["amount"], one["fee"]) for one in grown["balance_transactions"]] == [(-2000, 1500)]
+    for event in ("updated", "funds_withdrawn"):
+        sandbox.inbox.wait_for(f"charge.dispute.{event}")
+    row = sandbox.books()["totals"]["USD"]
+    assert (row["disputed"], row["fees"], row["dispute_fees"]) == (2000, 1588, 1500)
+    won = sandbox.post(f"/sandbox/stripe/disputes/{dispute['id']}", {"status": "won"})
+    assert [one["fee"] for one in won["balance_transactions"]] == [1500, 0]
+    sandbox.inbox.wait_for("charge.dispute.funds_reinstated")
+    assert sandbox.books()["totals"]["USD"]["dispute_fees"] == 1500
+
+
 def test_an_inquiry_takes_no_money(sandbox: Running) -> None:
     intent = pay(sandbox)
     dispute = sandbox.post("/sandbox/stripe/disputes", {"payment_intent": intent.id, "reason": "inquiry"})

@@ -4,6 +4,7 @@ from kassa.async_client import AsyncClient
 from kassa.client import Client
 from kassa.errors import KassaError
 from kassa.v1.attention_service_pb2 import AttentionItem
+from kassa.v1.dispute_service_pb2 import Dispute
 from kassa.v1.ledger_service_pb2 import Balance, Balances, LedgerEntry, TrialBalance
 from kassa.v1.payment_service_pb2 import (
     Failure,
@@ -20,6 +21,7 @@ __all__ = [
     "Balance",
     "Balances",
     "Client",
+    "Dispute",
     "Failure",
     "FraudDecision",
     "KassaError",

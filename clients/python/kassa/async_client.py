@@ -9,6 +9,7 @@ from uuid import uuid4
 import grpc.aio
 
 from kassa.channel import open_async_channel
+from kassa.disputes import AsyncDisputes
 from kassa.errors import read_error
 from kassa.ledger import AsyncLedger
 from kassa.requests import (
@@ -58,6 +59,7 @@ class AsyncClient:
         sender = AsyncSender(api_key, timeout, Retries(attempts))
         self.payments = AsyncPayments(self._channel, sender)
         self.attention = AsyncAttention(self._channel, sender)
+        self.disputes = AsyncDisputes(self._channel, sender)
         self.ledger = AsyncLedger(self._channel, sender)
 
     async def close(self) -> None:

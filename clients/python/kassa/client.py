@@ -9,6 +9,7 @@ from uuid import uuid4
 import grpc
 
 from kassa.channel import open_channel
+from kassa.disputes import Disputes
 from kassa.errors import read_error
 from kassa.ledger import Ledger
 from kassa.requests import (
@@ -58,6 +59,7 @@ class Client:
         sender = Sender(api_key, timeout, Retries(attempts))
         self.payments = Payments(self._channel, sender)
         self.attention = Attention(self._channel, sender)
+        self.disputes = Disputes(self._channel, sender)
         self.ledger = Ledger(self._channel, sender)
 
     def close(self) -> None:

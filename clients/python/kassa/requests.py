@@ -5,12 +5,14 @@ from datetime import datetime
 from typing import Any, Literal, Required, TypedDict
 
 from kassa.v1 import attention_service_pb2
+from kassa.v1 import dispute_service_pb2 as dispute_pb
 from kassa.v1 import ledger_service_pb2 as ledger_pb
 from kassa.v1 import payment_service_pb2 as pb
 
 Method = Literal["CREDIT_CARD", "DEBIT_CARD", "BANK_TRANSFER", "DIGITAL_WALLET", "CRYPTOCURRENCY"]
 CaptureMethod = Literal["AUTOMATIC", "MANUAL"]
 RefundReason = Literal["DUPLICATE", "FRAUDULENT", "REQUESTED_BY_CUSTOMER"]
+DisputeState = Literal["NEEDS_RESPONSE", "UNDER_REVIEW", "WON", "LOST", "CLOSED"]
 State = Literal["PROCESSING", "PENDING", "IN_REVIEW", "AUTHORIZED", "COMPLETED", "FAILED", "CANCELLED", "REFUNDED"]
 
 AttentionKind = Literal[
@@ -125,6 +127,28 @@ class EntryFilter(TypedDict, total=False):
     page_size: int
 
 
+class DisputeFilter(TypedDict, total=False):
+    """Which disputes to list; all that is given must hold. `respond_before` must be aware, and is exclusive."""
+
+    state: DisputeState
+    payment_id: str
+    respond_before: datetime
+    page_size: int
+
+
+class DisputeEvidence(TypedDict, total=False):
+    """What speaks against a dispute, at least one of these. Days are `YYYY-MM-DD`; card numbers are refused."""
+
+    explanation: str
+    product_description: str
+    service_date: str
+    shipping_carrier: str
+    shipping_tracking_number: str
+    shipping_date: str
+    refund_policy: str
+    access_activity_log: str
+
+
 def create_request(fields: NewPayment) -> pb.CreatePaymentRequest:
     """Makes the message; protobuf reads mappings as messages and names as enum values.
 
@@ -173,6 +197,24 @@ def attention_request(fields: AttentionFilter) -> attention_service_pb2.ListAtte
         ValueError: A name or a value is none of the contract's.
     """
     return attention_service_pb2.ListAttentionRequest(**_loose(fields))
+
+
+def disputes_request(fields: DisputeFilter) -> dispute_pb.ListDisputesRequest:
+    """Makes the message.
+
+    Raises:
+        ValueError: A name or a value is none of the contract's, or a time is naive.
+    """
+    return dispute_pb.ListDisputesRequest(**_aware(_loose(fields)))
+
+
+def evidence_request(dispute_id: str, evidence: DisputeEvidence) -> dispute_pb.SubmitDisputeEvidenceRequest:
+    """Makes the message.
+
+    Raises:
+        ValueError: A name is none of the contract's.
+    """
+    return dispute_pb.SubmitDisputeEvidenceRequest(**_loose({"dispute_id": dispute_id, "evidence": dict(evidence)}))
 
 
 def _aware(fields: dict[str, Any]) -> dict[str, Any]:

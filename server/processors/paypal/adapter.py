@@ -1,6 +1,7 @@
 """The PayPal adapter: orders, captures and refunds under our transaction ids, and disputes. `bootstrap` makes it."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from datetime import datetime
 
 from server.processors.contract import (
     Account,
@@ -76,6 +77,10 @@ class PayPalProcessor:
     async def read_dispute(self, account: Account, processor_dispute_id: str) -> DisputeStanding:
         """See `Processor`."""
         return await self._disputes.read(account, processor_dispute_id)
+
+    async def list_disputes(self, account: Account, since: datetime) -> Sequence[str]:
+        """See `Processor`."""
+        return await self._disputes.opened_since(account, since)
 
     async def answer_dispute(self, account: Account, answer: DisputeAnswer) -> DisputeStanding:
         """See `Processor`."""

@@ -2,10 +2,11 @@
 
 import asyncio
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
+from urllib.parse import urlencode
 from uuid import UUID
 
 from server.processors.contract import Account, OutcomeUnknown, ProcessorBusy, ProcessorRejected
@@ -68,10 +69,11 @@ class PayPalConnection:
         self._threads = Threads("paypal", endpoint.threads, endpoint.max_queued)
         self._clients: dict[UUID, _Client] = {}
 
-    async def get(self, account: Account, path: str) -> Json:
-        """Reads an object. Raises as `post` does."""
+    async def get(self, account: Account, path: str, query: Mapping[str, str] | None = None) -> Json:
+        """Reads an object, or a list. Raises as `post` does."""
         api, checked = self._api(account), _checked(path)
-        return await self._run(lambda: api.get(checked))
+        address = f"{checked}?{urlencode(query)}" if query else checked
+        return await self._run(lambda: api.get(address))
 
     async def post(self, account: Account, path: str, body: Json | Form, key: str) -> Json:
         """Makes a call under an idempotency key.

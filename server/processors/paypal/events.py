@@ -29,7 +29,8 @@ _SUBJECTS: tuple[tuple[str, Subject], ...] = (
     ("CHECKOUT.ORDER.", Subject.PAYMENT),
     ("PAYMENT.AUTHORIZATION.", Subject.PAYMENT),
     ("PAYMENT.CAPTURE.REFUNDED", Subject.REFUND),
-    ("PAYMENT.CAPTURE.REVERSED", Subject.DISPUTE),
+    # Tells a lost dispute's money once more, as of a refund that nobody asked for: booked, it would count twice.
+    ("PAYMENT.CAPTURE.REVERSED", Subject.OTHER),
     ("PAYMENT.CAPTURE.", Subject.PAYMENT),
     ("PAYMENT.REFUND.", Subject.REFUND),
     ("CUSTOMER.DISPUTE.", Subject.DISPUTE),

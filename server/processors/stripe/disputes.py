@@ -1,5 +1,6 @@
 """Reads and answers disputes at Stripe. `adapter` calls."""
 
+from datetime import datetime
 from typing import Any
 
 from stripe import RequestOptions
@@ -7,9 +8,11 @@ from stripe import RequestOptions
 from server.domain.dispute import DisputeStanding, DisputeState
 from server.processors.contract import Account, DisputeAnswer, OutcomeUnknown, ProcessorRejected
 from server.processors.stripe.answers import read, write
-from server.processors.stripe.connection import StripeConnection
+from server.processors.stripe.connection import Json, StripeConnection
 from server.processors.stripe.refusals import Refusal
 from server.processors.stripe.standing import evidence_hash, standing
+
+_PAGE = 100
 
 
 class Disputes:
@@ -25,6 +28,24 @@ class Disputes:
         except Refusal as refusal:
             raise OutcomeUnknown(str(refusal)) from None
         return read(standing, dispute)
+
+    async def opened_since(self, account: Account, since: datetime) -> list[str]:
+        """Lists the ids of the disputes that were opened since a moment: https://docs.stripe.com/api/disputes/list"""
+        found: list[str] = []
+        params: Any = {"created": {"gte": int(since.timestamp())}, "limit": _PAGE}
+        more = True
+        while more:
+            page = await self._page(account, params)
+            found += read(lambda told: [str(one["id"]) for one in told["data"]], page)
+            more = bool(page.get("has_more"))
+            params = {**params, "starting_after": found[-1]} if found else params
+        return found
+
+    async def _page(self, account: Account, params: Any) -> Json:
+        try:
+            return await self._connection.call(account, lambda sdk: sdk.v1.disputes.list_async(params))
+        except Refusal as refusal:
+            raise OutcomeUnknown(str(refusal)) from None
 
     async def answer(self, account: Account, answer: DisputeAnswer) -> DisputeStanding:
         """Submits the evidence or accepts, then reads: under a known key Stripe repeats how it stood at first.
