@@ -12,6 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack, asynccontextmanager, closing, contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
+from uuid import UUID
 
 from prometheus_client import CollectorRegistry
 from sqlalchemy import Engine
@@ -19,6 +20,7 @@ from sqlalchemy import Engine
 from fraud_rules import DEFAULT_RULES, RulesetHolder, ScreeningFailure
 from fraud_rules.trial import try_in_child
 from server.domain.expiry import PATIENCE, Lifetimes
+from server.domain.timeline import TimelineEntry
 from server.jobs.standing import show_standing
 from server.jobs.worker import Sweeps, keep_sweeping
 from server.metrics import Metrics, StandingMetrics, serving
@@ -41,6 +43,7 @@ from server.storage.keyed_hash import Purpose, derive_key
 from server.storage.payments import PaymentStore
 from server.storage.sealing import Sealing
 from server.storage.short_transactions import ShortTransactions
+from server.storage.timeline import read_whole_timeline
 from server.storage.velocity import servable
 from server.usecases.act import Act
 from server.usecases.answer_dispute import AnswerDispute
@@ -67,7 +70,7 @@ from server.usecases.processor_accounts import ProcessorAccounts
 from server.usecases.processor_accounts_lookup import PLATFORM_ACCOUNTS, Accounts, platform_account
 from server.usecases.read_disputes import GetDispute, ListDisputes
 from server.usecases.read_ledger import ReadLedger
-from server.usecases.read_payments import GetPayment, ListPayments, ListTransactions
+from server.usecases.read_payments import GetPayment, GetTimeline, ListPayments, ListTransactions
 from server.usecases.receive_event import ReceiveEvent
 from server.usecases.recover_transaction import RecoverTransaction
 from server.usecases.refund_payment import RefundPayment
@@ -229,6 +232,7 @@ def _payment_use_cases(core: Core, screening: Screening) -> PaymentUseCases:
         get=GetPayment(store),
         list=ListPayments(NewestFirst(core.reads, tokens)),
         list_transactions=ListTransactions(store, tokens),
+        timeline=GetTimeline(store, tokens),
     )
 
 
@@ -361,3 +365,13 @@ async def issue_platform_key(settings: Settings, name: str) -> str:
     """Makes a key that administers merchants, and returns its secret, which is shown this once."""
     async with open_core(settings) as core:
         return (await _merchant_use_cases(core).api_keys.create_platform_key(name)).secret
+
+
+def read_payment_timeline(settings: Settings, payment_id: UUID) -> list[TimelineEntry]:
+    """Reads all that is known of a payment, of whichever merchant; empty where there is none."""
+    engine = make_engine(settings.database_reader_url.get_secret_value(), 1)
+    try:
+        with engine.connect() as connection:
+            return read_whole_timeline(connection, payment_id)
+    finally:
+        engine.dispose()

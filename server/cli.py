@@ -5,13 +5,14 @@ import os
 import resource
 import sys
 from collections import Counter
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from typing import Annotated, Any
 
 import orjson
 import typer
 import uvloop
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import Progress
 from rich.table import Column, Table
 from rich.text import Text
@@ -19,17 +20,22 @@ from rich.text import Text
 from fraud_rules import RulesError
 from fraud_rules.cli import app as rules
 from server import logs
-from server.bootstrap import issue_platform_key, open_core, run_server, run_worker
-from server.domain.ids import Prefix, render_id
+from server.bootstrap import issue_platform_key, open_core, read_payment_timeline, run_server, run_worker
+from server.domain.errors import InvalidField
+from server.domain.ids import Prefix, parse_id, render_id
+from server.domain.timeline import TimelineEntry
 from server.settings import MigrationSettings, S, Settings, SettingsError, load
 from server.storage.book_checks import CHECKS
 from server.storage.migrations import migrate as migrate_schema
 from server.usecases.check_books import BooksReport
+from server.usecases.retell import retell
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help="Kassa, a payment gateway.")
 platform_key = typer.Typer(no_args_is_help=True, help="Keys that administer merchants.")
 app.add_typer(rules, name="rules", help="Check and test fraud rules.")
 app.add_typer(platform_key, name="platform-key")
+payment = typer.Typer(no_args_is_help=True, help="Look at payments.")
+app.add_typer(payment, name="payment")
 
 
 @app.command()
@@ -98,6 +104,31 @@ def _show_books(console: Console, report: BooksReport) -> None:
 def issue(name: Annotated[str, typer.Option(help="What the key is for")] = "platform") -> None:
     """Make a platform key and print it; it is shown this once."""
     print(asyncio.run(issue_platform_key(_load(Settings), name)))
+
+
+@payment.command("timeline")
+def timeline(payment_id: Annotated[str, typer.Argument(help="The payment, pay_…")]) -> None:
+    """Show all that is known of a payment, of whichever merchant, in order."""
+    try:
+        key = parse_id(Prefix.PAYMENT, payment_id, "payment_id")
+    except InvalidField as error:
+        print(error, file=sys.stderr)
+        raise typer.Exit(2) from None
+    entries = read_payment_timeline(_load(Settings), key)
+    if not entries:
+        print("There is no such payment.", file=sys.stderr)
+        raise typer.Exit(1)
+    Console().print(_table(payment_id, entries))
+
+
+def _table(payment_id: str, entries: Sequence[TimelineEntry]) -> Table:
+    began = entries[0].position.at
+    table = Table("time (UTC)", "+ms", "who", "what", "minor units", title=payment_id)
+    for entry in entries:
+        at, line = entry.position.at, retell(entry.what)
+        since = f"{(at - began).total_seconds() * 1000:.0f}"
+        table.add_row(f"{at:%Y-%m-%d %H:%M:%S.%f}"[:-3], since, line.kind, escape(line.what), line.money)
+    return table
 
 
 @app.command()

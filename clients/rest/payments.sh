@@ -49,6 +49,8 @@ call POST "/v1/payments/$PAYMENT/refunds" '{"amount": 1500}'
 expect 400 '"code":"REFUND_EXCEEDS_CAPTURED"'
 call GET "/v1/payments/$PAYMENT/transactions"
 expect 200 '"type":"REFUND"'
+call GET "/v1/payments/$PAYMENT/timeline"
+expect 200 '"operation":"POST v1/refunds"'
 
 call POST /v1/payments "{\"amount\": 1999, $ORDER, $DECLINED}"
 expect 402 '"state":"FAILED"'

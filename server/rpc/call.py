@@ -6,7 +6,7 @@
 import re
 from collections.abc import Mapping
 from contextvars import ContextVar
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from server.domain.errors import KassaError, Reason
 from server.usecases.answers import Caller
@@ -37,7 +37,7 @@ class Call:
     def merchant(self) -> Caller:
         """The merchant that calls; the method's access rule has made sure that it is one."""
         assert isinstance(self.principal, Caller), "the access table lets merchants alone call this"
-        return self.principal
+        return replace(self.principal, request_id=self.request_id)
 
     @property
     def idempotency_key(self) -> str:

@@ -12,9 +12,11 @@ from kassa.v1 import payment_service_pb2_grpc as pb_grpc
 from server.domain.decline import DeclineCode
 from server.domain.ids import Prefix, parse_id
 from server.domain.payment import Payment, RefundReason, State, Transaction
+from server.domain.timeline import TimelineEntry
 from server.rpc import fields, parse
 from server.rpc.call import Call, current_call
 from server.rpc.render import render_payment, render_refund, render_transaction
+from server.rpc.render_timeline import render_entry
 from server.storage.reads import PaymentFilter
 from server.usecases.answers import Answer, Caller, Page
 from server.usecases.create_payment import CreatePaymentCommand
@@ -76,6 +78,14 @@ class ListsTransactions(Protocol):
     ) -> Page[Transaction]: ...
 
 
+class GetsTimeline(Protocol):
+    """`usecases.read_payments.GetTimeline`."""
+
+    async def __call__(
+        self, caller: Caller, payment_id: UUID, page_size: int, page_token: str
+    ) -> Page[TimelineEntry]: ...
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PaymentUseCases:
     """What the service calls; every one raises KassaError alone."""
@@ -88,6 +98,7 @@ class PaymentUseCases:
     get: Gets
     list: Lists
     list_transactions: ListsTransactions
+    timeline: GetsTimeline
 
 
 class PaymentService(pb_grpc.PaymentServiceServicer):
@@ -157,6 +168,13 @@ class PaymentService(pb_grpc.PaymentServiceServicer):
         page = await self._use_cases.list_transactions(merchant, payment_id, size, request.page_token)
         transactions = [render_transaction(transaction) for transaction in page.items]
         return pb.ListTransactionsResponse(transactions=transactions, next_page_token=page.next_page_token)
+
+    async def GetPaymentTimeline(self, request: pb.GetPaymentTimelineRequest, context: Context) -> pb.PaymentTimeline:
+        """Over REST 200."""
+        payment_id, size = _payment_id(request), fields.page_size(request.page_size)
+        page = await self._use_cases.timeline(current_call().merchant, payment_id, size, request.page_token)
+        entries = [render_entry(entry) for entry in page.items]
+        return pb.PaymentTimeline(entries=entries, next_page_token=page.next_page_token)
 
 
 class _NamesPayment(Protocol):

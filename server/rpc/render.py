@@ -62,7 +62,7 @@ def render_payment(payment: Payment) -> pb.Payment:
         return_url=payment.return_url,
         cancel_url=payment.cancel_url,
         next_action=_next_action(payment),
-        fraud=None if payment.fraud is None else _fraud(payment.fraud),
+        fraud=None if payment.fraud is None else render_decision(payment.fraud),
         failure=render_failure(payment.failure),
         processor=payment.processor,
         processor_payment_id=payment.processor_payment_id,
@@ -103,6 +103,16 @@ def render_transaction(transaction: Transaction) -> pb.Transaction:
         failure=render_failure(transaction.failure),
         created_at=render_time(transaction.created_at),
         updated_at=render_time(transaction.updated_at),
+    )
+
+
+def render_decision(decision: FraudDecision) -> pb.FraudDecision:
+    """Shows what the fraud rules decided."""
+    return pb.FraudDecision(
+        score=decision.score_thousandths / 1000,
+        outcome=_OUTCOMES[decision.outcome],
+        rules=decision.rules,
+        ruleset=decision.ruleset,
     )
 
 
@@ -153,12 +163,3 @@ def _next_action(payment: Payment) -> pb.NextAction | None:
     if payment.state is not State.PENDING or not payment.redirect_url:
         return None
     return pb.NextAction(type=pb.NextAction.REDIRECT, redirect_url=payment.redirect_url)
-
-
-def _fraud(decision: FraudDecision) -> pb.FraudDecision:
-    return pb.FraudDecision(
-        score=decision.score_thousandths / 1000,
-        outcome=_OUTCOMES[decision.outcome],
-        rules=decision.rules,
-        ruleset=decision.ruleset,
-    )

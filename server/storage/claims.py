@@ -46,6 +46,7 @@ class Claim:
         request_hash: Keyed hash of the request, without card data.
         payment_id: What the call is about; a repeat reads it from here.
         transaction_id: The transaction that ends the call.
+        request_id: Of the call; kept with its transaction, since claims are forgotten.
     """
 
     merchant_id: UUID
@@ -54,6 +55,7 @@ class Claim:
     request_hash: bytes
     payment_id: UUID
     transaction_id: UUID
+    request_id: str = ""
 
     def row(self) -> dict[str, Any]:
         """The claim as a row of its table."""

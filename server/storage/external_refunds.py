@@ -13,11 +13,13 @@ from server.domain.fee import Fee
 from server.domain.ids import new_id
 from server.domain.ledger import fee_journals, refund_journal
 from server.domain.payment import Payment, Transaction, TransactionState, TransactionType
+from server.domain.processor_call import ProcessorCall
 from server.domain.states import ImpossibleTransition
 from server.storage.attention import Attention, insert_attention
 from server.storage.group_commit import Postponed
 from server.storage.locking import Locked, explain_absent, lock_payments
 from server.storage.open_payments import insert_transactions, leased_row
+from server.storage.processor_calls import insert_calls
 from server.storage.settle import write_books
 
 _CLAIM_OBJECT = text("""
@@ -29,7 +31,7 @@ _CLAIM_OBJECT = text("""
 
 @dataclass(frozen=True, slots=True)
 class ExternalRefund:
-    """A refund as the processor tells it, with what it keeps of it; amount in minor units of the payment's currency."""
+    """A refund as the processor tells it, with what it keeps of it and the calls that told; amount in minor units."""
 
     merchant_id: UUID
     payment_id: UUID
@@ -37,6 +39,7 @@ class ExternalRefund:
     amount: int
     currency: str
     fee: Fee | None = None
+    calls: tuple[ProcessorCall, ...] = ()
 
 
 def book_refunds(connection: Connection, rows: Sequence[ExternalRefund]) -> list[bool | KassaError | Postponed]:
@@ -44,6 +47,8 @@ def book_refunds(connection: Connection, rows: Sequence[ExternalRefund]) -> list
     keys = [(row.merchant_id, row.payment_id) for row in rows]
     locked = lock_payments(connection, keys)
     absent = explain_absent(connection, keys, locked)
+    told = [(locked[key].payment, None, row.calls) for key, row in zip(keys, rows, strict=True) if key in locked]
+    insert_calls(connection, told)
     return [
         absent[key] if key in absent else _book(connection, row, locked[key])
         for key, row in zip(keys, rows, strict=True)

@@ -38,9 +38,12 @@ _RESERVE = text("""
 _TAKE_UP = text("""
     UPDATE transactions t
     SET waiting = false, owner = q.owner, lease_until = now() + q.lease_s * interval '1 second',
-        attempts = t.attempts + 1, idempotency_keys = t.idempotency_keys || q.keys, updated_at = now()
+        attempts = t.attempts + 1, idempotency_keys = t.idempotency_keys || q.keys, updated_at = now(),
+        detail = CASE WHEN q.confirmations = '[]' THEN t.detail
+                      ELSE t.detail || jsonb_build_object(
+                          'confirmations', COALESCE(t.detail->'confirmations', '[]') || q.confirmations) END
     FROM jsonb_to_recordset(CAST(:rows AS jsonb))
-         AS q(merchant_id uuid, id uuid, owner uuid, lease_s numeric, keys jsonb)
+         AS q(merchant_id uuid, id uuid, owner uuid, lease_s numeric, keys jsonb, confirmations jsonb)
     WHERE t.merchant_id = q.merchant_id AND t.id = q.id AND t.state IN ('PENDING', 'UNKNOWN')
     RETURNING t.id
 """)
@@ -159,7 +162,8 @@ def take_up(connection: Connection, rows: Sequence[TakeUp]) -> list[Result | Ove
     if taken:
         updates = [
             {"merchant_id": row.merchant_id, "id": transaction.id, "owner": row.owner, "lease_s": row.lease_s,
-             "keys": [row.claim.key] if row.claim else []}
+             "keys": [row.claim.key] if row.claim else [],
+             "confirmations": [_confirmation(row.claim, locked[row.key])] if row.claim else []}
             for row, transaction in taken
         ]  # fmt: skip
         connection.execute(_TAKE_UP, {"rows": dumps(updates)})
@@ -167,6 +171,11 @@ def take_up(connection: Connection, rows: Sequence[TakeUp]) -> list[Result | Ove
     over = [(row.claim, r.payment) for row, r in zip(rows, results, strict=True) if isinstance(r, Over) and row.claim]
     store_answers(connection, [(c.merchant_id, c.key, {"payment": snapshot(payment)}) for c, payment in over])
     return results
+
+
+def _confirmation(claim: Claim, locked: Locked) -> dict[str, object]:
+    """What the payment's timeline tells of the call."""
+    return {"at": locked.now, "key": claim.key, "request_id": claim.request_id}
 
 
 def _check(row: OpenOperation, locked: Locked) -> OperationOpened | KassaError:
@@ -194,6 +203,7 @@ def _check(row: OpenOperation, locked: Locked) -> OperationOpened | KassaError:
         idempotency_keys=(row.claim.key,) if row.claim else (),
         created_at=locked.now,
         updated_at=locked.now,
+        detail={"request_id": row.claim.request_id} if row.claim else {},
     )
     if row.type is TransactionType.REFUND:
         payment = replace(payment, amount_refunding=payment.amount_refunding + amount, updated_at=locked.now)

@@ -22,12 +22,17 @@ _UNHANDLED = text(f"""
     WHERE handled_at IS NULL AND next_attempt_at < now() ORDER BY next_attempt_at LIMIT :size
 """)
 _HANDLED = text("""
-    UPDATE processor_events SET handled_at = now(), result = :result, attempts = attempts + 1
+    UPDATE processor_events
+    SET handled_at = now(), result = :result, attempts = attempts + 1,
+        merchant_id = COALESCE(CAST(:merchant_id AS uuid), merchant_id),
+        payment_id = COALESCE(CAST(:payment_id AS uuid), payment_id)
     WHERE account_id = :account_id AND event_id = :event_id AND handled_at IS NULL
 """)
 _POSTPONE = text("""
     UPDATE processor_events
-    SET attempts = attempts + 1, result = :result, next_attempt_at = now() + :pause_s * interval '1 second'
+    SET attempts = attempts + 1, result = :result, next_attempt_at = now() + :pause_s * interval '1 second',
+        merchant_id = COALESCE(CAST(:merchant_id AS uuid), merchant_id),
+        payment_id = COALESCE(CAST(:payment_id AS uuid), payment_id)
     WHERE account_id = :account_id AND event_id = :event_id AND handled_at IS NULL
 """)
 _OWNER = text("""
@@ -84,16 +89,26 @@ def unhandled_events(connection: Connection, size: int) -> list[StoredEvent]:
     return [StoredEvent(**row) for row in connection.execute(_UNHANDLED, {"size": size}).mappings()]
 
 
-def mark_handled(connection: Connection, event: StoredEvent, result: str) -> None:
-    """Ends an event; `result` says in a word what came of it."""
-    values = {"account_id": event.account_id, "event_id": event.event_id, "result": result}
-    connection.execute(_HANDLED, values)
+def mark_handled(connection: Connection, event: StoredEvent, result: str, owner: Owner | None = None) -> None:
+    """Ends an event; `result` says in a word what came of it, `owner` on whose payment's timeline it belongs."""
+    connection.execute(_HANDLED, _ending(event, result, owner))
 
 
-def postpone_event(connection: Connection, event: StoredEvent, result: str, pause_s: float) -> None:
+def postpone_event(
+    connection: Connection, event: StoredEvent, result: str, pause_s: float, owner: Owner | None = None
+) -> None:
     """Leaves an event for the sweep, not before `pause_s` seconds from now."""
-    values = {"account_id": event.account_id, "event_id": event.event_id, "result": result, "pause_s": pause_s}
-    connection.execute(_POSTPONE, values)
+    connection.execute(_POSTPONE, _ending(event, result, owner) | {"pause_s": pause_s})
+
+
+def _ending(event: StoredEvent, result: str, owner: Owner | None) -> dict[str, object]:
+    return {
+        "account_id": event.account_id,
+        "event_id": event.event_id,
+        "result": result,
+        "merchant_id": None if owner is None else owner.merchant_id,
+        "payment_id": None if owner is None else owner.payment_id,
+    }
 
 
 def find_owner(connection: Connection, event: StoredEvent) -> Owner | None:

@@ -18,6 +18,7 @@ from server.domain.expiry import Lifetimes, deadline
 from server.domain.operations import holds_slot
 from server.domain.outcome import Finding
 from server.domain.payment import OPEN_TRANSACTION_STATES, Payment, Transaction, TransactionState, TransactionType
+from server.domain.processor_call import ProcessorCall
 from server.domain.recovery import UNRESOLVED_AFTER, pause_s
 from server.domain.settlement import AmountMismatch, Contradiction, Settlement, compensation, settle
 from server.domain.states import ImpossibleTransition
@@ -31,6 +32,7 @@ from server.storage.group_commit import Postponed
 from server.storage.ledger import Booking, write_journals
 from server.storage.locking import Key, Locked, explain_absent, lock_payments
 from server.storage.open_payments import INSERT_EVENTS, event_row, insert_transactions, leased_row
+from server.storage.processor_calls import insert_calls
 from server.storage.rows import PAYMENT_CHANGES, Row, columns, insert, payment_row, snapshot, transaction_row
 
 _log = logging.getLogger(__name__)
@@ -69,12 +71,18 @@ _INSERT_OBJECTS = text(insert("processor_objects", _OBJECT_COLUMNS) + " ON CONFL
 
 @dataclass(frozen=True, slots=True)
 class Settle:
-    """A finding about a transaction; `lifetimes` says how long its payment may wait, None where nobody keeps time."""
+    """A finding about a transaction.
+
+    Attributes:
+        calls: Those that it was found by; they are kept whatever it changes.
+        lifetimes: How long its payment may wait; None where nobody keeps time.
+    """
 
     merchant_id: UUID
     payment_id: UUID
     transaction_id: UUID
     finding: Finding
+    calls: tuple[ProcessorCall, ...] = ()
     lifetimes: Lifetimes | None = None
 
     @property
@@ -122,6 +130,8 @@ def settle_transactions(connection: Connection, rows: Sequence[Settle]) -> list[
     if changes:
         _write(connection, changes)
     _record(connection, troubles, changes)
+    told = [(locked[row.key].payment, row.transaction_id, row.calls) for row in rows if row.key in locked]
+    insert_calls(connection, told)
     return results
 
 

@@ -22,6 +22,7 @@ from server.processors.contract import (
     Refund,
     Void,
 )
+from server.processors.exchanges import recording
 from server.storage.payments import PaymentStore
 from server.storage.settle import Settle, Settled
 from server.usecases.processor_requests import authorization_request, follow_up_request
@@ -117,10 +118,17 @@ class Act:
         return await self._accounts.by_id(payment.processor_account_id), self._processors.get(payment.processor)
 
     async def _settle(self, transaction: Transaction, call: Awaitable[Outcome]) -> Settled:
-        finding = await _find(call)
+        with recording() as calls:
+            finding = await _find(call)
         held = self._processors.get(transaction.processor).capabilities.authorization_lifetime
-        lifetimes = self._patience.within(held)
-        row = Settle(transaction.merchant_id, transaction.payment_id, transaction.id, finding, lifetimes)
+        row = Settle(
+            transaction.merchant_id,
+            transaction.payment_id,
+            transaction.id,
+            finding,
+            tuple(calls),
+            self._patience.within(held),
+        )
         return await self._store.settle(row)
 
 

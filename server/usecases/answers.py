@@ -1,6 +1,6 @@
 """Who calls a use case and what it answers; shared by every use case and by `rpc`."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 from uuid import UUID
 
@@ -9,11 +9,12 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """The authenticated merchant. `test_mode` is the merchant's, for ever."""
+    """The authenticated merchant. `test_mode` is the merchant's, for ever; `request_id` names the call at hand."""
 
     merchant_id: UUID
     test_mode: bool
     time_zone: str = "UTC"
+    request_id: str = field(default="", compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +27,7 @@ class Answer(Generic[T]):
 
 @dataclass(frozen=True, slots=True)
 class Page(Generic[T]):
-    """One page of a list, newest first; `next_page_token` is empty on the last."""
+    """One page of a list; `next_page_token` is empty on the last."""
 
     items: tuple[T, ...]
     next_page_token: str

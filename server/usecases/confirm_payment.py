@@ -52,6 +52,7 @@ class ConfirmPayment:
             request_hash=self._hasher.hash("ConfirmPayment", {"payment_id": payment_id}),
             payment_id=payment_id,
             transaction_id=authorizations[0] if authorizations else new_id(),
+            request_id=caller.request_id,
         )
         row = TakeUp(payment.merchant_id, payment.id, None, uuid4(), self._lease_s, claim)
         return await self._shield.run(self._confirm(row, claim))

@@ -124,7 +124,7 @@ class CreatePayment:
     ) -> OpenPayment:
         now = datetime.now(UTC)
         payment = _new_payment(caller, command, account, now)
-        transaction = _first_authorization(payment, key)
+        transaction = _first_authorization(payment, key, caller.request_id)
         card = command.instrument if isinstance(command.instrument, Card) else None
         fingerprint = self._hasher.fingerprint(card.number) if card else ""
         velocity, screen = self._screening.prepare(payment, card, caller.time_zone, fingerprint, can_hold=rule.holds)
@@ -186,7 +186,7 @@ def _new_payment(caller: Caller, command: CreatePaymentCommand, account: Account
     )
 
 
-def _first_authorization(payment: Payment, key: str) -> Transaction:
+def _first_authorization(payment: Payment, key: str, request_id: str) -> Transaction:
     return Transaction(
         id=new_id(),
         merchant_id=payment.merchant_id,
@@ -205,4 +205,5 @@ def _first_authorization(payment: Payment, key: str) -> Transaction:
         idempotency_keys=(key,),
         created_at=payment.created_at,
         updated_at=payment.created_at,
+        detail={"request_id": request_id},
     )

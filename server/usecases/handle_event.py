@@ -9,6 +9,7 @@ from server.domain.errors import KassaError
 from server.domain.outcome import ActionRequired, Approved, Pending
 from server.domain.payment import Payment, State, Transaction, TransactionState, TransactionType
 from server.processors.contract import OutcomeUnknown, ProcessorRejected, ProcessorUnavailable, Subject
+from server.processors.exchanges import recording
 from server.storage.external_refunds import ExternalRefund
 from server.storage.payments import PaymentStore
 from server.storage.processor_events import Owner, StoredEvent, find_owner, mark_handled, postpone_event
@@ -41,23 +42,27 @@ class HandleEvent:
 
         An event that cannot be handled now, for whatever reason, stays for the sweep, each time a little longer.
         """
+        owner: Owner | None = None
         try:
-            result, over = await self._handle(event)
+            owner = await self._owner(event)
+            result, over = await self._handle(event, owner)
         except (KassaError, OutcomeUnknown, ProcessorUnavailable, ProcessorRejected) as trouble:
             _log.warning("event %s waits: %s: %s", event.event_id, type(trouble).__name__, trouble)
             result, over = type(trouble).__name__, False
         except Exception as defect:
-            await self._later(event, type(defect).__name__)
+            await self._later(event, type(defect).__name__, owner)
             raise
-        await (self._done(event, result) if over else self._later(event, result))
+        await (self._done(event, result, owner) if over else self._later(event, result, owner))
 
-    async def _handle(self, event: StoredEvent) -> tuple[str, bool]:
+    async def _owner(self, event: StoredEvent) -> Owner | None:
+        return None if event.subject == Subject.OTHER else await self._store.read(find_owner, event)
+
+    async def _handle(self, event: StoredEvent, owner: Owner | None) -> tuple[str, bool]:
         """Returns in a word what came of the event, and whether it is over."""
         about = {Subject.PAYMENT: self._payment, Subject.REFUND: self._refund, Subject.DISPUTE: self._dispute}
         handle = about.get(Subject(event.subject))
         if handle is None:
             return "NOTHING_TO_DO", True
-        owner = await self._store.read(find_owner, event)
         if owner is None:
             return "UNKNOWN_PAYMENT", event.attempts >= _SEARCHES
         over = await handle(event, owner)
@@ -104,7 +109,8 @@ class HandleEvent:
         """Books a refund that none of our transactions asked for, once the processor itself confirms it."""
         if not event.processor_object_id:
             return True  # without its id there is nothing to read, and an event alone moves no money
-        refund = await self._act.read_refund(payment, found, event.processor_object_id)
+        with recording() as calls:
+            refund = await self._act.read_refund(payment, found, event.processor_object_id)
         if isinstance(refund, Approved):
             row = ExternalRefund(
                 payment.merchant_id,
@@ -113,6 +119,7 @@ class HandleEvent:
                 refund.amount,
                 refund.currency,
                 refund.fee,
+                tuple(calls),
             )
             await self._store.book_refund(row)
         return not isinstance(refund, Pending | ActionRequired)
@@ -128,9 +135,9 @@ class HandleEvent:
         await self._follow.read(payment, event.processor_object_id)
         return True
 
-    async def _done(self, event: StoredEvent, result: str) -> None:
-        await self._transactions.run(mark_handled, event, result)
+    async def _done(self, event: StoredEvent, result: str, owner: Owner | None) -> None:
+        await self._transactions.run(mark_handled, event, result, owner)
 
-    async def _later(self, event: StoredEvent, result: str) -> None:
+    async def _later(self, event: StoredEvent, result: str, owner: Owner | None) -> None:
         pause_s = min(_LONGEST_PAUSE_S, _PAUSE_S * 2.0 ** min(event.attempts, 12))
-        await self._transactions.run(postpone_event, event, result, pause_s)
+        await self._transactions.run(postpone_event, event, result, pause_s, owner)

@@ -54,6 +54,7 @@ class Operate:
             request_hash=self._hasher.hash(kind.value, fields),
             payment_id=payment_id,
             transaction_id=new_id(),
+            request_id=caller.request_id,
         )
         row = OpenOperation(
             claim.merchant_id, payment_id, claim.transaction_id, kind, amount, reason, uuid4(), self._lease_s, claim

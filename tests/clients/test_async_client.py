@@ -38,6 +38,11 @@ class Gateway(pb_grpc.PaymentServiceServicer):
             return pb.ListPaymentsResponse(payments=[pb.Payment(id="b")])
         return pb.ListPaymentsResponse(payments=[pb.Payment(id="a")], next_page_token="t")
 
+    async def GetPaymentTimeline(self, request: pb.GetPaymentTimelineRequest, context: Any) -> pb.PaymentTimeline:
+        await self._take(context)
+        entry = pb.TimelineEntry(event=pb.TimelineEntry.Event(id=request.page_token))
+        return pb.PaymentTimeline(entries=[entry], next_page_token="" if request.page_token else "t")
+
 
 @pytest.fixture
 async def gateway() -> Gateway:
@@ -72,6 +77,11 @@ async def test_a_refusal_is_raised(client: kassa.AsyncClient, gateway: Gateway) 
         "req-1",
     )
     assert len(gateway.keys) == 1
+
+
+async def test_a_timeline_is_iterated(client: kassa.AsyncClient, gateway: Gateway) -> None:
+    assert [entry.event.id async for entry in client.payments.timeline("pay_1")] == ["", "t"]
+    assert gateway.keys == [None, None]
 
 
 async def test_a_list_is_iterated(client: kassa.AsyncClient, gateway: Gateway) -> None:

@@ -194,6 +194,16 @@ def test_transactions_are_paged_too(gateway: Gateway) -> None:
     assert len(everything.result(10)) == 2
 
 
+def test_a_timeline_is_paged_too(gateway: Gateway) -> None:
+    everything = gateway.calling(lambda: list(gateway.payments.timeline("p")))
+    for token, following in (("", "t"), ("t", "")):
+        _, request, rpc = gateway.take("GetPaymentTimeline")
+        assert (request.payment_id, request.page_token) == ("p", token)
+        event = pb.TimelineEntry(event=pb.TimelineEntry.Event(type="payment.completed"))
+        answer(rpc, pb.PaymentTimeline(entries=[event], next_page_token=following))
+    assert [entry.WhichOneof("entry") for entry in everything.result(10)] == ["event", "event"]
+
+
 def test_names_outside_the_contract_are_refused_before_anything_is_sent(gateway: Gateway) -> None:
     wrong: Any = {"method": "CHEQUE"}
     with pytest.raises(ValueError, match="CHEQUE"):

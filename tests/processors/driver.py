@@ -1,7 +1,7 @@
 """How the conformance suite drives a processor: each adapter's tests say it in a subclass of `Conformance`."""
 
 from abc import ABC, abstractmethod
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping
 from datetime import datetime
 from typing import Any
 from uuid import uuid4
@@ -9,15 +9,17 @@ from uuid import uuid4
 import pytest
 
 from server.domain.outcome import ActionRequired, Approved, Outcome
+from server.domain.processor_call import ProcessorCall
 from server.processors.contract import (
     Account,
     Authorization,
     Processor,
     Void,
 )
+from server.processors.exchanges import recording
 from tests.processors.opened import opened
 from tests.processors.paypal_authority import Authority
-from tests.processors.requests_to_processors import make_void
+from tests.processors.requests_to_processors import PLANTED, make_void
 from tests.processors.sandbox_process import Json, Sandbox
 
 
@@ -95,6 +97,20 @@ class Driver(ABC):
         self.sandbox, self.authority = sandbox, authority
         self.books, credentials = self.make_account(sandbox)
         self.account = Account(uuid4(), uuid4(), self.PROCESSOR, True, credentials)
+
+    @pytest.fixture(autouse=True)
+    def _recorded(self, _account: None) -> Iterator[None]:
+        """Records every call of every scenario, and looks at the end for what must never be kept."""
+        with recording() as calls:
+            yield
+        self.calls_were_recorded(calls)
+
+    def calls_were_recorded(self, calls: list[ProcessorCall]) -> None:
+        """Fails where a secret, card data or what tells of the customer was recorded."""
+        kept = "\n".join(repr(call) for call in calls)
+        own = [value for name, value in self.account.credentials.items() if name != "webhook_id"]
+        assert [secret for secret in (*own, *PLANTED) if secret in kept] == []
+        assert all(call.operation.startswith(("GET v", "POST v")) for call in calls)
 
     @pytest.fixture
     async def adapter(self, _account: None) -> AsyncIterator[Processor]:

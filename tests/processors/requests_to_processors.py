@@ -12,11 +12,17 @@ from server.processors.contract import Authorization, Capture, Instrument, Refun
 
 RETURN_URL = "https://shop.example/done"
 CVC = "987"
+HOLDER, EMAIL, IP = "Ada Byron", "ada@example.com", "203.0.113.7"
+PLANTED = (
+    "4242424242424242", "4000000000009995", "4000002760003184", f"'{CVC}'", HOLDER, EMAIL, IP, "Order 1001", "/done",
+    "secret_", "checkoutnow", "token=", "buyer@sandbox.example", "SANDBXBUYER22", "?key=",
+)  # fmt: skip
+"""What stands in requests and in the sandbox's answers, and must be in no record of them."""
 
 
 def make_card(number: str = "4242424242424242") -> Card:
     """A card that does not expire soon."""
-    return Card(number=number, exp_month=11, exp_year=datetime.now(UTC).year + 3, cvc=CVC, holder="Ada Byron")
+    return Card(number=number, exp_month=11, exp_year=datetime.now(UTC).year + 3, cvc=CVC, holder=HOLDER)
 
 
 def make_authorization(instrument: Instrument | None, method: Method, **changes: Any) -> Authorization:
@@ -34,6 +40,9 @@ def make_authorization(instrument: Instrument | None, method: Method, **changes:
         "return_url": RETURN_URL,
         "cancel_url": "https://shop.example/cancelled",
         "description": "Order 1001",
+        "customer_email": EMAIL,
+        "customer_ip": IP,
+        "customer_name": HOLDER,
     }
     return Authorization(**(facts | changes))
 

@@ -19,7 +19,7 @@ async def held(till: Till, lifetimes: Lifetimes = NO_TIME) -> Payment:
     one = await till.open(make_payment(merchant_id=till.merchant))
     assert isinstance(one, Opened)
     finding = approved(one.transaction, captured=False)
-    row = Settle(till.merchant, one.payment.id, one.transaction.id, finding, lifetimes)
+    row = Settle(till.merchant, one.payment.id, one.transaction.id, finding, lifetimes=lifetimes)
     return (await till.store.settle(row)).payment
 
 

@@ -12,6 +12,7 @@ from kassa.v1.payment_service_pb2 import (
     NextAction,
     Payment,
     Refund,
+    TimelineEntry,
     Transaction,
 )
 
@@ -29,6 +30,7 @@ __all__ = [
     "NextAction",
     "Payment",
     "Refund",
+    "TimelineEntry",
     "Transaction",
     "TrialBalance",
 ]

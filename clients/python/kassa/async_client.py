@@ -184,6 +184,20 @@ class AsyncPayments:
                 return
             request.page_token = page.next_page_token
 
+    async def timeline(self, payment_id: str) -> AsyncIterator[pb.TimelineEntry]:
+        """Iterates over all that is known of a payment, oldest first: requests, calls to the processor, bookings, …
+
+        `entry.WhichOneof("entry")` says what an entry tells of.
+        """
+        request = pb.GetPaymentTimelineRequest(payment_id=payment_id)
+        while True:
+            page = await self._sender.read(self._stub.GetPaymentTimeline, request)
+            for entry in page.entries:
+                yield entry
+            if not page.next_page_token:
+                return
+            request.page_token = page.next_page_token
+
 
 class AsyncAttention:
     """What people must look at: the merchant's own items, or with a platform key those of all merchants.

@@ -181,6 +181,19 @@ class Payments:
                 return
             request.page_token = page.next_page_token
 
+    def timeline(self, payment_id: str) -> Iterator[pb.TimelineEntry]:
+        """Iterates over all that is known of a payment, oldest first: requests, calls to the processor, bookings, …
+
+        `entry.WhichOneof("entry")` says what an entry tells of.
+        """
+        request = pb.GetPaymentTimelineRequest(payment_id=payment_id)
+        while True:
+            page = self._sender.read(self._stub.GetPaymentTimeline, request)
+            yield from page.entries
+            if not page.next_page_token:
+                return
+            request.page_token = page.next_page_token
+
 
 class Attention:
     """What people must look at: the merchant's own items, or with a platform key those of all merchants.

@@ -43,6 +43,14 @@ class TokenFailed(Exception):
         self.error = error
 
 
+class Answer(dict[str, Any]):
+    """An answer's JSON, with its HTTP status and PayPal's id of the call, which the SDK throws away."""
+
+    def __init__(self, found: Json, status: int, debug_id: str) -> None:
+        super().__init__(found)
+        self.status, self.debug_id = status, debug_id
+
+
 class Api(paypalrestsdk.Api):  # type: ignore[misc]  # the SDK has no types
     """One account's transport; may be used by many threads.
 
@@ -72,7 +80,9 @@ class Api(paypalrestsdk.Api):  # type: ignore[misc]  # the SDK has no types
         """Closes the connections."""
         self._session.close()
 
-    def request(self, url: str, method: str, body: Any = None, headers: Any = None, refresh_token: Any = None) -> Json:
+    def request(
+        self, url: str, method: str, body: Any = None, headers: Any = None, refresh_token: Any = None
+    ) -> Answer:
         """Makes one call, and repeats it once with a new token after a 401.
 
         Raises:
@@ -108,7 +118,7 @@ class Api(paypalrestsdk.Api):  # type: ignore[misc]  # the SDK has no types
                 self._token, self._token_ends = self._fetch_token()
             return self._token
 
-    def http_call(self, url: str, method: str, **kwargs: Any) -> Json:
+    def http_call(self, url: str, method: str, **kwargs: Any) -> Answer:
         """Sends one request on a kept connection.
 
         Raises:
@@ -121,9 +131,9 @@ class Api(paypalrestsdk.Api):  # type: ignore[misc]  # the SDK has no types
         found = self.handle_response(response, response.content.decode("utf-8"))
         if not isinstance(found, dict):
             raise ValueError("the answer is no JSON object")
-        return found
+        return Answer(found, response.status_code, debug_id(response))
 
-    def _send(self, url: str, method: str, body: Any, headers: dict[str, str]) -> Json:
+    def _send(self, url: str, method: str, body: Any, headers: dict[str, str]) -> Answer:
         if isinstance(body, Form):
             part = (None, json.dumps(body.input), "application/json")
             return self.http_call(url, method, files={"input": part}, headers=headers)
@@ -153,6 +163,14 @@ class Api(paypalrestsdk.Api):  # type: ignore[misc]  # the SDK has no types
         with self._token_lock:
             if self._token is token:
                 self._token = None
+
+
+def debug_id(response: requests.Response) -> str:
+    """Returns PayPal's id of the call, which its support asks for; empty where it gave none.
+
+    https://developer.paypal.com/api/rest/requests/
+    """
+    return str(response.headers.get("Paypal-Debug-Id") or "")
 
 
 def check_path(path: str) -> str:

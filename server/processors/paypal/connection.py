@@ -9,10 +9,13 @@ from typing import Any, TypeVar
 from urllib.parse import urlencode
 from uuid import UUID
 
+from server.processors import redaction
 from server.processors.contract import Account, OutcomeUnknown, ProcessorBusy, ProcessorRejected
-from server.processors.paypal.api import Api, Form, check_path
+from server.processors.exchanges import Told, exchange
+from server.processors.paypal import kept
+from server.processors.paypal.api import Answer, Api, Form, check_path
 from server.processors.paypal.endpoint import LIVE_API_BASE, TEST_API_BASE, PayPalEndpoint
-from server.processors.paypal.refusals import CALL_ERRORS, meaning
+from server.processors.paypal.refusals import CALL_ERRORS, meaning, quoted
 
 Json = dict[str, Any]
 T = TypeVar("T")
@@ -73,7 +76,8 @@ class PayPalConnection:
         """Reads an object, or a list. Raises as `post` does."""
         api, checked = self._api(account), _checked(path)
         address = f"{checked}?{urlencode(query)}" if query else checked
-        return await self._run(lambda: api.get(address))
+        with exchange(f"GET {checked}", dict) as told:
+            return await self._run(lambda: api.get(address), told)
 
     async def post(self, account: Account, path: str, body: Json | Form, key: str) -> Json:
         """Makes a call under an idempotency key.
@@ -84,7 +88,9 @@ class PayPalConnection:
         """
         api, checked = self._api(account), _checked(path)
         headers = {"PayPal-Request-Id": key, "Prefer": "return=representation"}
-        return await self._run(lambda: api.post(checked, body, headers))
+        fields = body.input if isinstance(body, Form) else body
+        with exchange(f"POST {checked}", lambda: redaction.body(fields, kept.REQUEST), key) as told:
+            return await self._run(lambda: api.post(checked, body, headers), told)
 
     async def close(self) -> None:
         """Lets go of threads and connections; calls under way end by themselves."""
@@ -93,11 +99,17 @@ class PayPalConnection:
             client.api.close()
         self._clients.clear()
 
-    async def _run(self, call: Callable[[], Json]) -> Json:
+    async def _run(self, call: Callable[[], Answer], told: Told) -> Json:
         try:
-            return await self._threads.run(call, self._endpoint.deadline_s)
+            answer = await self._threads.run(call, self._endpoint.deadline_s)
+            told.answered(answer.status, lambda: redaction.answer(answer, kept.RESPONSE), answer.debug_id)
+            return answer
+        except ProcessorBusy as busy:
+            told.failed(busy)
+            raise
         except CALL_ERRORS as error:
             failed = meaning(error)
+            _tell(told, error, failed)
         # Outside of the handler: requests' errors hold the request with its headers and body.
         raise failed
 
@@ -111,6 +123,16 @@ class PayPalConnection:
         api = Api(base, client_id, client_secret, timeout_s, self._endpoint.threads)
         self._clients[account.id] = _Client(client_id, client_secret, api)
         return api
+
+
+def _tell(told: Told, error: Exception, failed: Exception) -> None:
+    """Records an answer that came as an error, or that none came."""
+    found = quoted(error)
+    if found is None:
+        told.failed(failed)
+    else:
+        status, text, debug_id = found
+        told.answered(status, None if text is None else lambda: redaction.answer(text, kept.RESPONSE), debug_id)
 
 
 def _checked(path: str) -> str:

@@ -9,7 +9,7 @@ import urllib3
 from paypalrestsdk import exceptions
 
 from server.processors.contract import OutcomeUnknown, ProcessorRejected, ProcessorUnavailable
-from server.processors.paypal.api import TokenFailed
+from server.processors.paypal.api import TokenFailed, debug_id
 
 CALL_ERRORS = (TokenFailed, exceptions.ConnectionError, requests.RequestException, ValueError)
 """All that a call may raise; ValueError is an answer that is not JSON."""
@@ -47,6 +47,17 @@ def meaning(error: Exception) -> Exception:
     if any(isinstance(cause, _BEFORE_SENDING) for cause in _causes(error)):
         return ProcessorUnavailable(f"paypal cannot be reached: {type(error).__name__}")
     return OutcomeUnknown(f"paypal's answer was lost: {type(error).__name__}")
+
+
+def quoted(error: Exception) -> tuple[int, Mapping[str, Any] | None, str] | None:
+    """Returns the status, the body and PayPal's id of an answer that came as one of `CALL_ERRORS`.
+
+    The body is None where it is not JSON. For a call that was not sent, or not answered, all of it is None.
+    """
+    if not isinstance(error, exceptions.ConnectionError):
+        return None
+    response = error.response
+    return int(response.status_code), _body(response) or None, debug_id(response)
 
 
 def _meaning_of_no_token(error: Exception) -> Exception:

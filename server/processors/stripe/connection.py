@@ -2,16 +2,21 @@
 
 import asyncio
 import ssl
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
+from urllib.parse import urlsplit
 from uuid import UUID
 
 import aiohttp
+import orjson
 import stripe
 
+from server.processors import redaction
 from server.processors.contract import Account, ProcessorBusy, ProcessorRejected
+from server.processors.exchanges import exchange
+from server.processors.stripe import kept
 from server.processors.stripe.endpoint import LIVE_API_BASE, StripeEndpoint
 from server.processors.stripe.logs import silence_sdk
 from server.processors.stripe.refusals import CALL_ERRORS, meaning
@@ -30,13 +35,37 @@ class _Client:
 
 
 class _HttpClient(stripe.AIOHTTPClient):
-    """The SDK's client, which would follow a redirect and so send a card to wherever it leads."""
+    """The SDK's client, which would follow a redirect and so send a card to wherever it leads; records every call."""
+
+    async def request_async(
+        self, method: str, url: str, headers: Mapping[str, str], post_data: Any = None
+    ) -> tuple[bytes, int, Mapping[str, str]]:
+        where = urlsplit(url)
+        operation = f"{method.upper()} {where.path.lstrip('/')}"
+        sent = where.query or post_data
+        key = headers.get("Idempotency-Key", "")
+        with exchange(operation, lambda: redaction.form(sent, kept.REQUEST), key) as told:
+            try:
+                content, status, answered = await super().request_async(method, url, headers, post_data)
+            except CALL_ERRORS as error:
+                told.failed(meaning(error))
+                raise
+            told.answered(status, _read(content), answered.get("Request-Id", ""))
+        return content, status, answered
 
     def _get_request_args_kwargs(
         self, method: str, url: str, headers: Any, post_data: Any
     ) -> tuple[tuple[str, str], dict[str, Any]]:
         args, kwargs = super()._get_request_args_kwargs(method, url, headers, post_data)
         return args, {**kwargs, "allow_redirects": False}
+
+
+def _read(content: bytes) -> Callable[[], Json] | None:
+    try:
+        found = orjson.loads(content)
+    except orjson.JSONDecodeError:
+        return None
+    return lambda: redaction.answer(found, kept.RESPONSE)
 
 
 class StripeConnection:

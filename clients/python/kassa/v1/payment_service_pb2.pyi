@@ -5,7 +5,9 @@ The payments of a merchant: created, confirmed, captured, cancelled, refunded an
 
 from collections import abc as _abc
 from google.protobuf import descriptor as _descriptor
+from google.protobuf import duration_pb2 as _duration_pb2
 from google.protobuf import message as _message
+from google.protobuf import struct_pb2 as _struct_pb2
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
@@ -1399,3 +1401,432 @@ class ListTransactionsResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ListTransactionsResponse: _TypeAlias = ListTransactionsResponse  # noqa: Y015
+
+@_typing.final
+class GetPaymentTimelineRequest(_message.Message):
+    """GetPaymentTimelineRequest names the payment whose timeline is told."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PAYMENT_ID_FIELD_NUMBER: _builtins.int
+    PAGE_SIZE_FIELD_NUMBER: _builtins.int
+    PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    payment_id: _builtins.str
+    """The payment, `pay_…`."""
+    page_size: _builtins.int
+    """How many entries to return at most: 1 to 100, 20 where it is not given."""
+    page_token: _builtins.str
+    """The next_page_token of the page before."""
+    def __init__(
+        self,
+        *,
+        payment_id: _builtins.str = ...,
+        page_size: _builtins.int = ...,
+        page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["page_size", b"page_size", "page_token", b"page_token", "payment_id", b"payment_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetPaymentTimelineRequest: _TypeAlias = GetPaymentTimelineRequest  # noqa: Y015
+
+@_typing.final
+class PaymentTimeline(_message.Message):
+    """PaymentTimeline is one page of a payment's timeline."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ENTRIES_FIELD_NUMBER: _builtins.int
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    next_page_token: _builtins.str
+    """The page_token of the next page; empty on the last."""
+    @_builtins.property
+    def entries(self) -> _containers.RepeatedCompositeFieldContainer[Global___TimelineEntry]:
+        """The entries, oldest first."""
+
+    def __init__(
+        self,
+        *,
+        entries: _abc.Iterable[Global___TimelineEntry] | None = ...,
+        next_page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["entries", b"entries", "next_page_token", b"next_page_token"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PaymentTimeline: _TypeAlias = PaymentTimeline  # noqa: Y015
+
+@_typing.final
+class TimelineEntry(_message.Message):
+    """TimelineEntry is one thing that happened. More kinds may be added; a client skips those that it does not know."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    @_typing.final
+    class Request(_message.Message):
+        """Request is a call of this service's that asked for something to be done to a payment."""
+
+        DESCRIPTOR: _descriptor.Descriptor
+
+        OPERATION_FIELD_NUMBER: _builtins.int
+        IDEMPOTENCY_KEY_FIELD_NUMBER: _builtins.int
+        REQUEST_ID_FIELD_NUMBER: _builtins.int
+        TRANSACTION_ID_FIELD_NUMBER: _builtins.int
+        AMOUNT_FIELD_NUMBER: _builtins.int
+        CURRENCY_FIELD_NUMBER: _builtins.int
+        operation: _builtins.str
+        """The method, such as `CreatePayment`."""
+        idempotency_key: _builtins.str
+        """The merchant's idempotency key; empty for a payment that the fraud rules blocked."""
+        request_id: _builtins.str
+        """The identifier of the call, as its answer carried it in `x-request-id`; empty where it is not known any more."""
+        transaction_id: _builtins.str
+        """The transaction that came of it, `txn_…`; empty for a payment that the fraud rules blocked."""
+        amount: _builtins.int
+        """The amount, in minor units."""
+        currency: _builtins.str
+        """The currency: ISO 4217, upper case."""
+        def __init__(
+            self,
+            *,
+            operation: _builtins.str = ...,
+            idempotency_key: _builtins.str = ...,
+            request_id: _builtins.str = ...,
+            transaction_id: _builtins.str = ...,
+            amount: _builtins.int = ...,
+            currency: _builtins.str = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount", "currency", b"currency", "idempotency_key", b"idempotency_key", "operation", b"operation", "request_id", b"request_id", "transaction_id", b"transaction_id"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+    @_typing.final
+    class ProcessorNotice(_message.Message):
+        """ProcessorNotice is a webhook of the processor's. Nothing in it moves money: it says what to ask the processor about."""
+
+        DESCRIPTOR: _descriptor.Descriptor
+
+        PROCESSOR_FIELD_NUMBER: _builtins.int
+        PROCESSOR_EVENT_ID_FIELD_NUMBER: _builtins.int
+        TYPE_FIELD_NUMBER: _builtins.int
+        RESULT_FIELD_NUMBER: _builtins.int
+        CREATED_AT_FIELD_NUMBER: _builtins.int
+        HANDLED_AT_FIELD_NUMBER: _builtins.int
+        processor: _builtins.str
+        """The processor: `stripe` or `paypal`."""
+        processor_event_id: _builtins.str
+        """The processor's own identifier of the event."""
+        type: _builtins.str
+        """The processor's own type of the event, such as `payment_intent.succeeded`."""
+        result: _builtins.str
+        """What came of it, in a word, such as `HANDLED`; empty until it was looked at."""
+        @_builtins.property
+        def created_at(self) -> _timestamp_pb2.Timestamp:
+            """When the processor made it."""
+
+        @_builtins.property
+        def handled_at(self) -> _timestamp_pb2.Timestamp:
+            """When it was handled; absent until then."""
+
+        def __init__(
+            self,
+            *,
+            processor: _builtins.str = ...,
+            processor_event_id: _builtins.str = ...,
+            type: _builtins.str = ...,
+            result: _builtins.str = ...,
+            created_at: _timestamp_pb2.Timestamp | None = ...,
+            handled_at: _timestamp_pb2.Timestamp | None = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _typing.Literal["created_at", b"created_at", "handled_at", b"handled_at"]  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["created_at", b"created_at", "handled_at", b"handled_at", "processor", b"processor", "processor_event_id", b"processor_event_id", "result", b"result", "type", b"type"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+    @_typing.final
+    class ProcessorCall(_message.Message):
+        """ProcessorCall is one HTTP call to the processor, without card data, secrets, and what tells of the customer."""
+
+        DESCRIPTOR: _descriptor.Descriptor
+
+        class _Error:
+            ValueType = _typing.NewType("ValueType", _builtins.int)
+            V: _TypeAlias = ValueType  # noqa: Y015
+
+        class _ErrorEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[TimelineEntry.ProcessorCall._Error.ValueType], _builtins.type):
+            DESCRIPTOR: _descriptor.EnumDescriptor
+            ERROR_UNSPECIFIED: TimelineEntry.ProcessorCall._Error.ValueType  # 0
+            """The processor answered; `status` says how."""
+            NOT_SENT: TimelineEntry.ProcessorCall._Error.ValueType  # 1
+            """No connection could be made, so the processor saw nothing."""
+            ANSWER_LOST: TimelineEntry.ProcessorCall._Error.ValueType  # 2
+            """The call was sent and its answer was lost."""
+            GIVEN_UP: TimelineEntry.ProcessorCall._Error.ValueType  # 3
+            """The call was sent and the gateway's deadline ended the wait."""
+            UNREADABLE: TimelineEntry.ProcessorCall._Error.ValueType  # 4
+            """The answer was not of the form that the processor documents."""
+
+        class Error(_Error, metaclass=_ErrorEnumTypeWrapper):
+            """Error says why a call has no answer. More values may be added."""
+
+        ERROR_UNSPECIFIED: TimelineEntry.ProcessorCall.Error.ValueType  # 0
+        """The processor answered; `status` says how."""
+        NOT_SENT: TimelineEntry.ProcessorCall.Error.ValueType  # 1
+        """No connection could be made, so the processor saw nothing."""
+        ANSWER_LOST: TimelineEntry.ProcessorCall.Error.ValueType  # 2
+        """The call was sent and its answer was lost."""
+        GIVEN_UP: TimelineEntry.ProcessorCall.Error.ValueType  # 3
+        """The call was sent and the gateway's deadline ended the wait."""
+        UNREADABLE: TimelineEntry.ProcessorCall.Error.ValueType  # 4
+        """The answer was not of the form that the processor documents."""
+
+        PROCESSOR_FIELD_NUMBER: _builtins.int
+        TRANSACTION_ID_FIELD_NUMBER: _builtins.int
+        OPERATION_FIELD_NUMBER: _builtins.int
+        IDEMPOTENCY_KEY_FIELD_NUMBER: _builtins.int
+        REQUEST_FIELD_NUMBER: _builtins.int
+        STATUS_FIELD_NUMBER: _builtins.int
+        RESPONSE_FIELD_NUMBER: _builtins.int
+        ERROR_FIELD_NUMBER: _builtins.int
+        PROCESSOR_REQUEST_ID_FIELD_NUMBER: _builtins.int
+        DURATION_FIELD_NUMBER: _builtins.int
+        processor: _builtins.str
+        """The processor: `stripe` or `paypal`."""
+        transaction_id: _builtins.str
+        """The transaction that it was made for, `txn_…`; empty where it was about none of the gateway's."""
+        operation: _builtins.str
+        """Method and path, such as `POST v1/payment_intents`."""
+        idempotency_key: _builtins.str
+        """The idempotency key that the processor saw; empty for a call that only reads."""
+        status: _builtins.int
+        """The HTTP status; zero where there was no answer."""
+        error: Global___TimelineEntry.ProcessorCall.Error.ValueType
+        """Why there is no answer."""
+        processor_request_id: _builtins.str
+        """The processor's own identifier of the call, which its support asks for; empty where it gave none."""
+        @_builtins.property
+        def request(self) -> _struct_pb2.Struct:
+            """The parameters, under the processor's names; `…` stands for what is not shown."""
+
+        @_builtins.property
+        def response(self) -> _struct_pb2.Struct:
+            """Those fields of the answer that are shown, under the processor's names; absent where there was none."""
+
+        @_builtins.property
+        def duration(self) -> _duration_pb2.Duration:
+            """How long the call took."""
+
+        def __init__(
+            self,
+            *,
+            processor: _builtins.str = ...,
+            transaction_id: _builtins.str = ...,
+            operation: _builtins.str = ...,
+            idempotency_key: _builtins.str = ...,
+            request: _struct_pb2.Struct | None = ...,
+            status: _builtins.int = ...,
+            response: _struct_pb2.Struct | None = ...,
+            error: Global___TimelineEntry.ProcessorCall.Error.ValueType = ...,
+            processor_request_id: _builtins.str = ...,
+            duration: _duration_pb2.Duration | None = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _typing.Literal["duration", b"duration", "request", b"request", "response", b"response"]  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["duration", b"duration", "error", b"error", "idempotency_key", b"idempotency_key", "operation", b"operation", "processor", b"processor", "processor_request_id", b"processor_request_id", "request", b"request", "response", b"response", "status", b"status", "transaction_id", b"transaction_id"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+    @_typing.final
+    class Journal(_message.Message):
+        """Journal is one movement of money in double entry: its lines sum to zero in each currency."""
+
+        DESCRIPTOR: _descriptor.Descriptor
+
+        @_typing.final
+        class Line(_message.Message):
+            """Line is one entry of a journal."""
+
+            DESCRIPTOR: _descriptor.Descriptor
+
+            ACCOUNT_FIELD_NUMBER: _builtins.int
+            AMOUNT_FIELD_NUMBER: _builtins.int
+            CURRENCY_FIELD_NUMBER: _builtins.int
+            account: _builtins.str
+            """The account, such as `merchant_payable`."""
+            amount: _builtins.int
+            """The amount, in minor units: a debit is positive, a credit negative."""
+            currency: _builtins.str
+            """The currency: ISO 4217, upper case."""
+            def __init__(
+                self,
+                *,
+                account: _builtins.str = ...,
+                amount: _builtins.int = ...,
+                currency: _builtins.str = ...,
+            ) -> None: ...
+            _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+            def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+            _ClearFieldArgType: _TypeAlias = _typing.Literal["account", b"account", "amount", b"amount", "currency", b"currency"]  # noqa: Y015
+            def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+            def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+        KIND_FIELD_NUMBER: _builtins.int
+        TRANSACTION_ID_FIELD_NUMBER: _builtins.int
+        LINES_FIELD_NUMBER: _builtins.int
+        kind: _builtins.str
+        """Why money moved, such as `CAPTURE` or `REFUND`."""
+        transaction_id: _builtins.str
+        """The transaction that moved it, `txn_…`."""
+        @_builtins.property
+        def lines(self) -> _containers.RepeatedCompositeFieldContainer[Global___TimelineEntry.Journal.Line]:
+            """The lines."""
+
+        def __init__(
+            self,
+            *,
+            kind: _builtins.str = ...,
+            transaction_id: _builtins.str = ...,
+            lines: _abc.Iterable[Global___TimelineEntry.Journal.Line] | None = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["kind", b"kind", "lines", b"lines", "transaction_id", b"transaction_id"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+    @_typing.final
+    class Event(_message.Message):
+        """Event is an event that was written for the merchant."""
+
+        DESCRIPTOR: _descriptor.Descriptor
+
+        ID_FIELD_NUMBER: _builtins.int
+        TYPE_FIELD_NUMBER: _builtins.int
+        TRANSACTION_ID_FIELD_NUMBER: _builtins.int
+        id: _builtins.str
+        """The identifier, `evt_…`."""
+        type: _builtins.str
+        """The type, such as `payment.completed`."""
+        transaction_id: _builtins.str
+        """The transaction that it tells of, `txn_…`."""
+        def __init__(
+            self,
+            *,
+            id: _builtins.str = ...,
+            type: _builtins.str = ...,
+            transaction_id: _builtins.str = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["id", b"id", "transaction_id", b"transaction_id", "type", b"type"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+    @_typing.final
+    class Attention(_message.Message):
+        """Attention is something that people must look at, such as a processor that contradicts the gateway's books."""
+
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KIND_FIELD_NUMBER: _builtins.int
+        DETAIL_FIELD_NUMBER: _builtins.int
+        TRANSACTION_ID_FIELD_NUMBER: _builtins.int
+        RESOLVED_AT_FIELD_NUMBER: _builtins.int
+        kind: _builtins.str
+        """What kind of trouble it is, such as `AmountMismatch`."""
+        detail: _builtins.str
+        """What was asked and what the processor said, for people."""
+        transaction_id: _builtins.str
+        """The transaction that it is about, `txn_…`."""
+        @_builtins.property
+        def resolved_at(self) -> _timestamp_pb2.Timestamp:
+            """When somebody resolved it; absent until then."""
+
+        def __init__(
+            self,
+            *,
+            kind: _builtins.str = ...,
+            detail: _builtins.str = ...,
+            transaction_id: _builtins.str = ...,
+            resolved_at: _timestamp_pb2.Timestamp | None = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _typing.Literal["resolved_at", b"resolved_at"]  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["detail", b"detail", "kind", b"kind", "resolved_at", b"resolved_at", "transaction_id", b"transaction_id"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+    AT_FIELD_NUMBER: _builtins.int
+    REQUEST_FIELD_NUMBER: _builtins.int
+    PROCESSOR_NOTICE_FIELD_NUMBER: _builtins.int
+    DECISION_FIELD_NUMBER: _builtins.int
+    PROCESSOR_CALL_FIELD_NUMBER: _builtins.int
+    TRANSACTION_FIELD_NUMBER: _builtins.int
+    JOURNAL_FIELD_NUMBER: _builtins.int
+    EVENT_FIELD_NUMBER: _builtins.int
+    ATTENTION_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def at(self) -> _timestamp_pb2.Timestamp:
+        """When it happened, on the clock of whoever saw it: a server, or the database."""
+
+    @_builtins.property
+    def request(self) -> Global___TimelineEntry.Request:
+        """The merchant asked for something."""
+
+    @_builtins.property
+    def processor_notice(self) -> Global___TimelineEntry.ProcessorNotice:
+        """The processor reported something."""
+
+    @_builtins.property
+    def decision(self) -> Global___FraudDecision:
+        """The fraud rules decided."""
+
+    @_builtins.property
+    def processor_call(self) -> Global___TimelineEntry.ProcessorCall:
+        """The processor was called."""
+
+    @_builtins.property
+    def transaction(self) -> Global___Transaction:
+        """A transaction came to the state in which it now stands."""
+
+    @_builtins.property
+    def journal(self) -> Global___TimelineEntry.Journal:
+        """Money was booked in the ledger."""
+
+    @_builtins.property
+    def event(self) -> Global___TimelineEntry.Event:
+        """An event was written for the merchant."""
+
+    @_builtins.property
+    def attention(self) -> Global___TimelineEntry.Attention:
+        """Something was put before people."""
+
+    def __init__(
+        self,
+        *,
+        at: _timestamp_pb2.Timestamp | None = ...,
+        request: Global___TimelineEntry.Request | None = ...,
+        processor_notice: Global___TimelineEntry.ProcessorNotice | None = ...,
+        decision: Global___FraudDecision | None = ...,
+        processor_call: Global___TimelineEntry.ProcessorCall | None = ...,
+        transaction: Global___Transaction | None = ...,
+        journal: Global___TimelineEntry.Journal | None = ...,
+        event: Global___TimelineEntry.Event | None = ...,
+        attention: Global___TimelineEntry.Attention | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["at", b"at", "attention", b"attention", "decision", b"decision", "entry", b"entry", "event", b"event", "journal", b"journal", "processor_call", b"processor_call", "processor_notice", b"processor_notice", "request", b"request", "transaction", b"transaction"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["at", b"at", "attention", b"attention", "decision", b"decision", "entry", b"entry", "event", b"event", "journal", b"journal", "processor_call", b"processor_call", "processor_notice", b"processor_notice", "request", b"request", "transaction", b"transaction"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType_entry: _TypeAlias = _typing.Literal["request", "processor_notice", "decision", "processor_call", "transaction", "journal", "event", "attention"]  # noqa: Y015
+    _WhichOneofArgType_entry: _TypeAlias = _typing.Literal["entry", b"entry"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType_entry) -> _WhichOneofReturnType_entry | None: ...
+
+Global___TimelineEntry: _TypeAlias = TimelineEntry  # noqa: Y015

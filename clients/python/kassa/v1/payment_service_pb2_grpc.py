@@ -82,6 +82,11 @@ class PaymentServiceStub(object):
                 request_serializer=kassa_dot_v1_dot_payment__service__pb2.ListTransactionsRequest.SerializeToString,
                 response_deserializer=kassa_dot_v1_dot_payment__service__pb2.ListTransactionsResponse.FromString,
                 _registered_method=True)
+        self.GetPaymentTimeline = channel.unary_unary(
+                '/kassa.v1.PaymentService/GetPaymentTimeline',
+                request_serializer=kassa_dot_v1_dot_payment__service__pb2.GetPaymentTimelineRequest.SerializeToString,
+                response_deserializer=kassa_dot_v1_dot_payment__service__pb2.PaymentTimeline.FromString,
+                _registered_method=True)
 
 
 class PaymentServiceServicer(object):
@@ -155,6 +160,14 @@ class PaymentServiceServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def GetPaymentTimeline(self, request, context):
+        """GetPaymentTimeline tells all that is known of one payment, in order: what was asked for, what the fraud rules
+        decided, what was said to the processor and answered, what was booked, and what the merchant was told.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_PaymentServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -197,6 +210,11 @@ def add_PaymentServiceServicer_to_server(servicer, server):
                     servicer.ListTransactions,
                     request_deserializer=kassa_dot_v1_dot_payment__service__pb2.ListTransactionsRequest.FromString,
                     response_serializer=kassa_dot_v1_dot_payment__service__pb2.ListTransactionsResponse.SerializeToString,
+            ),
+            'GetPaymentTimeline': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetPaymentTimeline,
+                    request_deserializer=kassa_dot_v1_dot_payment__service__pb2.GetPaymentTimelineRequest.FromString,
+                    response_serializer=kassa_dot_v1_dot_payment__service__pb2.PaymentTimeline.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -423,6 +441,33 @@ class PaymentService(object):
             '/kassa.v1.PaymentService/ListTransactions',
             kassa_dot_v1_dot_payment__service__pb2.ListTransactionsRequest.SerializeToString,
             kassa_dot_v1_dot_payment__service__pb2.ListTransactionsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetPaymentTimeline(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/kassa.v1.PaymentService/GetPaymentTimeline',
+            kassa_dot_v1_dot_payment__service__pb2.GetPaymentTimelineRequest.SerializeToString,
+            kassa_dot_v1_dot_payment__service__pb2.PaymentTimeline.FromString,
             options,
             channel_credentials,
             insecure,

@@ -62,6 +62,10 @@ class PaymentServiceStub:
     """RefundPayment returns captured money to the customer, in full or in part, and answers the refund."""
     ListTransactions: _grpc.UnaryUnaryMultiCallable[_payment_service_pb2.ListTransactionsRequest, _payment_service_pb2.ListTransactionsResponse]
     """ListTransactions returns everything that was asked of a processor for one payment, oldest first."""
+    GetPaymentTimeline: _grpc.UnaryUnaryMultiCallable[_payment_service_pb2.GetPaymentTimelineRequest, _payment_service_pb2.PaymentTimeline]
+    """GetPaymentTimeline tells all that is known of one payment, in order: what was asked for, what the fraud rules
+    decided, what was said to the processor and answered, what was booked, and what the merchant was told.
+    """
 
 @_typing.type_check_only
 class PaymentServiceAsyncStub(PaymentServiceStub):
@@ -97,6 +101,10 @@ class PaymentServiceAsyncStub(PaymentServiceStub):
     """RefundPayment returns captured money to the customer, in full or in part, and answers the refund."""
     ListTransactions: _aio.UnaryUnaryMultiCallable[_payment_service_pb2.ListTransactionsRequest, _payment_service_pb2.ListTransactionsResponse]  # type: ignore[assignment]
     """ListTransactions returns everything that was asked of a processor for one payment, oldest first."""
+    GetPaymentTimeline: _aio.UnaryUnaryMultiCallable[_payment_service_pb2.GetPaymentTimelineRequest, _payment_service_pb2.PaymentTimeline]  # type: ignore[assignment]
+    """GetPaymentTimeline tells all that is known of one payment, in order: what was asked for, what the fraud rules
+    decided, what was said to the processor and answered, what was booked, and what the merchant was told.
+    """
 
 class PaymentServiceServicer(metaclass=_abc_1.ABCMeta):
     """PaymentService takes payments and moves their money.
@@ -177,5 +185,15 @@ class PaymentServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_payment_service_pb2.ListTransactionsResponse, _abc.Awaitable[_payment_service_pb2.ListTransactionsResponse]]:
         """ListTransactions returns everything that was asked of a processor for one payment, oldest first."""
+
+    @_abc_1.abstractmethod
+    def GetPaymentTimeline(
+        self,
+        request: _payment_service_pb2.GetPaymentTimelineRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_payment_service_pb2.PaymentTimeline, _abc.Awaitable[_payment_service_pb2.PaymentTimeline]]:
+        """GetPaymentTimeline tells all that is known of one payment, in order: what was asked for, what the fraud rules
+        decided, what was said to the processor and answered, what was booked, and what the merchant was told.
+        """
 
 def add_PaymentServiceServicer_to_server(servicer: PaymentServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

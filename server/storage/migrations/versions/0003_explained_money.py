@@ -110,7 +110,6 @@ ALTER TABLE attention_items ADD COLUMN resolved_by text, ADD COLUMN note text;
 UPDATE attention_items SET kind = upper(regexp_replace(kind, '([a-z])([A-Z])', '\\1_\\2', 'g'));
 -- The platform lists the items of all merchants, and closes one by its id alone.
 CREATE INDEX attention_items_by_id ON attention_items (id);
-CREATE INDEX attention_items_by_payment ON attention_items (payment_id);
 """
 
 TIMELINE = """
@@ -118,20 +117,24 @@ CREATE TABLE processor_calls (
     merchant_id          uuid NOT NULL,
     payment_id           uuid NOT NULL,
     id                   uuid NOT NULL,
-    transaction_id       uuid NOT NULL,
+    transaction_id       uuid,
     processor            text NOT NULL,
     processor_account_id uuid NOT NULL,
     operation            text NOT NULL,
+    idempotency_key      text NOT NULL,
     request              jsonb NOT NULL,
     status               integer,
     response             jsonb,
     error                text NOT NULL,
+    processor_request_id text NOT NULL,
     started_at           timestamptz NOT NULL,
     duration_us          bigint NOT NULL CHECK (duration_us >= 0),
     PRIMARY KEY (merchant_id, payment_id, id)
 );
 COMMENT ON TABLE processor_calls IS 'What was said to a processor and answered, without card data and secrets.';
+COMMENT ON COLUMN processor_calls.transaction_id IS 'NULL where it was about no transaction of ours.';
 
+CREATE INDEX attention_items_by_payment ON attention_items (merchant_id, payment_id, id);
 CREATE INDEX events_by_payment ON events (merchant_id, payment_id, id);
 ALTER TABLE processor_events ADD COLUMN merchant_id uuid, ADD COLUMN payment_id uuid;
 COMMENT ON COLUMN processor_events.payment_id IS 'Whose it turned out to be, once it was handled.';
