@@ -11,20 +11,26 @@ from collections.abc import AsyncIterator, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack, asynccontextmanager, closing, contextmanager
 from dataclasses import dataclass
+from datetime import timedelta
 from uuid import UUID
 
-from procrastinate.exceptions import ConnectorException
+from prometheus_client import CollectorRegistry
 from sqlalchemy import Engine
 
 from fraud_rules import DEFAULT_RULES, RulesetHolder, ScreeningFailure
 from fraud_rules.trial import try_in_child
+from server.domain.expiry import PATIENCE, Lifetimes
 from server.domain.timeline import TimelineEntry
-from server.jobs.worker import Sweeps, run_sweeps
+from server.jobs.standing import show_standing
+from server.jobs.worker import Sweeps, keep_sweeping
+from server.metrics import Metrics, StandingMetrics, serving
 from server.processors.contract import Account, Processor
 from server.processors.guarded import Guarded
+from server.processors.observed import Observe, Observed
 from server.processors.paypal import PayPalEndpoint, PayPalProcessor
 from server.processors.registry import Registry
 from server.processors.stripe import StripeEndpoint, StripeProcessor
+from server.rpc.attention_service import AttentionUseCases
 from server.rpc.dispute_service import DisputeUseCases
 from server.rpc.merchant_service import MerchantUseCases
 from server.rpc.payment_service import PaymentUseCases
@@ -42,12 +48,16 @@ from server.storage.velocity import servable
 from server.usecases.act import Act
 from server.usecases.answer_dispute import AnswerDispute
 from server.usecases.api_keys import ApiKeys
+from server.usecases.attention import ListAttention, ResolveAttention
 from server.usecases.authenticate import Authenticate
 from server.usecases.cancel_payment import CancelPayment
 from server.usecases.capture_payment import CapturePayment
+from server.usecases.check_books import CheckBooks
 from server.usecases.collect_fees import CollectFees
+from server.usecases.compare_processor import CompareProcessor
 from server.usecases.confirm_payment import ConfirmPayment
 from server.usecases.create_payment import CreatePayment
+from server.usecases.expire_payment import ExpirePayment
 from server.usecases.find_disputes import FindDisputes
 from server.usecases.follow_dispute import FollowDispute
 from server.usecases.handle_event import HandleEvent
@@ -72,7 +82,6 @@ _log = logging.getLogger(__name__)
 
 RULES_LOOK_EVERY_S = 1.0
 DATABASE_LOOK_EVERY_S = 1.0
-WORKER_PAUSE_S = 1.0
 LONGEST_WAIT_S = 5.0
 """A row that has waited longer for its commit says that this server cannot serve."""
 _SPARE = 4
@@ -106,20 +115,23 @@ class Core:
 
 
 @asynccontextmanager
-async def open_core(settings: Settings) -> AsyncIterator[Core]:
+async def open_core(settings: Settings, metrics: Metrics | None = None) -> AsyncIterator[Core]:
     """Opens connections and wires the parts; closes them in the opposite order, queues written out first."""
+    metrics = metrics or Metrics(CollectorRegistry())
     async with AsyncExitStack() as stack:
         writers = _engine(stack, settings.database_url.get_secret_value(), settings.database_writers + _SPARE)
         readers = _engine(stack, settings.database_reader_url.get_secret_value(), settings.database_readers)
         threads = stack.enter_context(ThreadPoolExecutor(_SPARE, thread_name_prefix="short"))
-        commit = GroupCommit(writers, writers=settings.database_writers)
+        commit = GroupCommit(writers, writers=settings.database_writers, observe=metrics.batch_written)
+        metrics.watch_queue(commit)
         stack.push_async_callback(commit.close)
         reads = Reads(readers, settings.database_readers)
         stack.callback(reads.close)
-        adapters = make_adapters(settings)
+        adapters = make_adapters(settings, metrics.processor_called)
         registry = Registry(adapters)
         stack.push_async_callback(registry.close)
-        yield _wire(settings, commit, reads, ShortTransactions(writers, threads), registry, adapters)
+        store = PaymentStore(commit, reads, metrics.settled)
+        yield _wire(settings, commit, reads, store, ShortTransactions(writers, threads), registry, adapters)
 
 
 def _engine(stack: AsyncExitStack, url: str, connections: int) -> Engine:
@@ -129,18 +141,18 @@ def _engine(stack: AsyncExitStack, url: str, connections: int) -> Engine:
 
 
 def _wire(
-    settings: Settings, commit: GroupCommit, reads: Reads, transactions: ShortTransactions, registry: Registry,
-    adapters: Mapping[str, Processor],
+    settings: Settings, commit: GroupCommit, reads: Reads, store: PaymentStore, transactions: ShortTransactions,
+    registry: Registry, adapters: Mapping[str, Processor],
 ) -> Core:  # fmt: skip
-    store = PaymentStore(commit, reads)
     lease_s = settings.processor_deadline_s + settings.lease_margin_s
     encryption_keys = (settings.encryption_key, *settings.encryption_keys_retired)
     sealing = Sealing([b64decode(key.get_secret_value()) for key in encryption_keys])
     accounts = Accounts(transactions, sealing, platform_accounts(settings))
-    act = Act(store, accounts, registry)
+    act = Act(store, accounts, registry, _patience(settings))
     follow = FollowDispute(store, accounts, registry)
     recover = RecoverTransaction(store, act, follow, lease_s=lease_s)
     handle = HandleEvent(store, transactions, act, follow, recover)
+    expire = ExpirePayment(store, transactions, act, recover, lease_s=lease_s)
     return Core(
         settings=settings,
         adapters=adapters,
@@ -156,8 +168,10 @@ def _wire(
         recover=recover,
         handle=handle,
         sweeps=Sweeps(
-            sweep=Sweep(store, transactions, recover, handle),
+            sweep=Sweep(store, transactions, recover, handle, expire),
             collect_fees=CollectFees(store, transactions, accounts, registry),
+            check_books=CheckBooks(reads, transactions),
+            compare_processor=CompareProcessor(store, transactions, accounts, registry),
             find_disputes=FindDisputes(store, transactions, accounts, registry, follow),
         ),
         shield=Shield(),
@@ -165,8 +179,14 @@ def _wire(
     )
 
 
-def make_adapters(settings: Settings) -> Mapping[str, Processor]:
-    """Makes the adapters, each behind its circuit breakers."""
+def _patience(settings: Settings) -> Lifetimes:
+    hours = settings.authorization_lifetime_h
+    hold = PATIENCE.hold if hours is None else timedelta(hours=hours)
+    return Lifetimes(timedelta(hours=settings.approval_lifetime_h), hold)
+
+
+def make_adapters(settings: Settings, observe: Observe) -> Mapping[str, Processor]:
+    """Makes the adapters, each watched, behind its circuit breakers."""
     stripe = StripeEndpoint(api_base=settings.stripe_api_base, deadline_s=settings.processor_deadline_s)
     anchor = settings.paypal_trust_anchor
     paypal = PayPalEndpoint(
@@ -177,7 +197,8 @@ def make_adapters(settings: Settings) -> Mapping[str, Processor]:
         allow_http_certificates=(settings.paypal_api_base or "").startswith("http://"),
         deadline_s=settings.processor_deadline_s,
     )
-    return {"stripe": Guarded(StripeProcessor(stripe)), "paypal": Guarded(PayPalProcessor(paypal))}
+    made: tuple[Processor, ...] = (StripeProcessor(stripe), PayPalProcessor(paypal))
+    return {adapter.name: Guarded(Observed(adapter, observe)) for adapter in made}
 
 
 def make_use_cases(core: Core, screening: Screening) -> UseCases:
@@ -188,6 +209,7 @@ def make_use_cases(core: Core, screening: Screening) -> UseCases:
         payments=_payment_use_cases(core, screening),
         disputes=_dispute_use_cases(core),
         merchants=_merchant_use_cases(core),
+        attention=_attention_use_cases(core),
         ledger=ReadLedger(core.reads, core.transactions, NewestFirst(core.reads, tokens)),
         receive_event=ReceiveEvent(
             core.accounts, core.registry, core.transactions, core.handle, core.shield, PLATFORM_ACCOUNTS
@@ -231,6 +253,11 @@ def _merchant_use_cases(core: Core) -> MerchantUseCases:
         api_keys=ApiKeys(core.transactions, pages, core.key(Purpose.API_KEYS)),
         processor_accounts=ProcessorAccounts(core.transactions, pages, core.sealing, names),
     )
+
+
+def _attention_use_cases(core: Core) -> AttentionUseCases:
+    pages = NewestFirst(core.reads, PageTokens(core.key(Purpose.PAGE_TOKENS)))
+    return AttentionUseCases(list=ListAttention(pages), resolve=ResolveAttention(core.transactions))
 
 
 def platform_accounts(settings: Settings) -> tuple[Account, ...]:
@@ -277,8 +304,9 @@ def _alarm(failure: ScreeningFailure) -> None:
 
 async def run_server(settings: Settings) -> None:
     """Serves on one address until SIGTERM, taking up changed rule files within a second."""
-    async with open_core(settings) as core:
-        with _open_screening(settings) as screening:
+    metrics = Metrics(CollectorRegistry())
+    async with open_core(settings, metrics) as core:
+        with _open_screening(settings) as screening, serving(metrics.registry, settings.metrics_listen):
             server = RpcServer(
                 make_use_cases(core, screening),
                 listen=settings.listen,
@@ -286,6 +314,7 @@ async def run_server(settings: Settings) -> None:
                 pause_s=settings.drain_pause_s,
                 grace_s=settings.drain_grace_s,
                 drain=core.shield.drain,
+                observe=metrics.call_ended,
             )
             watching = [
                 asyncio.create_task(_refresh_rules(screening)),
@@ -321,14 +350,15 @@ async def run_worker(settings: Settings) -> None:
     told = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, told.set)
-    async with open_core(settings) as core:
-        while not told.is_set():
+    metrics = Metrics(CollectorRegistry())
+    async with open_core(settings, metrics) as core:
+        with serving(metrics.registry, settings.metrics_listen):
+            standing = StandingMetrics(metrics.registry)
+            showing = asyncio.create_task(show_standing(core.reads, standing.show))
             try:
-                await run_sweeps(settings.database_url.get_secret_value(), core.sweeps, told)
-            except ConnectorException as error:
-                _log.warning("the worker begins anew: %s", error)
-            await asyncio.wait([asyncio.create_task(told.wait())], timeout=WORKER_PAUSE_S)
-        await core.sweeps.sweep.close()
+                await keep_sweeping(settings.database_url.get_secret_value(), core.sweeps, told)
+            finally:
+                showing.cancel()
 
 
 async def issue_platform_key(settings: Settings, name: str) -> str:

@@ -4,24 +4,30 @@ import asyncio
 import os
 import resource
 import sys
-from collections.abc import Coroutine, Sequence
+from collections import Counter
+from collections.abc import Callable, Coroutine, Sequence
 from typing import Annotated, Any
 
+import orjson
 import typer
 import uvloop
 from rich.console import Console
 from rich.markup import escape
-from rich.table import Table
+from rich.progress import Progress
+from rich.table import Column, Table
+from rich.text import Text
 
 from fraud_rules import RulesError
 from fraud_rules.cli import app as rules
 from server import logs
-from server.bootstrap import issue_platform_key, read_payment_timeline, run_server, run_worker
+from server.bootstrap import issue_platform_key, open_core, read_payment_timeline, run_server, run_worker
 from server.domain.errors import InvalidField
-from server.domain.ids import Prefix, parse_id
+from server.domain.ids import Prefix, parse_id, render_id
 from server.domain.timeline import TimelineEntry
 from server.settings import MigrationSettings, S, Settings, SettingsError, load
+from server.storage.book_checks import CHECKS
 from server.storage.migrations import migrate as migrate_schema
+from server.usecases.check_books import BooksReport
 from server.usecases.retell import retell
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help="Kassa, a payment gateway.")
@@ -57,6 +63,41 @@ def migrate() -> None:
         settings.database_url.get_secret_value(),
         settings.database_reader_url.get_secret_value(),
     )
+
+
+@app.command("check-books")
+def check_all_books(
+    as_json: Annotated[bool, typer.Option("--json", help="Print what was found as JSON")] = False,
+) -> None:
+    """Look at every payment once: does it say what its ledger and its transactions say? Exit 1 where one does not."""
+    settings = _load(Settings)
+    with Progress(console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task("Payments", total=None)
+        report = asyncio.run(_look(settings, lambda done, total: bar.update(task, completed=done, total=total)))
+    if as_json:
+        print(orjson.dumps(report, option=orjson.OPT_INDENT_2).decode())
+    else:
+        _show_books(Console(), report)
+    raise typer.Exit(1 if report.drifts else 0)
+
+
+async def _look(settings: Settings, progress: Callable[[int, int], None]) -> BooksReport:
+    async with open_core(settings) as core:
+        return await core.sweeps.check_books.everything(progress)
+
+
+def _show_books(console: Console, report: BooksReport) -> None:
+    found = Counter(drift.check for drift in report.drifts)
+    table = Table("check", "what holds", Column("payments", justify="right"), Column("drift", justify="right"))
+    for check in CHECKS:
+        drift = found[check.name]
+        table.add_row(
+            check.name, check.says, f"{report.payments:,}", Text(f"{drift:,}", style="bold red" if drift else "green")
+        )
+    console.print(table)
+    for one in report.drifts:
+        payment = render_id(Prefix.PAYMENT, one.payment_id)
+        console.print(Text(f"{one.check}: {payment}: {one.detail}", style="red"), soft_wrap=True)
 
 
 @platform_key.command("issue")

@@ -92,6 +92,11 @@ class Settings(DatabaseSettings):
         pattern=r":\d{1,5}$",
         description="host:port of the gRPC server; port 0 takes a free one",
     )
+    metrics_listen: str | None = Field(
+        default=None,
+        pattern=r":\d{1,5}$",
+        description="host:port where Prometheus reads /metrics; absent: nowhere. It needs no key, so keep it inside",
+    )
     log_level: LogLevel = Field(default=LogLevel.INFO, description="From which severity on a line is logged")
 
     secret_key: SecretStr = Field(
@@ -151,6 +156,15 @@ class Settings(DatabaseSettings):
         gt=0,
         description="Seconds by which a lease on a transaction outlives the processor deadline, so that nobody takes "
         "over an attempt that still runs; recovery looks after that",
+    )
+    authorization_lifetime_h: float | None = Field(
+        default=None,
+        gt=0,
+        description="Hours after which funds that nobody has captured are released; absent, or more than that: a day "
+        "before the processor lets them go",
+    )
+    approval_lifetime_h: float = Field(
+        default=24.0, gt=0, description="Hours after which a payment is called off that its customer has not approved"
     )
     drain_grace_s: float = Field(
         default=25.0, gt=0, description="Seconds that calls in flight get on SIGTERM; more than the processor deadline"

@@ -105,12 +105,12 @@ def server(site: Site, name: str) -> Part:
     """One server process on its own address."""
     address = f"{LOOPBACK}:{site.ports[name]}"
     argv = [_KASSA, "serve", "--listen", address]
-    return Part(name, argv, gateway_environment(site), grpc_serving(address), stop_seconds=_SERVER_STOP_SECONDS)
+    return Part(name, argv, _watched(site, name), grpc_serving(address), stop_seconds=_SERVER_STOP_SECONDS)
 
 
 def worker(site: Site) -> Part:
-    """The worker; it has no port, so nobody waits for it."""
-    return Part("worker", [_KASSA, "worker"], gateway_environment(site), stop_seconds=_SERVER_STOP_SECONDS)
+    """The worker; it serves nobody but Prometheus, so nobody waits for it."""
+    return Part("worker", [_KASSA, "worker"], _watched(site, "worker"), stop_seconds=_SERVER_STOP_SECONDS)
 
 
 def envoy(site: Site, servers: list[str], *, requests_per_key: int | None, requests_per_address: int | None) -> Part:
@@ -126,6 +126,16 @@ def envoy(site: Site, servers: list[str], *, requests_per_key: int | None, reque
     )
     config.write_text(text, encoding="utf-8")
     return Part("envoy", envoy_command(config), _process_environment(), http_ok(f"{site.url}/healthz"))
+
+
+def metrics_port(name: str) -> str:
+    """Returns the name of the port on which a part shows its metrics."""
+    return f"{name}-metrics"
+
+
+def _watched(site: Site, name: str) -> dict[str, str]:
+    address = f"{LOOPBACK}:{site.ports[metrics_port(name)]}"
+    return {"KASSA_METRICS_LISTEN": address} | gateway_environment(site)
 
 
 def gateway_environment(site: Site) -> dict[str, str]:

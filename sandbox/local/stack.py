@@ -159,7 +159,8 @@ class LocalStack:
         """Keeps each part's port from start to start where it is still free: stored payments link to the sandbox."""
         path = self.home / "ports.json"
         known: dict[str, int] = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
-        names = ["postgres", "sandbox", "envoy-admin", *self._servers]
+        watched = [parts.metrics_port(name) for name in (*self._servers, "worker")]
+        names = ["postgres", "sandbox", "envoy-admin", *self._servers, *watched]
         ports = {name: known[name] if name in known and is_free(known[name]) else free_port() for name in names}
         path.write_text(json.dumps(ports), encoding="utf-8")
         return ports

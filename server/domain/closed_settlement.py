@@ -4,6 +4,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import assert_never
 
+from server.domain.attention import AttentionKind
 from server.domain.consequence import (
     HELD,
     Contradiction,
@@ -166,6 +167,6 @@ def settle_compensation(payment: Payment, transaction: Transaction, finding: Kno
             # The customer's money is still out there: it is asked for again until it is back.
             told = "the processor declines to give back what it approved" if isinstance(finding, Declined) else ""
             unsettled = replace(transaction, state=TransactionState.UNKNOWN, waiting=False)
-            return Settlement(payment, unsettled, attention=told)
+            return Settlement(payment, unsettled, attention=told, attention_kind=AttentionKind.NOT_GIVEN_BACK)
         case _:
             assert_never(finding)

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, replace
 from typing import assert_never
 
+from server.domain.attention import AttentionKind
 from server.domain.decline import Advice, DeclineCode, Failure
 from server.domain.ledger import Journal, capture_journal, fee_journals, refund_journal
 from server.domain.outcome import (
@@ -43,7 +44,8 @@ class Settlement:
         event: Type of the merchant's event (`payment.completed`), or empty where nothing is told.
         closes_authorization: The waiting authorization of the payment ends as CANCELLED too.
         release_key: The idempotency key is free again: nothing was sent.
-        attention: What people must know of it, or empty.
+        attention: What people must know of it, or empty; the same words whenever it is found again.
+        attention_kind: As what it is shown to them.
     """
 
     payment: Payment
@@ -53,6 +55,7 @@ class Settlement:
     closes_authorization: bool = False
     release_key: bool = False
     attention: str = ""
+    attention_kind: AttentionKind = AttentionKind.MADE_ELSEWHERE
     fee_due: bool = False
 
     @property

@@ -23,6 +23,7 @@ class Prefix(StrEnum):
     TRANSACTION = "txn"
     REFUND = "re"
     EVENT = "evt"
+    ATTENTION = "att"
     DISPUTE = "dsp"
     LEDGER_ENTRY = "ent"
     JOURNAL = "jrn"

@@ -10,10 +10,12 @@ from contextlib import suppress
 from dataclasses import dataclass
 
 import procrastinate
-from procrastinate.exceptions import AlreadyEnqueued
+from procrastinate.exceptions import AlreadyEnqueued, ConnectorException
 from sqlalchemy.engine import make_url
 
+from server.usecases.check_books import CheckBooks
 from server.usecases.collect_fees import CollectFees
+from server.usecases.compare_processor import CompareProcessor
 from server.usecases.find_disputes import FindDisputes
 from server.usecases.sweep import Sweep
 
@@ -21,8 +23,10 @@ _log = logging.getLogger(__name__)
 
 # croniter's six-field form: the last field is seconds.
 EVERY_2_SECONDS = "* * * * * */2"
+EVERY_10_SECONDS = "* * * * * */10"
 EVERY_MINUTE = "* * * * *"
 EVERY_10_MINUTES = "*/10 * * * *"
+_PAUSE_S = 1.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,6 +35,8 @@ class Sweeps:
 
     sweep: Sweep
     collect_fees: CollectFees
+    check_books: CheckBooks
+    compare_processor: CompareProcessor
     find_disputes: FindDisputes
 
 
@@ -44,11 +50,26 @@ def make_worker(database_url: str, sweeps: Sweeps) -> procrastinate.App:
     app = procrastinate.App(connector=procrastinate.PsycopgConnector(conninfo=url, min_size=1, max_size=4))
     _register(app, "transactions", EVERY_2_SECONDS, sweeps.sweep.transactions)
     _register(app, "processor_events", EVERY_2_SECONDS, sweeps.sweep.events)
+    _register(app, "payment_deadlines", EVERY_2_SECONDS, sweeps.sweep.deadlines)
     _register(app, "idempotency_keys", EVERY_MINUTE, sweeps.sweep.keys)
+    _register(app, "newest_books", EVERY_10_SECONDS, sweeps.check_books.newest)
+    _register(app, "all_books", EVERY_2_SECONDS, sweeps.check_books.walk)
+    _register(app, "processor_books", EVERY_MINUTE, sweeps.compare_processor)
     _register(app, "fees", EVERY_2_SECONDS, sweeps.collect_fees)
     _register(app, "disputes", EVERY_10_MINUTES, sweeps.find_disputes)
     _register_retries(app)
     return app
+
+
+async def keep_sweeping(database_url: str, sweeps: Sweeps, told: asyncio.Event) -> None:
+    """Runs the sweeps until `told` is set; what they have begun is finished. Outlives a database that goes away."""
+    while not told.is_set():
+        try:
+            await run_sweeps(database_url, sweeps, told)
+        except ConnectorException as error:
+            _log.warning("the worker begins anew: %s", error)
+        await asyncio.wait([asyncio.create_task(told.wait())], timeout=_PAUSE_S)
+    await sweeps.sweep.close()
 
 
 async def run_sweeps(database_url: str, sweeps: Sweeps, told: asyncio.Event) -> None:
@@ -62,7 +83,7 @@ async def run_sweeps(database_url: str, sweeps: Sweeps, told: asyncio.Event) -> 
         # Nobody notifies: every job is a periodic one of this process, found by looking each second.
         worker = app.run_worker_async(
             name="kassa",
-            concurrency=4,
+            concurrency=8,
             delete_jobs="always",
             listen_notify=False,
             fetch_job_polling_interval=1.0,

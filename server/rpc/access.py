@@ -35,6 +35,7 @@ ACCESS: Mapping[str, Access] = MappingProxyType(
     | _of("MerchantService", Access.PLATFORM, "CreateApiKey", "ListApiKeys", "RevokeApiKey")
     | _of("MerchantService", Access.PLATFORM, "CreateProcessorAccount", "GetProcessorAccount")
     | _of("MerchantService", Access.PLATFORM, "ListProcessorAccounts", "UpdateProcessorAccount")
+    | _of("AttentionService", Access.ANY_KEY, "ListAttention", "ResolveAttention")
     | _of("LedgerService", Access.ANY_KEY, "GetBalances", "ListLedgerEntries", "GetTrialBalance")
     | _of("WebhookService", Access.SIGNED, "ReceiveStripeEvent", "ReceivePayPalEvent")
 )

@@ -54,6 +54,7 @@ SHAPES: Mapping[Reason, Shape] = MappingProxyType(
         Reason.MERCHANT_NOT_FOUND: _NOT_FOUND,
         Reason.API_KEY_NOT_FOUND: _NOT_FOUND,
         Reason.PROCESSOR_ACCOUNT_NOT_FOUND: _NOT_FOUND,
+        Reason.ATTENTION_NOT_FOUND: _NOT_FOUND,
         Reason.PAYMENT_STATE_INVALID: _PRECONDITION,
         Reason.OPERATION_IN_PROGRESS: Shape(StatusCode.ABORTED, "invalid_request_error", retry_after_s=1),
         Reason.CAPTURE_EXCEEDS_AUTHORIZED: _PRECONDITION,

@@ -18,7 +18,7 @@ from grpc.aio import ServerInterceptor, ServicerContext
 from server.domain.errors import KassaError, Reason
 from server.rpc.access import ACCESS, Access, check_access
 from server.rpc.call import Call, enter_call
-from server.rpc.errors import refuse
+from server.rpc.errors import Refusal, refuse
 from server.rpc.request_log import log_call, log_defect
 from server.usecases.authenticate import Principal
 
@@ -37,11 +37,15 @@ class Authenticates(Protocol):
         """Returns whom the key speaks for, or raises KassaError."""
 
 
+Observe = Callable[[str, str, float], None]
+"""Told of each call that ends: its method, the name of its status and its seconds."""
+
+
 class CallInterceptor(ServerInterceptor):
     """Wraps the methods that `ACCESS` lists, and leaves health and reflection alone."""
 
-    def __init__(self, authenticate: Authenticates) -> None:
-        self._authenticate = authenticate
+    def __init__(self, authenticate: Authenticates, observe: Observe | None = None) -> None:
+        self._authenticate, self._observe = authenticate, observe
         self._wrapped: dict[str, Handler] = {}
 
     async def intercept_service(
@@ -76,20 +80,30 @@ class CallInterceptor(ServerInterceptor):
                     check_access(access, call.principal)
                 response = await behaviour(_parse(parse, raw), context)
             except KassaError as error:
-                await _abort(call, error, context, started)
+                await self._refuse(call, error, context, started)
             except asyncio.CancelledError:  # the caller left or its deadline passed; work on money goes on, shielded
-                log_call(call, StatusCode.CANCELLED, None, started)
+                self._end(call, StatusCode.CANCELLED, None, started)
                 raise
             except Exception as error:  # the outermost place: nothing of it may reach the caller
                 log_defect(call, error)
                 hidden = KassaError(Reason.INTERNAL, "Something went wrong here. Tell us the request id.")
-                await _abort(call, hidden, context, started)
+                await self._refuse(call, hidden, context, started)
             await context.send_initial_metadata(_headers(call))
-            log_call(call, StatusCode.OK, None, started)
+            self._end(call, StatusCode.OK, None, started)
             return response
 
         # The request is parsed inside, so that bytes which are no message are refused like any other bad request.
         return unary_unary_rpc_method_handler(serve, None, handler.response_serializer)
+
+    async def _refuse(self, call: Call, error: KassaError, context: Context, started: float) -> Never:
+        refusal = refuse(error, call.request_id)
+        self._end(call, refusal.status, error.reason, started)
+        await _abort(call, refusal, context)
+
+    def _end(self, call: Call, status: StatusCode, reason: Reason | None, started: float) -> None:
+        log_call(call, status, reason, started)
+        if self._observe:
+            self._observe(call.method, status.name, time.perf_counter() - started)
 
 
 def _start(method: str, context: Context) -> Call:
@@ -126,11 +140,9 @@ def _headers(call: Call) -> tuple[tuple[str, str], ...]:
     return tuple(headers)
 
 
-async def _abort(call: Call, error: KassaError, context: Context, started: float) -> Never:
-    refusal = refuse(error, call.request_id)
+async def _abort(call: Call, refusal: Refusal, context: Context) -> Never:
     headers = [("x-request-id", call.request_id)]
     if refusal.retry_after_s is not None:
         headers.append(("retry-after", str(refusal.retry_after_s)))
-    log_call(call, refusal.status, error.reason, started)
     # No initial metadata: status, headers and body then travel in one frame, which is where Envoy looks for them.
     await context.abort(refusal.status, refusal.message, (*headers, *refusal.trailing))

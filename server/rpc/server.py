@@ -15,6 +15,7 @@ from grpc_health.v1.health_pb2_grpc import add_HealthServicer_to_server
 from grpc_reflection.v1alpha._async import ReflectionServicer
 from grpc_reflection.v1alpha.reflection_pb2_grpc import add_ServerReflectionServicer_to_server
 from kassa.v1 import (
+    attention_service_pb2_grpc,
     dispute_service_pb2_grpc,
     ledger_service_pb2_grpc,
     merchant_service_pb2_grpc,
@@ -22,9 +23,10 @@ from kassa.v1 import (
     webhook_service_pb2_grpc,
 )
 
+from server.rpc.attention_service import AttentionService, AttentionUseCases
 from server.rpc.dispute_service import DisputeService, DisputeUseCases
 from server.rpc.fields import iso_currencies
-from server.rpc.interceptor import Authenticates, CallInterceptor
+from server.rpc.interceptor import Authenticates, CallInterceptor, Observe
 from server.rpc.ledger_service import LedgerService
 from server.rpc.merchant_service import MerchantService, MerchantUseCases
 from server.rpc.payment_service import PaymentService, PaymentUseCases
@@ -35,6 +37,7 @@ SERVICES = (
     "kassa.v1.PaymentService",
     "kassa.v1.DisputeService",
     "kassa.v1.MerchantService",
+    "kassa.v1.AttentionService",
     "kassa.v1.LedgerService",
     "kassa.v1.WebhookService",
 )
@@ -64,6 +67,7 @@ class UseCases:
     payments: PaymentUseCases
     disputes: DisputeUseCases
     merchants: MerchantUseCases
+    attention: AttentionUseCases
     ledger: ReadLedger
     receive_event: ReceivesEvents
 
@@ -77,6 +81,7 @@ class RpcServer:
         pause_s: Seconds between telling health checks that the server stops and refusing calls.
         grace_s: Seconds that calls in flight get when the server stops; more than a processor's deadline.
         drain: Waits for shielded work and for the commit queues, after the last call has ended.
+        observe: Told of each call that ends.
     """
 
     def __init__(  # noqa: PLR0913 - each is one fact of the server, named at the call
@@ -88,9 +93,12 @@ class RpcServer:
         pause_s: float,
         grace_s: float,
         drain: Callable[[], Awaitable[None]],
+        observe: Observe | None = None,
     ) -> None:
         self._pause_s, self._grace_s, self._drain = pause_s, grace_s, drain
-        self._server = grpc.aio.server(interceptors=[CallInterceptor(use_cases.authenticate)], options=_OPTIONS)
+        self._server = grpc.aio.server(
+            interceptors=[CallInterceptor(use_cases.authenticate, observe)], options=_OPTIONS
+        )
         self._health = HealthServicer()
         supported = supported_currencies or iso_currencies()
         payments = PaymentService(use_cases.payments, supported)
@@ -99,6 +107,8 @@ class RpcServer:
         dispute_service_pb2_grpc.add_DisputeServiceServicer_to_server(disputes, self._server)
         merchants = MerchantService(use_cases.merchants, supported)
         merchant_service_pb2_grpc.add_MerchantServiceServicer_to_server(merchants, self._server)
+        attention = AttentionService(use_cases.attention)
+        attention_service_pb2_grpc.add_AttentionServiceServicer_to_server(attention, self._server)
         ledger = LedgerService(use_cases.ledger)
         ledger_service_pb2_grpc.add_LedgerServiceServicer_to_server(ledger, self._server)
         webhooks = WebhookService(use_cases.receive_event)

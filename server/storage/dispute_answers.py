@@ -11,6 +11,7 @@ from uuid import UUID
 
 from sqlalchemy import Connection, text
 
+from server.domain.attention import AttentionKind
 from server.domain.dispute import Dispute, Evidence
 from server.domain.dispute_answer import PendingAnswer, check_answer, pending_answer, with_answer, without_answer
 from server.domain.errors import KassaError, Reason
@@ -178,7 +179,7 @@ def _unresolved(transaction: Transaction, now: datetime) -> list[Attention]:
     if answer is None or now - answer.given_at <= UNRESOLVED_AFTER:
         return []
     told = f"the processor has not said since {answer.given_at} whether it has the answer to the dispute"
-    return [Attention(transaction.merchant_id, transaction.payment_id, transaction.id, "Unresolved", told)]
+    return [Attention(transaction.merchant_id, transaction.payment_id, transaction.id, AttentionKind.UNRESOLVED, told)]
 
 
 def _lease(connection: Connection, rows: Sequence[Mapping[str, object]]) -> None:

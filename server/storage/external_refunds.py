@@ -6,6 +6,7 @@ from uuid import UUID
 
 from sqlalchemy import Connection, text
 
+from server.domain.attention import AttentionKind
 from server.domain.consequence import Settlement, refunded
 from server.domain.errors import KassaError
 from server.domain.fee import Fee
@@ -93,7 +94,7 @@ def _book(connection: Connection, row: ExternalRefund, locked: Locked) -> bool:
     message = f"refunded {row.amount} {row.currency} at the processor, not through Kassa"
     insert_attention(
         connection,
-        [Attention(payment.merchant_id, payment.id, transaction.id, "ExternalRefund", message)],
+        [Attention(payment.merchant_id, payment.id, transaction.id, AttentionKind.EXTERNAL_REFUND, message)],
     )
     return True
 

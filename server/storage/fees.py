@@ -7,10 +7,12 @@ from uuid import UUID
 
 from sqlalchemy import Connection, text
 
+from server.domain.attention import AttentionKind
 from server.domain.consequence import Settlement
 from server.domain.errors import KassaError
 from server.domain.fee import Fee
 from server.domain.ledger import JournalKind, fee_journals
+from server.storage.attention import AttentionOver, close_attention
 from server.storage.engine import dumps
 from server.storage.group_commit import Postponed
 from server.storage.ledger import Booking, write_journals
@@ -114,4 +116,6 @@ def book_fees(connection: Connection, rows: Sequence[BookFees]) -> list[bool | K
     )
     known = [{"merchant_id": row.merchant_id, "transaction_id": row.transaction_id} for row in present]
     connection.execute(_DELETE, {"keys": dumps(known)})
+    kind, note = AttentionKind.FEE_UNKNOWN, "the processor has told the fee"
+    close_attention(connection, [AttentionOver(row.merchant_id, row.transaction_id, kind, note) for row in present])
     return [absent.get(row.key, True) for row in rows]

@@ -33,6 +33,21 @@ POSTPONED = Postponed()
 Statement = Callable[[Connection, Sequence[Row]], Sequence[Result | Postponed | KassaError]]
 """Writes a batch inside one transaction: as many results as rows, in their order. It must not commit."""
 
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """A transaction that was committed: its rows; the wait of the oldest, its statements and its COMMIT in seconds."""
+
+    rows: int
+    waited_s: float
+    write_s: float
+    commit_s: float
+
+
+def _nobody(batch: Batch) -> None:
+    pass
+
+
 _log = logging.getLogger(__name__)
 _LOOK_AHEAD = 4
 _SHARE_OF_ONE_TENANT = 4
@@ -62,11 +77,14 @@ class GroupCommit:
         waiting: Rows that may wait before new ones are refused, a quarter of them of one tenant; urgent rows are
             never refused.
         patience_s: Seconds after which an ordinary row gives up on a database that is away; urgent rows never do.
+        observe: Told of each batch, on the writers' threads.
     """
 
-    def __init__(
-        self, engine: Engine, *, writers: int = 2, batch: int = 100, waiting: int = 10_000, patience_s: float = 5.0
-    ) -> None:
+    def __init__(  # noqa: PLR0913 - sizes of one queue, each with a good default
+        self, engine: Engine, *, writers: int = 2, batch: int = 100, waiting: int = 10_000, patience_s: float = 5.0,
+        observe: Callable[[Batch], None] = _nobody,
+    ) -> None:  # fmt: skip
+        self._observe = observe
         self._engine, self._batch, self._waiting, self._patience_s = engine, batch, waiting, patience_s
         self._urgent: deque[_Item] = deque()
         self._ordinary: OrderedDict[Hashable, deque[_Item]] = OrderedDict()
@@ -124,6 +142,11 @@ class GroupCommit:
         with self._wake:
             oldest = [queue[0].since for queue in (self._urgent, *self._ordinary.values()) if queue]
         return time.monotonic() - min(oldest) if oldest else 0.0
+
+    def waiting(self) -> int:
+        """Returns how many rows wait for their commit."""
+        with self._wake:
+            return len(self._urgent) + self._ordinary_count + len(self._later)
 
     async def close(self) -> None:
         """Refuses ordinary rows, writes all that waits, and ends the threads."""
@@ -260,15 +283,18 @@ class GroupCommit:
         return kept
 
     def _transact(self, items: list[_Item]) -> Sequence[Any]:
+        started, oldest = time.monotonic(), min(item.since for item in items)
         with self._engine.connect() as connection:
             xid = connection.scalar(text("SELECT pg_current_xact_id()::text"))
             results = items[0].statement(connection, [item.row for item in items])
             assert len(results) == len(items), "a statement answers every row"
+            written = time.monotonic()
             try:
                 connection.commit()
             except DBAPIError as error:
                 if not error.connection_invalidated or not self._was_committed(str(xid)):
                     raise
+            self._observe(Batch(len(items), started - oldest, written - started, time.monotonic() - written))
         return results
 
     def _was_committed(self, xid: str) -> bool:

@@ -51,25 +51,30 @@ _TAKE_UP = text("""
 
 @dataclass(frozen=True, slots=True)
 class OpenOperation:
-    """A capture, void or refund that a merchant asks for.
+    """A capture, void or refund.
 
     Attributes:
+        transaction_id: New; the claim's, where there is one.
         amount: Minor units; None means all there is.
         reason: The merchant's, kept with the transaction.
         lease_s: Seconds for which only `owner` may act.
+        claim: A merchant's call has one; what Kassa does by itself has none.
     """
 
-    claim: Claim
+    merchant_id: UUID
+    payment_id: UUID
+    transaction_id: UUID
     type: TransactionType
     amount: int | None
     reason: str
     owner: UUID
     lease_s: float
+    claim: Claim | None = None
 
     @property
     def key(self) -> Key:
         """The payment it is about."""
-        return self.claim.merchant_id, self.claim.payment_id
+        return self.merchant_id, self.payment_id
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,22 +123,22 @@ def open_operations(connection: Connection, rows: Sequence[OpenOperation]) -> li
     """Opens a batch of operations; a refusal becomes the claim's final answer."""
     locked = lock_payments(connection, [row.key for row in rows])
     absent = explain_absent(connection, [row.key for row in rows], locked)
-    lost = claim_keys(connection, [row.claim for row in rows if row.key in locked])
-    results: dict[UUID, Result] = {}
+    lost = claim_keys(connection, [row.claim for row in rows if row.claim is not None and row.key in locked])
+    results: list[Result] = []
     for row in rows:
-        attempt = row.claim.attempt_id
-        results[attempt] = absent.get(row.key) or lost.get(attempt) or _check(row, locked[row.key])
-    opened = [(row, result) for row in rows if isinstance(result := results[row.claim.attempt_id], OperationOpened)]
-    _insert(connection, opened)
+        beaten = absent.get(row.key) or (lost.get(row.claim.attempt_id) if row.claim else None)
+        results.append(beaten or _check(row, locked[row.key]))
+    _insert(connection, [(row, r) for row, r in zip(rows, results, strict=True) if isinstance(r, OperationOpened)])
     refused = [
         (row.claim, result)
-        for row in rows
-        if isinstance(result := results[row.claim.attempt_id], KassaError)
+        for row, result in zip(rows, results, strict=True)
+        if isinstance(result, KassaError)
+        and row.claim is not None
         and row.key in locked
         and row.claim.attempt_id not in lost
     ]
     close_claims(connection, refused)
-    return [results[row.claim.attempt_id] for row in rows]
+    return results
 
 
 def take_up(connection: Connection, rows: Sequence[TakeUp]) -> list[Result | Over]:
@@ -181,7 +186,7 @@ def _check(row: OpenOperation, locked: Locked) -> OperationOpened | KassaError:
     except KassaError as refusal:
         return refusal
     transaction = Transaction(
-        id=row.claim.transaction_id,
+        id=row.transaction_id,
         merchant_id=payment.merchant_id,
         payment_id=payment.id,
         type=row.type,
@@ -195,10 +200,10 @@ def _check(row: OpenOperation, locked: Locked) -> OperationOpened | KassaError:
         failure=None,
         waiting=False,
         attempts=0,
-        idempotency_keys=(row.claim.key,),
+        idempotency_keys=(row.claim.key,) if row.claim else (),
         created_at=locked.now,
         updated_at=locked.now,
-        detail={"request_id": row.claim.request_id},
+        detail={"request_id": row.claim.request_id} if row.claim else {},
     )
     if row.type is TransactionType.REFUND:
         payment = replace(payment, amount_refunding=payment.amount_refunding + amount, updated_at=locked.now)

@@ -5,6 +5,7 @@ from typing import Any, Concatenate, ParamSpec, TypeVar
 
 from sqlalchemy import Connection
 
+from server.domain.payment import Payment, State, Transaction
 from server.storage.claims import Replay
 from server.storage.dispute_answers import AnswerOpened, LetGo, OpenAnswer, let_go, open_answers
 from server.storage.engine import Reads
@@ -21,24 +22,31 @@ T = TypeVar("T")
 
 
 class PaymentStore:
-    """What use cases write with. All methods raise what `GroupCommit.write` raises, and the statements' refusals."""
+    """What use cases write with. All methods raise what `GroupCommit.write` raises, and the statements' refusals.
 
-    def __init__(self, commit: GroupCommit, reads: Reads) -> None:
-        self._commit, self._reads = commit, reads
+    Args:
+        observe: Told of each payment that the rules blocked, and of each transaction that was settled.
+    """
+
+    def __init__(
+        self, commit: GroupCommit, reads: Reads, observe: Callable[[Payment, Transaction], None] | None = None
+    ) -> None:
+        self._commit, self._reads, self._observe = commit, reads, observe
 
     async def open_payment(self, row: OpenPayment) -> Opened | Replay:
         """Makes a new payment durable, or finds the earlier call that its key belongs to."""
         merchant = row.claim.merchant_id
         keys = ((merchant, row.claim.key),)
         result: Opened | Replay = await self._commit.write(open_payments, row, aggregates=keys, tenant=merchant)
+        if self._observe and isinstance(result, Opened) and result.payment.state is State.FAILED:
+            self._observe(result.payment, result.transaction)
         return result
 
     async def open_operation(self, row: OpenOperation) -> OperationOpened | Replay:
         """Begins a capture, void or refund."""
-        merchant = row.claim.merchant_id
-        keys = (row.key, (merchant, row.claim.key))
+        keys: tuple[Any, ...] = (row.key,) if row.claim is None else (row.key, (row.merchant_id, row.claim.key))
         result: OperationOpened | Replay = await self._commit.write(
-            open_operations, row, aggregates=keys, tenant=merchant
+            open_operations, row, aggregates=keys, tenant=row.merchant_id
         )
         return result
 
@@ -55,6 +63,8 @@ class PaymentStore:
         result: Settled = await self._commit.write(
             settle_transactions, row, aggregates=(row.key,), tenant=row.merchant_id, urgent=True
         )
+        if self._observe and result.changed:
+            self._observe(result.payment, result.transaction)
         return result
 
     async def book_refund(self, row: ExternalRefund) -> bool:

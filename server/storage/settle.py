@@ -12,7 +12,9 @@ from uuid import UUID
 
 from sqlalchemy import Connection, text
 
+from server.domain.attention import AttentionKind
 from server.domain.errors import KassaError, Reason
+from server.domain.expiry import Lifetimes, deadline
 from server.domain.operations import holds_slot
 from server.domain.outcome import Finding
 from server.domain.payment import OPEN_TRANSACTION_STATES, Payment, Transaction, TransactionState, TransactionType
@@ -21,8 +23,9 @@ from server.domain.recovery import UNRESOLVED_AFTER, pause_s
 from server.domain.settlement import AmountMismatch, Contradiction, Settlement, compensation, settle
 from server.domain.states import ImpossibleTransition
 from server.storage.answers import answer_of
-from server.storage.attention import Attention, insert_attention
+from server.storage.attention import Attention, AttentionOver, close_attention, insert_attention
 from server.storage.claims import release_keys, store_answers
+from server.storage.deadlines import Deadline, write_deadlines
 from server.storage.engine import dumps
 from server.storage.fees import insert_fees_due
 from server.storage.group_commit import Postponed
@@ -56,19 +59,31 @@ _MOVE = text(f"""
     FROM jsonb_populate_recordset(NULL::payments, CAST(:rows AS jsonb)) AS q
     WHERE p.merchant_id = q.merchant_id AND p.id = q.id
 """)
+_KINDS: dict[type[AmountMismatch | Contradiction | ImpossibleTransition], AttentionKind] = {
+    AmountMismatch: AttentionKind.AMOUNT_MISMATCH,
+    Contradiction: AttentionKind.CONTRADICTION,
+    ImpossibleTransition: AttentionKind.IMPOSSIBLE_TRANSITION,
+}
+_SETTLED_BY_AN_ANSWER = (AttentionKind.UNRESOLVED, AttentionKind.NOT_GIVEN_BACK)
 _OBJECT_COLUMNS = ("account_id", "object_id", "merchant_id", "payment_id", "transaction_id")
 _INSERT_OBJECTS = text(insert("processor_objects", _OBJECT_COLUMNS) + " ON CONFLICT DO NOTHING")
 
 
 @dataclass(frozen=True, slots=True)
 class Settle:
-    """A finding about a transaction, and the calls that it was found by; they are kept whatever it changes."""
+    """A finding about a transaction.
+
+    Attributes:
+        calls: Those that it was found by; they are kept whatever it changes.
+        lifetimes: How long its payment may wait; None where nobody keeps time.
+    """
 
     merchant_id: UUID
     payment_id: UUID
     transaction_id: UUID
     finding: Finding
     calls: tuple[ProcessorCall, ...] = ()
+    lifetimes: Lifetimes | None = None
 
     @property
     def key(self) -> Key:
@@ -92,6 +107,7 @@ class _Change:
     before: Locked
     transaction: Transaction
     settlement: Settlement
+    lifetimes: Lifetimes | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,7 +154,7 @@ def _settle_one(row: Settle, locked: Locked, changes: list[_Change], troubles: l
     if settlement is None:
         return Settled(payment, transaction, changed=False)
     settlement = _stamp(settlement, locked.now)
-    changes.append(_Change(locked, transaction, settlement))
+    changes.append(_Change(locked, transaction, settlement, row.lifetimes))
     return Settled(settlement.payment, settlement.transaction, changed=True)
 
 
@@ -157,9 +173,10 @@ def _stamp(settlement: Settlement, now: datetime) -> Settlement:
 
 def _record(connection: Connection, troubles: Sequence[_Trouble], changes: Sequence[_Change]) -> None:
     """Opens attention items, and puts right what is ours to put right by an ordinary void or refund."""
-    items = [Attention.about(t.transaction, type(t.error).__name__, str(t.error), t.finding) for t in troubles]
+    items = [Attention.about(t.transaction, _KINDS[type(t.error)], str(t.error), t.finding) for t in troubles]
     items += [item for change in changes for item in _worth_telling(change.settlement)]
     insert_attention(connection, items)
+    close_attention(connection, [over for change in changes for over in _explained(change)])
     for trouble in troubles:
         begun = {one.detail.get("compensates") for one in trouble.locked.transactions.values()}
         if isinstance(trouble.error, Contradiction) and str(trouble.transaction.id) not in begun:
@@ -171,12 +188,21 @@ def _record(connection: Connection, troubles: Sequence[_Trouble], changes: Seque
 def _worth_telling(settlement: Settlement) -> list[Attention]:
     transaction = settlement.transaction
     about = (transaction.merchant_id, transaction.payment_id, transaction.id)
-    items = [Attention(*about, "MadeElsewhere", settlement.attention)] if settlement.attention else []
+    items = [Attention(*about, settlement.attention_kind, settlement.attention)] if settlement.attention else []
     age = transaction.updated_at - transaction.created_at
     if transaction.state is TransactionState.UNKNOWN and age > UNRESOLVED_AFTER:
-        told = f"the processor has not said for {age} what became of the {transaction.type.value.lower()}"
-        items.append(Attention(*about, "Unresolved", told))
+        told = f"the processor does not say what became of the {transaction.type.value.lower()}"
+        items.append(Attention(*about, AttentionKind.UNRESOLVED, told))
     return items
+
+
+def _explained(change: _Change) -> list[AttentionOver]:
+    """What nobody needs to look at any more, since the processor has said what became of an unknown."""
+    after = change.settlement.transaction
+    if change.transaction.state is not TransactionState.UNKNOWN or after.state is TransactionState.UNKNOWN:
+        return []
+    note = f"the processor has told: the {after.type.value.lower()} is {after.state.value}"
+    return [AttentionOver(after.merchant_id, after.id, kind, note) for kind in _SETTLED_BY_AN_ANSWER]
 
 
 def _write(connection: Connection, changes: Sequence[_Change]) -> None:
@@ -187,6 +213,7 @@ def _write(connection: Connection, changes: Sequence[_Change]) -> None:
     if objects:
         connection.execute(_INSERT_OBJECTS, {"rows": dumps(objects)})
     write_books(connection, [change.settlement for change in changes])
+    write_deadlines(connection, [one for change in changes for one in _deadline(change)])
     _answer(connection, changes)
 
 
@@ -198,6 +225,14 @@ def write_books(connection: Connection, settlements: Sequence[Settlement]) -> No
     events = [_event(one) for one in settlements if one.event]
     if events:
         connection.execute(INSERT_EVENTS, {"rows": dumps(events)})
+
+
+def _deadline(change: _Change) -> list[Deadline]:
+    payment, transaction = change.settlement.payment, change.settlement.transaction
+    if change.lifetimes is None or transaction.type is not TransactionType.AUTHORIZATION:
+        return []  # what follows an authorization does not prolong it
+    over = deadline(payment, transaction, change.lifetimes)
+    return [] if over is None else [Deadline(payment.merchant_id, payment.id, over)]
 
 
 def _closing(change: _Change) -> Row:

@@ -12,6 +12,7 @@ from uuid import UUID
 
 from sqlalchemy import Connection, text
 
+from server.domain.attention import AttentionKind
 from server.domain.consequence import AmountMismatch, Settlement
 from server.domain.dispute import Dispute, DisputeStanding
 from server.domain.dispute_answer import pending_answer
@@ -20,7 +21,7 @@ from server.domain.errors import KassaError, Reason
 from server.domain.payment import Payment, Transaction, TransactionType
 from server.domain.processor_call import ProcessorCall
 from server.domain.recovery import pause_s
-from server.storage.attention import Attention, insert_attention
+from server.storage.attention import Attention, AttentionOver, close_attention, insert_attention
 from server.storage.claims import store_answers
 from server.storage.dispute_rows import DISPUTE_COLUMNS, dispute_row
 from server.storage.disputes import disputes_of
@@ -132,6 +133,7 @@ def settle_disputes(
             if row.key in locked
         ],
     )
+    close_attention(connection, [over for change in changes for over in _arrived(change)])
     return results
 
 
@@ -148,11 +150,22 @@ def _settle_one(
         _log.error("payment %s needs attention: %s", locked.payment.id, mismatch)
         about = known.transaction if known else next(iter(locked.transactions.values()))
         troubles.append(
-            Attention(about.merchant_id, about.payment_id, about.id, type(mismatch).__name__, str(mismatch))
+            Attention(about.merchant_id, about.payment_id, about.id, AttentionKind.AMOUNT_MISMATCH, str(mismatch))
         )
         return KassaError(Reason.INTERNAL, "The dispute cannot be booked; people were told.")
     changes.append(_Change(locked, known, settlement))
     return DisputeSettled(settlement.payment, settlement.dispute)
+
+
+def _arrived(change: _Change) -> list[AttentionOver]:
+    """What nobody needs to look at any more, since the processor has the answer."""
+    if change.known is None or not pending_answer(change.known.transaction):
+        return []
+    transaction = change.settlement.transaction
+    if pending_answer(transaction):
+        return []
+    note = "the processor has the answer to the dispute"
+    return [AttentionOver(transaction.merchant_id, transaction.id, AttentionKind.UNRESOLVED, note)]
 
 
 def _known(dispute: Dispute, locked: Locked) -> KnownDispute:

@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import Protocol, assert_never
 from uuid import UUID
 
+from server.domain.expiry import PATIENCE, Lifetimes
 from server.domain.outcome import Finding, NotSent, Rejected, Unknown
 from server.domain.payment import Payment, Transaction, TransactionType
 from server.processors.contract import (
@@ -47,10 +48,16 @@ class Processors(Protocol):
 
 
 class Act:
-    """Asks the processor about an opened transaction and settles the answer. The lease must be ours."""
+    """Asks the processor about an opened transaction and settles the answer. The lease must be ours.
 
-    def __init__(self, store: PaymentStore, accounts: Accounts, processors: Processors) -> None:
-        self._store, self._accounts, self._processors = store, accounts, processors
+    Args:
+        patience: How long payments may wait at most; a processor that holds funds for a shorter time narrows it.
+    """
+
+    def __init__(
+        self, store: PaymentStore, accounts: Accounts, processors: Processors, patience: Lifetimes = PATIENCE
+    ) -> None:
+        self._store, self._accounts, self._processors, self._patience = store, accounts, processors, patience
 
     async def authorize(
         self, payment: Payment, transaction: Transaction, instrument: Instrument, holder: str = ""
@@ -113,7 +120,15 @@ class Act:
     async def _settle(self, transaction: Transaction, call: Awaitable[Outcome]) -> Settled:
         with recording() as calls:
             finding = await _find(call)
-        row = Settle(transaction.merchant_id, transaction.payment_id, transaction.id, finding, tuple(calls))
+        held = self._processors.get(transaction.processor).capabilities.authorization_lifetime
+        row = Settle(
+            transaction.merchant_id,
+            transaction.payment_id,
+            transaction.id,
+            finding,
+            tuple(calls),
+            self._patience.within(held),
+        )
         return await self._store.settle(row)
 
 

@@ -4,6 +4,7 @@ import asyncio
 import logging
 from datetime import timedelta
 
+from server.domain.attention import AttentionKind
 from server.processors.contract import Fee, OutcomeUnknown, ProcessorRejected, ProcessorUnavailable
 from server.storage.attention import Attention, insert_attention
 from server.storage.fees import BookFees, FeeDue, take_fees_due
@@ -50,8 +51,8 @@ class CollectFees:
         if fee is not None:
             await self._store.book_fees(BookFees(due.merchant_id, due.payment_id, due.transaction_id, (fee,)))
         elif due.age > UNTOLD_AFTER:
-            told = f"the processor has not said for {due.age.days} days what it kept of the capture {due.capture_id}"
-            item = Attention(due.merchant_id, due.payment_id, due.transaction_id, "FeeUnknown", told)
+            told = f"the processor does not say what it kept of the capture {due.capture_id}"
+            item = Attention(due.merchant_id, due.payment_id, due.transaction_id, AttentionKind.FEE_UNKNOWN, told)
             await self._transactions.run(insert_attention, [item])
 
     async def _ask(self, due: FeeDue) -> Fee | None:

@@ -56,13 +56,15 @@ class Operate:
             transaction_id=new_id(),
             request_id=caller.request_id,
         )
-        row = OpenOperation(claim, kind, amount, reason, uuid4(), self._lease_s)
-        return await self._shield.run(self._do(row))
+        row = OpenOperation(
+            claim.merchant_id, payment_id, claim.transaction_id, kind, amount, reason, uuid4(), self._lease_s, claim
+        )
+        return await self._shield.run(self._do(row, claim))
 
-    async def _do(self, row: OpenOperation) -> Answer[Payment | Transaction]:
+    async def _do(self, row: OpenOperation, claim: Claim) -> Answer[Payment | Transaction]:
         opened = await when_free(lambda: self._store.open_operation(row))
         if isinstance(opened, Replay):
-            return await self._replays(row.claim.merchant_id, row.claim.key, opened, self._act.carry_on)
+            return await self._replays(claim.merchant_id, claim.key, opened, self._act.carry_on)
         settled = await self._act.follow_up(opened.payment, opened.transaction)
         return Answer(result_of(settled))
 

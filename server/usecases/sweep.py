@@ -1,12 +1,17 @@
-"""Finishes what was left lying: open transactions without a worker, webhooks not yet handled, keys grown old."""
+"""Finishes what was left lying: open transactions without a worker, webhooks not yet handled, what grew too old."""
 
+import asyncio
+
+from server.storage.deadlines import take_deadlines
 from server.storage.payments import PaymentStore
 from server.storage.processor_events import accounts_with_unhandled_events, unhandled_events
 from server.storage.recovery import OpenTransaction, accounts_with_due_transactions, due_transactions, expire_keys
 from server.storage.short_transactions import ShortTransactions
 from server.usecases.account_drains import AccountDrains
+from server.usecases.expire_payment import ExpirePayment
 from server.usecases.handle_event import HandleEvent
 from server.usecases.recover_transaction import Recovered, RecoverTransaction
+from server.usecases.side_by_side import side_by_side
 
 _KEYS_AT_ONCE = 10_000
 
@@ -23,9 +28,10 @@ class Sweep:
 
     def __init__(
         self, store: PaymentStore, transactions: ShortTransactions, recover: RecoverTransaction, handle: HandleEvent,
-        *, chunk: int = 200, at_once: int = 20, key_age_s: float = 24 * 3600.0,
+        expire: ExpirePayment, *, chunk: int = 200, at_once: int = 20, key_age_s: float = 24 * 3600.0,
     ) -> None:  # fmt: skip
         self._recover, self._transactions, self._key_age_s = recover, transactions, key_age_s
+        self._expire, self._chunk, self._at_once, self._expiring = expire, chunk, at_once, asyncio.Lock()
         self._recovering = AccountDrains(
             lambda: store.read(accounts_with_due_transactions),
             lambda account, size: store.read(due_transactions, account, size),
@@ -56,6 +62,15 @@ class Sweep:
 
     async def _recover_one(self, one: OpenTransaction) -> Recovered:
         return await self._recover(one.merchant_id, one.payment_id, one.transaction_id)
+
+    async def deadlines(self) -> int:
+        """Calls off payments whose time is over; returns how many there were."""
+        if self._expiring.locked():
+            return 0
+        async with self._expiring:
+            due = await self._transactions.run(take_deadlines, self._chunk)
+            await side_by_side(due, self._expire, self._at_once)
+            return len(due)
 
     async def keys(self) -> int:
         """Forgets idempotency keys whose time is over; returns how many."""

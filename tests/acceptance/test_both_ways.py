@@ -13,6 +13,7 @@ from google.protobuf import message_factory
 from google.protobuf.descriptor import MethodDescriptor
 from google.rpc import error_details_pb2, status_pb2
 from kassa.v1 import (
+    attention_service_pb2,
     dispute_service_pb2,
     ledger_service_pb2,
     merchant_service_pb2,
@@ -24,7 +25,14 @@ from server.domain.ids import Prefix, new_id, render_id
 from tests.acceptance.shop import TIMEOUT_S, Shop
 from tests.acceptance.stacks import Platform
 
-FILES = (payment_service_pb2, dispute_service_pb2, merchant_service_pb2, ledger_service_pb2, webhook_service_pb2)
+FILES = (
+    payment_service_pb2,
+    merchant_service_pb2,
+    attention_service_pb2,
+    dispute_service_pb2,
+    ledger_service_pb2,
+    webhook_service_pb2,
+)
 IDS = {
     "payment_id": Prefix.PAYMENT,
     "dispute_id": Prefix.DISPUTE,
@@ -32,6 +40,7 @@ IDS = {
     "api_key_id": Prefix.API_KEY,
     "processor_account_id": Prefix.PROCESSOR_ACCOUNT,
     "account_id": Prefix.PROCESSOR_ACCOUNT,
+    "attention_id": Prefix.ATTENTION,
 }
 VERBS = ("get", "post", "patch", "put", "delete")
 

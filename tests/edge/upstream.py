@@ -20,9 +20,23 @@ from google.protobuf.message_factory import GetMessageClass
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_health.v1.health import aio as health_aio
 from grpc_reflection.v1alpha import reflection
-from kassa.v1 import ledger_service_pb2, merchant_service_pb2, payment_service_pb2, webhook_service_pb2
+from kassa.v1 import (
+    attention_service_pb2,
+    dispute_service_pb2,
+    ledger_service_pb2,
+    merchant_service_pb2,
+    payment_service_pb2,
+    webhook_service_pb2,
+)
 
-FILES = (ledger_service_pb2, merchant_service_pb2, payment_service_pb2, webhook_service_pb2)
+FILES = (
+    attention_service_pb2,
+    dispute_service_pb2,
+    ledger_service_pb2,
+    merchant_service_pb2,
+    payment_service_pb2,
+    webhook_service_pb2,
+)
 SERVICES = tuple(service.full_name for file in FILES for service in file.DESCRIPTOR.services_by_name.values())
 HEALTH_SERVICE = "kassa.v1.PaymentService"
 

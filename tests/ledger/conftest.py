@@ -15,6 +15,7 @@ from kassa.v1 import ledger_service_pb2_grpc
 from server.domain.errors import KassaError, Reason
 from server.domain.ids import Prefix, new_id, render_id
 from server.domain.merchant import Merchant
+from server.rpc.attention_service import AttentionUseCases
 from server.rpc.dispute_service import DisputeUseCases
 from server.rpc.merchant_service import MerchantUseCases
 from server.rpc.payment_service import PaymentUseCases
@@ -88,6 +89,7 @@ async def books(till: Till, transactions: ShortTransactions, database: Database)
         UseCases(
             authenticate=authenticate,
             payments=cast(PaymentUseCases, None),
+            attention=cast(AttentionUseCases, None),
             disputes=cast(DisputeUseCases, _NoDisputes()),
             merchants=cast(MerchantUseCases, _NoMerchants()),
             ledger=ReadLedger(reads, transactions, NewestFirst(reads, PageTokens(b"t" * 32))),

@@ -116,7 +116,7 @@ async def test_people_are_told_once_of_a_fee_that_is_not_told_for_a_month(sweep:
     for _ in range(2):
         await sweep()
     [(kind, detail)] = sweep.till.query(ATTENTION)
-    assert kind == "FeeUnknown"
+    assert kind == "FEE_UNKNOWN"
     assert payment.processor_capture_id in str(detail)
     sweep.teller.answer = Fee(61, "USD", "txn_1")
     await sweep()

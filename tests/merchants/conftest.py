@@ -11,6 +11,7 @@ from kassa.v1 import merchant_service_pb2 as pb
 from kassa.v1 import merchant_service_pb2_grpc
 from sqlalchemy import Engine, text
 
+from server.rpc.attention_service import AttentionUseCases
 from server.rpc.dispute_service import DisputeUseCases
 from server.rpc.merchant_service import MerchantUseCases
 from server.rpc.payment_service import PaymentUseCases
@@ -109,6 +110,7 @@ async def office(use_cases: MerchantUseCases, transactions: ShortTransactions, e
             payments=cast(PaymentUseCases, _NoPayments()),
             disputes=cast(DisputeUseCases, _NoDisputes()),
             merchants=use_cases,
+            attention=cast(AttentionUseCases, _NoAttention()),
             ledger=cast(ReadLedger, None),
             receive_event=cast(ReceivesEvents, None),
         ),
@@ -123,6 +125,10 @@ async def office(use_cases: MerchantUseCases, transactions: ShortTransactions, e
     async with grpc.aio.insecure_channel(f"127.0.0.1:{server.port}") as channel:
         yield Office(merchant_service_pb2_grpc.MerchantServiceStub(channel), engine, issued.secret)
     await server.stop()
+
+
+class _NoAttention:
+    list = resolve = None
 
 
 class _NoPayments:

@@ -10,10 +10,16 @@ import grpc.aio
 import pytest
 from google.rpc.error_details_pb2 import BadRequest, ErrorInfo
 from google.rpc.status_pb2 import Status
-from kassa.v1 import dispute_service_pb2_grpc, payment_service_pb2_grpc, webhook_service_pb2_grpc
+from kassa.v1 import (
+    attention_service_pb2_grpc,
+    dispute_service_pb2_grpc,
+    payment_service_pb2_grpc,
+    webhook_service_pb2_grpc,
+)
 from kassa.v1 import payment_service_pb2 as pb
 
 from server.domain.errors import KassaError, Reason
+from server.rpc.attention_service import AttentionUseCases
 from server.rpc.dispute_service import DisputeUseCases
 from server.rpc.merchant_service import MerchantUseCases
 from server.rpc.payment_service import PaymentUseCases
@@ -66,6 +72,10 @@ class Stack:
         return payment_service_pb2_grpc.PaymentServiceStub(self.channel)
 
     @property
+    def attention(self) -> Any:
+        return attention_service_pb2_grpc.AttentionServiceStub(self.channel)
+
+    @property
     def disputes(self) -> Any:
         return dispute_service_pb2_grpc.DisputeServiceStub(self.channel)
 
@@ -89,6 +99,7 @@ def make_server(use_cases: Mapping[str, StandIn], drained: list[str]) -> RpcServ
             disputes=DisputeUseCases(**disputes),
             # MerchantService is tested over a real database, in tests/merchants.
             merchants=cast(MerchantUseCases, _NoMerchants()),
+            attention=AttentionUseCases(list=use_cases["list_attention"], resolve=use_cases["resolve_attention"]),
             ledger=cast(ReadLedger, None),  # over a real database, in tests/ledger
             receive_event=cast(ReceivesEvents, use_cases["receive_event"]),
         ),
@@ -104,7 +115,8 @@ def make_use_cases() -> dict[str, StandIn]:
     """Use cases that answer with a payment each."""
     answer = Answer(make_payment(merchant_id=MERCHANT.merchant_id))
     disputes = (f"{name}_dispute" for name in DISPUTES)
-    return {name: StandIn(answer) for name in (*PAYMENTS, *disputes, "receive_event")}
+    others = ("receive_event", "list_attention", "resolve_attention")
+    return {name: StandIn(answer) for name in (*PAYMENTS, *disputes, *others)}
 
 
 @pytest.fixture

@@ -8,6 +8,7 @@ import grpc
 import pytest
 from google.rpc.error_details_pb2 import RequestInfo, RetryInfo
 from kassa.v1 import (
+    attention_service_pb2,
     dispute_service_pb2,
     ledger_service_pb2,
     merchant_service_pb2,
@@ -28,7 +29,14 @@ CARD = "4242424242424242"
 
 
 def test_every_method_has_its_access_rule() -> None:
-    files = (payment_service_pb2, dispute_service_pb2, ledger_service_pb2, merchant_service_pb2, webhook_service_pb2)
+    files = (
+        payment_service_pb2,
+        attention_service_pb2,
+        dispute_service_pb2,
+        ledger_service_pb2,
+        merchant_service_pb2,
+        webhook_service_pb2,
+    )
     methods = {
         f"/{service.full_name}/{method.name}"
         for file in files

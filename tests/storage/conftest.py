@@ -72,7 +72,9 @@ class Till:
     ) -> OpenOperation:
         """A row for `open_operation`."""
         claim = Claim(payment.merchant_id, key or str(uuid4()), uuid4(), request, payment.id, new_id())
-        return OpenOperation(claim, kind, amount, "", uuid4(), LEASE_S)
+        return OpenOperation(
+            payment.merchant_id, payment.id, claim.transaction_id, kind, amount, "", uuid4(), LEASE_S, claim
+        )
 
     async def begin(self, payment: Payment, kind: TransactionType, amount: int | None = None) -> OperationOpened:
         """Opens an operation that must succeed."""

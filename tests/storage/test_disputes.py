@@ -263,7 +263,7 @@ async def test_a_dispute_in_another_currency_is_told_to_people_and_not_booked(ti
     with pytest.raises(KassaError) as refused:
         await settled(till, payment, standing(currency="EUR"), 0)
     assert refused.value.reason is Reason.INTERNAL
-    assert till.query("SELECT kind FROM attention_items WHERE merchant_id = :merchant") == [("AmountMismatch",)]
+    assert till.query("SELECT kind FROM attention_items WHERE merchant_id = :merchant") == [("AMOUNT_MISMATCH",)]
     assert till.query("SELECT 1 FROM disputes WHERE merchant_id = :merchant") == []
 
 

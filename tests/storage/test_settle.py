@@ -73,7 +73,7 @@ async def test_a_refused_approval_of_a_failed_payment_is_given_back_and_shown(ti
     assert (late.changed, late.payment.state) == (False, State.FAILED)
     again = await till.settle(one.transaction, approved(one.transaction))
     assert not again.changed
-    assert till.query("SELECT kind FROM attention_items WHERE merchant_id = :merchant") == [("Contradiction",)]
+    assert till.query("SELECT kind FROM attention_items WHERE merchant_id = :merchant") == [("CONTRADICTION",)]
     made = till.query(
         "SELECT type, state, detail->>'compensates' FROM transactions WHERE merchant_id = :merchant AND type = 'REFUND'"
     )
@@ -84,7 +84,7 @@ async def test_another_amount_is_shown_and_settles_nothing(till: Till) -> None:
     one = await opened(till)
     result = await till.settle(one.transaction, approved(one.transaction, amount=1))
     assert (result.payment.state, result.transaction.state) == (State.PROCESSING, TransactionState.UNKNOWN)
-    assert till.query("SELECT kind FROM attention_items WHERE merchant_id = :merchant") == [("AmountMismatch",)]
+    assert till.query("SELECT kind FROM attention_items WHERE merchant_id = :merchant") == [("AMOUNT_MISMATCH",)]
     assert till.query(LEDGER) == []
 
 
@@ -179,7 +179,7 @@ async def test_a_refund_that_had_failed_here_and_was_done_there_is_a_fact(till: 
     await till.settle(refund, DECLINED)
     late = await till.settle(refund, approved(refund))
     assert (late.payment.amount_refunded, late.transaction.state) == (400, TransactionState.COMPLETED)
-    assert till.query("SELECT kind FROM attention_items WHERE merchant_id = :merchant") == [("MadeElsewhere",)]
+    assert till.query("SELECT kind FROM attention_items WHERE merchant_id = :merchant") == [("MADE_ELSEWHERE",)]
     assert len(till.query(LEDGER)) == 4
 
 
@@ -226,7 +226,7 @@ async def test_people_are_told_of_what_stays_unknown_and_only_once(till: Till) -
         connection.execute(text(older), {"merchant": till.merchant})
     for _ in range(3):
         await till.settle(one.transaction, Unknown())
-    assert till.query("SELECT kind FROM attention_items WHERE merchant_id = :merchant") == [("Unresolved",)]
+    assert till.query("SELECT kind FROM attention_items WHERE merchant_id = :merchant") == [("UNRESOLVED",)]
 
 
 async def test_a_lost_answer_that_comes_late_does_not_undo_what_is_known(till: Till) -> None:

@@ -3,6 +3,7 @@
 from kassa.async_client import AsyncClient
 from kassa.client import Client
 from kassa.errors import KassaError
+from kassa.v1.attention_service_pb2 import AttentionItem
 from kassa.v1.dispute_service_pb2 import Dispute
 from kassa.v1.ledger_service_pb2 import Balance, Balances, LedgerEntry, TrialBalance
 from kassa.v1.payment_service_pb2 import (
@@ -17,6 +18,7 @@ from kassa.v1.payment_service_pb2 import (
 
 __all__ = [
     "AsyncClient",
+    "AttentionItem",
     "Balance",
     "Balances",
     "Client",

@@ -12,9 +12,20 @@ from kassa.channel import open_async_channel
 from kassa.disputes import AsyncDisputes
 from kassa.errors import read_error
 from kassa.ledger import AsyncLedger
-from kassa.requests import NewPayment, PaymentFilter, RefundReason, create_request, list_request, refund_request
+from kassa.requests import (
+    AttentionFilter,
+    NewPayment,
+    PaymentFilter,
+    RefundReason,
+    attention_request,
+    create_request,
+    list_request,
+    refund_request,
+)
 from kassa.retries import Retries
+from kassa.v1 import attention_service_pb2
 from kassa.v1 import payment_service_pb2 as pb
+from kassa.v1.attention_service_pb2_grpc import AttentionServiceStub
 from kassa.v1.payment_service_pb2_grpc import PaymentServiceStub
 
 Request = TypeVar("Request")
@@ -47,6 +58,7 @@ class AsyncClient:
         self._channel = open_async_channel(target, tls)
         sender = AsyncSender(api_key, timeout, Retries(attempts))
         self.payments = AsyncPayments(self._channel, sender)
+        self.attention = AsyncAttention(self._channel, sender)
         self.disputes = AsyncDisputes(self._channel, sender)
         self.ledger = AsyncLedger(self._channel, sender)
 
@@ -75,7 +87,7 @@ class AsyncSender:
         self._sleep = sleep
 
     async def read(self, method: "grpc.aio.UnaryUnaryMultiCallable[Request, Response]", request: Request) -> Response:
-        """Sends a call that changes nothing."""
+        """Sends a call that needs no key: it changes nothing, or may be repeated as it is."""
         return await self._send(method, request, None)
 
     async def write(
@@ -185,3 +197,32 @@ class AsyncPayments:
             if not page.next_page_token:
                 return
             request.page_token = page.next_page_token
+
+
+class AsyncAttention:
+    """What people must look at: the merchant's own items, or with a platform key those of all merchants.
+
+    Every method raises `KassaError` where the call is refused or got no answer.
+    """
+
+    def __init__(self, channel: grpc.aio.Channel, sender: AsyncSender) -> None:
+        self._stub = AttentionServiceStub(channel)
+        self._sender = sender
+
+    async def list(self, **criteria: Unpack[AttentionFilter]) -> AsyncIterator[attention_service_pb2.AttentionItem]:
+        """Iterates over open items, newest first; pages are fetched as needed."""
+        request = attention_request(criteria)
+        while True:
+            page = await self._sender.read(self._stub.ListAttention, request)
+            for item in page.items:
+                yield item
+            if not page.next_page_token:
+                return
+            request.page_token = page.next_page_token
+
+    async def resolve(self, attention_id: str, *, note: str, resolved_by: str) -> attention_service_pb2.AttentionItem:
+        """Closes an item: what was done about it, and who looked. One that is closed already stays as it is."""
+        request = attention_service_pb2.ResolveAttentionRequest(
+            attention_id=attention_id, note=note, resolved_by=resolved_by
+        )
+        return await self._sender.read(self._stub.ResolveAttention, request)

@@ -12,9 +12,20 @@ from kassa.channel import open_channel
 from kassa.disputes import Disputes
 from kassa.errors import read_error
 from kassa.ledger import Ledger
-from kassa.requests import NewPayment, PaymentFilter, RefundReason, create_request, list_request, refund_request
+from kassa.requests import (
+    AttentionFilter,
+    NewPayment,
+    PaymentFilter,
+    RefundReason,
+    attention_request,
+    create_request,
+    list_request,
+    refund_request,
+)
 from kassa.retries import Retries
+from kassa.v1 import attention_service_pb2
 from kassa.v1 import payment_service_pb2 as pb
+from kassa.v1.attention_service_pb2_grpc import AttentionServiceStub
 from kassa.v1.payment_service_pb2_grpc import PaymentServiceStub
 
 Request = TypeVar("Request")
@@ -47,6 +58,7 @@ class Client:
         self._channel = open_channel(target, tls)
         sender = Sender(api_key, timeout, Retries(attempts))
         self.payments = Payments(self._channel, sender)
+        self.attention = Attention(self._channel, sender)
         self.disputes = Disputes(self._channel, sender)
         self.ledger = Ledger(self._channel, sender)
 
@@ -75,7 +87,7 @@ class Sender:
         self._sleep = sleep
 
     def read(self, method: "grpc.UnaryUnaryMultiCallable[Request, Response]", request: Request) -> Response:
-        """Sends a call that changes nothing."""
+        """Sends a call that needs no key: it changes nothing, or may be repeated as it is."""
         return self._send(method, request, None)
 
     def write(
@@ -181,3 +193,31 @@ class Payments:
             if not page.next_page_token:
                 return
             request.page_token = page.next_page_token
+
+
+class Attention:
+    """What people must look at: the merchant's own items, or with a platform key those of all merchants.
+
+    Every method raises `KassaError` where the call is refused or got no answer.
+    """
+
+    def __init__(self, channel: grpc.Channel, sender: Sender) -> None:
+        self._stub = AttentionServiceStub(channel)
+        self._sender = sender
+
+    def list(self, **criteria: Unpack[AttentionFilter]) -> Iterator[attention_service_pb2.AttentionItem]:
+        """Iterates over open items, newest first; pages are fetched as needed."""
+        request = attention_request(criteria)
+        while True:
+            page = self._sender.read(self._stub.ListAttention, request)
+            yield from page.items
+            if not page.next_page_token:
+                return
+            request.page_token = page.next_page_token
+
+    def resolve(self, attention_id: str, *, note: str, resolved_by: str) -> attention_service_pb2.AttentionItem:
+        """Closes an item: what was done about it, and who looked. One that is closed already stays as it is."""
+        request = attention_service_pb2.ResolveAttentionRequest(
+            attention_id=attention_id, note=note, resolved_by=resolved_by
+        )
+        return self._sender.read(self._stub.ResolveAttention, request)

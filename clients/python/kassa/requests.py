@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, Literal, Required, TypedDict
 
+from kassa.v1 import attention_service_pb2
 from kassa.v1 import dispute_service_pb2 as dispute_pb
 from kassa.v1 import ledger_service_pb2 as ledger_pb
 from kassa.v1 import payment_service_pb2 as pb
@@ -13,6 +14,19 @@ CaptureMethod = Literal["AUTOMATIC", "MANUAL"]
 RefundReason = Literal["DUPLICATE", "FRAUDULENT", "REQUESTED_BY_CUSTOMER"]
 DisputeState = Literal["NEEDS_RESPONSE", "UNDER_REVIEW", "WON", "LOST", "CLOSED"]
 State = Literal["PROCESSING", "PENDING", "IN_REVIEW", "AUTHORIZED", "COMPLETED", "FAILED", "CANCELLED", "REFUNDED"]
+
+AttentionKind = Literal[
+    "AMOUNT_MISMATCH",
+    "CONTRADICTION",
+    "IMPOSSIBLE_TRANSITION",
+    "MADE_ELSEWHERE",
+    "EXTERNAL_REFUND",
+    "UNRESOLVED",
+    "NOT_GIVEN_BACK",
+    "NOT_CANCELLED",
+    "PROCESSOR_DIFFERS",
+    "FEE_UNKNOWN",
+]
 
 
 Account = Literal["PROCESSOR_RECEIVABLE", "MERCHANT_PAYABLE", "REFUNDS", "FEES", "DISPUTES", "RESERVE"]
@@ -85,6 +99,16 @@ class PaymentFilter(TypedDict, total=False):
     customer_id: str
     created_after: datetime
     created_before: datetime
+    page_size: int
+
+
+class AttentionFilter(TypedDict, total=False):
+    """Which attention items to list; all that is given must hold. A platform key may name a merchant."""
+
+    kind: AttentionKind
+    payment_id: str
+    merchant_id: str
+    include_resolved: bool
     page_size: int
 
 
@@ -164,6 +188,15 @@ def balances_request(at: datetime | None, merchant_id: str) -> ledger_pb.GetBala
 def refund_request(payment_id: str, amount: int | None, reason: RefundReason | None) -> pb.RefundPaymentRequest:
     """Makes the message."""
     return pb.RefundPaymentRequest(**_loose({"payment_id": payment_id, "amount": amount, "reason": reason}))
+
+
+def attention_request(fields: AttentionFilter) -> attention_service_pb2.ListAttentionRequest:
+    """Makes the message.
+
+    Raises:
+        ValueError: A name or a value is none of the contract's.
+    """
+    return attention_service_pb2.ListAttentionRequest(**_loose(fields))
 
 
 def disputes_request(fields: DisputeFilter) -> dispute_pb.ListDisputesRequest:

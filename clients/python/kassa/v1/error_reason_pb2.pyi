@@ -269,6 +269,13 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
 
         {"error": {"type": "api_error", "code": "DEADLINE_EXCEEDED"}}
     """
+    ATTENTION_NOT_FOUND: _ErrorReason.ValueType  # 45
+    """No attention item has this identifier, or it belongs to another merchant.
+
+    Example: an item of a live merchant, resolved with the key of a test merchant.
+
+        {"reason": "ATTENTION_NOT_FOUND", "domain": "kassa"}
+    """
     DISPUTE_NOT_FOUND: _ErrorReason.ValueType  # 40
     """The merchant has no such dispute.
 
@@ -548,6 +555,13 @@ DEADLINE_EXCEEDED: ErrorReason.ValueType  # 34
 Example: a processor that takes longer than the caller's deadline.
 
     {"error": {"type": "api_error", "code": "DEADLINE_EXCEEDED"}}
+"""
+ATTENTION_NOT_FOUND: ErrorReason.ValueType  # 45
+"""No attention item has this identifier, or it belongs to another merchant.
+
+Example: an item of a live merchant, resolved with the key of a test merchant.
+
+    {"reason": "ATTENTION_NOT_FOUND", "domain": "kassa"}
 """
 DISPUTE_NOT_FOUND: ErrorReason.ValueType  # 40
 """The merchant has no such dispute.

@@ -73,10 +73,18 @@ CREATE TABLE payment_deadlines (
     merchant_id uuid NOT NULL,
     payment_id  uuid NOT NULL,
     expires_at  timestamptz NOT NULL,
+    attempts    integer NOT NULL,
+    next_attempt_at timestamptz NOT NULL,
     PRIMARY KEY (merchant_id, payment_id)
 );
 COMMENT ON TABLE payment_deadlines IS 'Payments that must be captured or approved in time, else they are cancelled.';
-CREATE INDEX payment_deadlines_by_time ON payment_deadlines (expires_at);
+CREATE INDEX payment_deadlines_by_time ON payment_deadlines (next_attempt_at);
+-- What waits already when this revision comes; processors hold funds for 7 and for 29 days.
+INSERT INTO payment_deadlines (merchant_id, payment_id, expires_at, attempts, next_attempt_at)
+SELECT merchant_id, id, expires_at, 0, expires_at FROM (
+    SELECT merchant_id, id, created_at + CASE WHEN state = 'PENDING' THEN interval '24 hours'
+        WHEN processor = 'paypal' THEN interval '28 days' ELSE interval '6 days' END AS expires_at
+    FROM payments WHERE state IN ('AUTHORIZED', 'IN_REVIEW') OR state = 'PENDING' AND redirect_url <> '') AS waiting;
 
 CREATE TABLE sweep_positions (
     sweep    text PRIMARY KEY,
@@ -92,6 +100,25 @@ CREATE INDEX transactions_open ON transactions (processor_account_id, lease_unti
     WHERE state IN ('PENDING', 'UNKNOWN');
 DROP INDEX processor_events_unhandled;
 CREATE INDEX processor_events_unhandled ON processor_events (account_id, next_attempt_at) WHERE handled_at IS NULL;
+"""
+
+DRIFT = """
+CREATE TABLE books_drift (
+    merchant_id uuid NOT NULL,
+    payment_id  uuid NOT NULL,
+    check_name  text NOT NULL,
+    detail      text NOT NULL,
+    found_at    timestamptz NOT NULL,
+    PRIMARY KEY (merchant_id, payment_id, check_name)
+);
+COMMENT ON TABLE books_drift IS 'Payments that broke a check when it last looked at them. It must be empty.';
+"""
+
+ATTENTION = """
+ALTER TABLE attention_items ADD COLUMN resolved_by text, ADD COLUMN note text;
+UPDATE attention_items SET kind = upper(regexp_replace(kind, '([a-z])([A-Z])', '\\1_\\2', 'g'));
+-- The platform lists the items of all merchants, and closes one by its id alone.
+CREATE INDEX attention_items_by_id ON attention_items (id);
 """
 
 TIMELINE = """
@@ -126,8 +153,8 @@ CREATE INDEX processor_events_by_payment ON processor_events (merchant_id, payme
 GRANTS = """
 GRANT SELECT, INSERT, UPDATE ON disputes, sweep_positions TO {writer};
 GRANT SELECT, INSERT ON processor_calls TO {writer};
-GRANT SELECT, INSERT, UPDATE, DELETE ON fees_due, payment_deadlines TO {writer};
-GRANT SELECT ON fees_due, disputes, payment_deadlines, sweep_positions, processor_calls TO {reader};
+GRANT SELECT, INSERT, UPDATE, DELETE ON fees_due, payment_deadlines, books_drift TO {writer};
+GRANT SELECT ON fees_due, disputes, payment_deadlines, sweep_positions, processor_calls, books_drift TO {reader};
 """
 
 
@@ -135,6 +162,6 @@ def upgrade() -> None:
     """Creates everything."""
     attributes = context.config.attributes
     quote = op.get_bind().dialect.identifier_preparer.quote
-    for statements in (LEDGER, DISPUTES, DEADLINES, RECOVERY, TIMELINE):
+    for statements in (LEDGER, DISPUTES, DEADLINES, RECOVERY, DRIFT, ATTENTION, TIMELINE):
         op.execute(text(statements))
     op.execute(text(GRANTS.format(writer=quote(attributes["writer"]), reader=quote(attributes["reader"]))))
