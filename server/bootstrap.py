@@ -17,6 +17,7 @@ from sqlalchemy import Engine
 
 from fraud_rules import DEFAULT_RULES, RulesetHolder, ScreeningFailure
 from fraud_rules.trial import try_in_child
+from server import crash_points
 from server.jobs.worker import run_sweeps
 from server.processors.contract import Account, Processor
 from server.processors.guarded import Guarded
@@ -97,6 +98,9 @@ class Core:
 @asynccontextmanager
 async def open_core(settings: Settings) -> AsyncIterator[Core]:
     """Opens connections and wires the parts; closes them in the opposite order, queues written out first."""
+    if settings.crash_points_file is not None:
+        _log.warning("this process obeys the crash points of %s", settings.crash_points_file)
+        crash_points.arm(settings.crash_points_file)
     async with AsyncExitStack() as stack:
         writers = _engine(stack, settings.database_url.get_secret_value(), settings.database_writers + _SPARE)
         readers = _engine(stack, settings.database_reader_url.get_secret_value(), settings.database_readers)

@@ -9,6 +9,7 @@ import logging
 from collections.abc import Awaitable, Callable, Mapping
 from uuid import UUID
 
+from server.crash_points import around_calls
 from server.processors.circuit import Circuit
 from server.processors.contract import (
     Account,
@@ -34,6 +35,7 @@ PAUSE_S = 10.0
 """Seconds between probes."""
 
 
+@around_calls(besides={"close"})
 class Guarded:
     """An adapter behind circuit breakers, one for each account. See the module.
 

@@ -6,6 +6,7 @@ from uuid import UUID
 
 from sqlalchemy import Connection, text
 
+from server.crash_points import durable
 from server.domain.consequence import Settlement, refunded
 from server.domain.errors import KassaError
 from server.domain.ids import new_id
@@ -36,6 +37,7 @@ class ExternalRefund:
     currency: str
 
 
+@durable
 def book_refunds(connection: Connection, rows: Sequence[ExternalRefund]) -> list[bool | KassaError | Postponed]:
     """Books each refund once, by the processor's id of it, and opens an attention item for people."""
     keys = [(row.merchant_id, row.payment_id) for row in rows]

@@ -6,6 +6,8 @@ from uuid import UUID
 
 from sqlalchemy import Connection, text
 
+from server.crash_points import durable
+
 _STORE = text("""
     INSERT INTO processor_events (account_id, event_id, processor, type, subject, processor_payment_id,
                                   processor_object_id, transaction_id, body, attempts, created_at)
@@ -66,6 +68,7 @@ class Owner:
     transaction_id: UUID
 
 
+@durable
 def store_event(connection: Connection, event: StoredEvent, body: bytes) -> StoredEvent:
     """Stores an event once, and returns it as it stands, handled or not."""
     values = {name: getattr(event, name) for name in StoredEvent.__slots__} | {"body": body}
@@ -78,12 +81,14 @@ def unhandled_events(connection: Connection, size: int) -> list[StoredEvent]:
     return [StoredEvent(**row) for row in connection.execute(_UNHANDLED, {"size": size}).mappings()]
 
 
+@durable
 def mark_handled(connection: Connection, event: StoredEvent, result: str) -> None:
     """Ends an event; `result` says in a word what came of it."""
     values = {"account_id": event.account_id, "event_id": event.event_id, "result": result}
     connection.execute(_HANDLED, values)
 
 
+@durable
 def postpone_event(connection: Connection, event: StoredEvent, result: str, pause_s: float) -> None:
     """Leaves an event for the sweep, not before `pause_s` seconds from now."""
     values = {"account_id": event.account_id, "event_id": event.event_id, "result": result, "pause_s": pause_s}
