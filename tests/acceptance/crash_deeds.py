@@ -18,7 +18,7 @@ from tests.acceptance.shop import Json, Shop
 from tests.acceptance.stacks import Platform
 from tests.acceptance.victims import Nursery, OpenTransaction, Victim
 
-PATIENCE_S = 30.0
+PATIENCE_S = 60.0
 _MAY_PASS = {grpc.StatusCode.ABORTED, grpc.StatusCode.UNAVAILABLE}
 
 

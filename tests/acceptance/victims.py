@@ -26,7 +26,7 @@ _FORKS = multiprocessing.get_context("forkserver")
 _LOADED_LATE = ("psycopg2", "sqlalchemy.dialects.postgresql.psycopg2", "stripe._payment_intent", "stripe._refund")
 _FORKS.set_forkserver_preload(["server.cli", __name__, *_LOADED_LATE])
 _STARTING = threading.Lock()
-_LONG_S = 30.0
+_LONG_S = 60.0
 
 Orders = Mapping[str, object]
 """What `server.crash_points` reads: `kill` and `occurrence`, or `trace`."""
@@ -86,10 +86,11 @@ class Nursery:
     def _environment(self, name: str, orders: Orders, lease_s: float) -> dict[str, str]:
         path = self.folder / f"{name}.json"
         path.write_text(json.dumps(orders), encoding="utf-8")
+        deadline_s = min(2.0, lease_s / 2)
         return gateway_environment(self.site) | {
             "KASSA_CRASH_POINTS_FILE": str(path),
-            "KASSA_PROCESSOR_DEADLINE_S": str(lease_s / 2),
-            "KASSA_LEASE_MARGIN_S": str(lease_s / 2),
+            "KASSA_PROCESSOR_DEADLINE_S": str(deadline_s),
+            "KASSA_LEASE_MARGIN_S": str(lease_s - deadline_s),
             "KASSA_DATABASE_WRITERS": "1",
             "KASSA_DATABASE_READERS": "1",
         }
