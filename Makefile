@@ -92,6 +92,10 @@ lock: setup ## Renew the lock files from both pyproject.toml
 image-check: setup ## Replay the Dockerfile's installation in a clean folder (slow)
 	$(BIN)/python -m tests.local.replay_dockerfile
 
+.PHONY: crash-matrix
+crash-matrix: setup ## Kill the gateway at every step, publish docs/crash-matrix.md (ROUNDS=3 runs it three times)
+	$(BIN)/python -m tests.acceptance.crash_matrix --rounds $(or $(ROUNDS),1)
+
 .PHONY: clean
 clean: ## Remove .venv and caches; what the gateway stored (.kassa) stays
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

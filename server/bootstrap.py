@@ -19,6 +19,7 @@ from sqlalchemy import Engine
 
 from fraud_rules import DEFAULT_RULES, RulesetHolder, ScreeningFailure
 from fraud_rules.trial import try_in_child
+from server import crash_points
 from server.domain.expiry import PATIENCE, Lifetimes
 from server.domain.timeline import TimelineEntry
 from server.jobs.standing import show_standing
@@ -118,6 +119,9 @@ class Core:
 async def open_core(settings: Settings, metrics: Metrics | None = None) -> AsyncIterator[Core]:
     """Opens connections and wires the parts; closes them in the opposite order, queues written out first."""
     metrics = metrics or Metrics(CollectorRegistry())
+    if settings.crash_points_file is not None:
+        _log.warning("this process obeys the crash points of %s", settings.crash_points_file)
+        crash_points.arm(settings.crash_points_file)
     async with AsyncExitStack() as stack:
         writers = _engine(stack, settings.database_url.get_secret_value(), settings.database_writers + _SPARE)
         readers = _engine(stack, settings.database_reader_url.get_secret_value(), settings.database_readers)

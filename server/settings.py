@@ -8,6 +8,7 @@ import base64
 import binascii
 from decimal import Decimal
 from enum import StrEnum
+from pathlib import Path
 from typing import Annotated, TypeVar
 
 from pydantic import (
@@ -180,6 +181,12 @@ class Settings(DatabaseSettings):
     )
     database_readers: int = Field(default=8, ge=1, le=256, description="Threads, each with a connection, that read")
 
+    crash_points_file: Path | None = Field(
+        default=None,
+        description="For tests alone, never with live accounts: a file that orders this process to kill itself at a "
+        "named point of its work",
+    )
+
     @model_validator(mode="after")
     def _check_together(self) -> "Settings":
         _all_or_none(self, "stripe_secret_key", "stripe_webhook_secret")
@@ -188,6 +195,8 @@ class Settings(DatabaseSettings):
             raise ValueError(f"{PREFIX}DRAIN_GRACE_S must be more than {PREFIX}PROCESSOR_DEADLINE_S")
         if self.supported_currencies and self.default_currency not in self.supported_currencies:
             raise ValueError(f"{PREFIX}DEFAULT_CURRENCY must be one of {PREFIX}SUPPORTED_CURRENCIES")
+        if self.crash_points_file is not None and not self.platform_test_mode:
+            raise ValueError(f"{PREFIX}CRASH_POINTS_FILE is for test accounts alone")
         self._check_stripe_mode()
         return self
 

@@ -6,6 +6,7 @@ from uuid import UUID
 
 from sqlalchemy import Connection, text
 
+from server.crash_points import durable
 from server.domain.attention import AttentionKind
 from server.domain.consequence import Settlement, refunded
 from server.domain.errors import KassaError
@@ -42,6 +43,7 @@ class ExternalRefund:
     calls: tuple[ProcessorCall, ...] = ()
 
 
+@durable
 def book_refunds(connection: Connection, rows: Sequence[ExternalRefund]) -> list[bool | KassaError | Postponed]:
     """Books each refund once, by the processor's id of it, and opens an attention item for people."""
     keys = [(row.merchant_id, row.payment_id) for row in rows]

@@ -9,6 +9,7 @@ from uuid import UUID
 
 from sqlalchemy import Connection, text
 
+from server.crash_points import durable
 from server.domain.errors import KassaError
 from server.domain.ids import new_id
 from server.domain.payment import FraudDecision, Payment, State, Transaction
@@ -91,6 +92,7 @@ class Opened:
     transaction: Transaction
 
 
+@durable
 def open_payments(
     connection: Connection, rows: Sequence[OpenPayment]
 ) -> list[Opened | Replay | KassaError | Postponed]:

@@ -7,6 +7,8 @@ from uuid import UUID
 
 from sqlalchemy import Connection, text
 
+from server.crash_points import durable
+
 _STORE = text("""
     INSERT INTO processor_events (account_id, event_id, processor, type, subject, processor_payment_id,
                                   processor_object_id, transaction_id, body, attempts, created_at)
@@ -81,6 +83,7 @@ class Owner:
     transaction_id: UUID
 
 
+@durable
 def store_event(connection: Connection, event: StoredEvent, body: bytes) -> StoredEvent:
     """Stores an event once, and returns it as it stands, handled or not."""
     values = {name: getattr(event, name) for name in StoredEvent.__slots__} | {"body": body}
@@ -99,11 +102,13 @@ def unhandled_events(connection: Connection, account_id: UUID, size: int) -> lis
     return [StoredEvent(**row) for row in connection.execute(_UNHANDLED, values).mappings()]
 
 
+@durable
 def mark_handled(connection: Connection, event: StoredEvent, result: str, owner: Owner | None = None) -> None:
     """Ends an event; `result` says in a word what came of it, `owner` on whose payment's timeline it belongs."""
     connection.execute(_HANDLED, _ending(event, result, owner))
 
 
+@durable
 def postpone_event(
     connection: Connection, event: StoredEvent, result: str, pause_s: float, owner: Owner | None = None
 ) -> None:

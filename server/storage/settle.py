@@ -12,6 +12,7 @@ from uuid import UUID
 
 from sqlalchemy import Connection, text
 
+from server.crash_points import durable
 from server.domain.attention import AttentionKind
 from server.domain.errors import KassaError, Reason
 from server.domain.expiry import Lifetimes, deadline
@@ -120,6 +121,7 @@ class _Trouble:
     error: AmountMismatch | Contradiction | ImpossibleTransition
 
 
+@durable
 def settle_transactions(connection: Connection, rows: Sequence[Settle]) -> list[Settled | KassaError | Postponed]:
     """Settles a batch; each row learns how its payment stands, whoever settled it."""
     locked = lock_payments(connection, [row.key for row in rows])

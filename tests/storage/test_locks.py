@@ -13,6 +13,7 @@ from server.domain.payment import TransactionType
 from server.storage.claims import Claim, Replay, claim_keys
 from server.storage.engine import Reads, make_engine
 from server.storage.group_commit import GroupCommit
+from server.storage.locking import lock_payments
 from server.storage.open_operations import OperationOpened
 from server.storage.open_payments import Opened
 from server.storage.payments import PaymentStore
@@ -79,6 +80,23 @@ async def test_a_row_locked_elsewhere_stalls_only_itself(till: Till) -> None:
         assert isinstance(await asyncio.wait_for(till.begin(cold, TransactionType.REFUND), 5), OperationOpened)
         assert not waiting.done()
     assert isinstance(await asyncio.wait_for(waiting, 5), OperationOpened)
+
+
+async def test_a_payment_locked_elsewhere_is_skipped_and_not_waited_for(till: Till) -> None:
+    """A batch that waited for one row while it holds others would stall them, or deadlock with their next batch."""
+    hot, cold = await till.charged(1000), await till.charged(1000)
+    keys = [(payment.merchant_id, payment.id) for payment in (hot, cold)]
+    with till.engine.connect() as holder, till.engine.connect() as batch:
+        assert set(lock_payments(holder, keys[:1])) == set(keys[:1])
+        batch.execute(text("SET LOCAL lock_timeout = '1s'"))
+        assert set(lock_payments(batch, keys)) == set(keys[1:])
+
+
+async def test_payments_are_locked_in_the_order_of_their_keys(till: Till) -> None:
+    """Whatever order their batch has; so that two batches could not deadlock even if they waited for each other."""
+    keys = [(till.merchant, (await till.charged(id=uuid4())).id) for _ in range(12)]
+    with till.engine.connect() as connection:
+        assert list(lock_payments(connection, keys)) == sorted(keys)
 
 
 async def test_refunds_from_two_processes_never_exceed_what_was_captured(till: Till, other: Till) -> None:
