@@ -108,6 +108,8 @@ class Admin:
             web.get("/sandbox/faults", self._answering(self._list_faults)),
             web.delete("/sandbox/faults", self._answering(self._clear_faults)),
             web.post("/sandbox/accounts", self._answering(self._register)),
+            web.delete("/sandbox/accounts/{id}", self._answering(self._forget)),
+            web.get("/sandbox/webhooks", self._answering(self._list_webhooks)),
             web.post("/sandbox/stripe/disputes", self._answering(self._dispute)),
             web.post("/sandbox/stripe/disputes/{id}", self._answering(self._decide)),
             web.post("/sandbox/stripe/refunds", self._answering(self._refund)),
@@ -167,6 +169,18 @@ class Admin:
             )
             account.endpoints = [endpoint]
         return _describe(self._accounts.register(account))
+
+    async def _forget(self, request: web.Request) -> Json:
+        account = self._accounts.get(request.match_info["id"])
+        if account is not None:
+            self._store.forget(account.id)
+            self._webhooks.forget(account.id)
+            self._accounts.remove(account)
+        return {"id": request.match_info["id"], "forgotten": account is not None}
+
+    async def _list_webhooks(self, request: web.Request) -> Json:
+        delivered = self._webhooks.delivered(request.query.get("account", ""))
+        return {"undelivered": self._webhooks.undelivered(), "delivered": sorted(delivered)}
 
     async def _dispute(self, request: web.Request) -> Json:
         wish = NewDispute.model_validate_json(await request.read())

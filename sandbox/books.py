@@ -11,7 +11,8 @@ from sandbox.stripe.records import PaymentIntent, StripeBooks
 Json = dict[str, Any]
 
 _REFERENCE = "kassa_transaction"
-_AMOUNTS = ("authorized", "captured", "refunded", "disputed")
+_AMOUNTS = ("authorized", "held", "captured", "refunded", "disputed")
+_HELD = ("CREATED", "PARTIALLY_CAPTURED")
 
 
 class BooksReport:
@@ -54,6 +55,7 @@ class BooksReport:
             "currency": currency,
             "amount": to_iso(intent.amount, currency, exponent),
             "authorized": to_iso(intent.amount if held else 0, currency, exponent),
+            "held": to_iso(intent.amount_capturable, currency, exponent),
             "captured": to_iso(intent.amount_received, currency, exponent),
             "refunded": to_iso(charge.amount_refunded if charge else 0, currency, exponent),
             "disputed": to_iso(lost, currency, exponent),
@@ -85,6 +87,7 @@ class BooksReport:
             "currency": currency,
             "amount": to_iso(order.amount, currency, exponent),
             "authorized": to_iso(direct + sum(row.amount for row in holds), currency, exponent),
+            "held": to_iso(sum(row.amount - row.captured for row in holds if row.status in _HELD), currency, exponent),
             "captured": to_iso(sum(row.amount for row in taken), currency, exponent),
             "refunded": to_iso(sum(row.amount for row in refunds), currency, exponent),
             "disputed": 0,
