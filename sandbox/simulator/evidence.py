@@ -74,6 +74,8 @@ class WebhookRow:
     type: str
     handled: bool
     result: str
+    payment_object: str
+    object_id: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,7 +163,8 @@ _UNBALANCED: Final = f"""
     SELECT journal_id::text FROM ledger_entries WHERE {_OURS} GROUP BY journal_id, currency HAVING sum(amount) <> 0"""
 _EVENTS: Final = f"SELECT payment_id::text, transaction_id::text, type FROM events WHERE {_OURS}"
 _WEBHOOKS: Final = """
-    SELECT account_id::text, event_id, type, handled_at IS NOT NULL, COALESCE(result, '')
+    SELECT account_id::text, event_id, type, handled_at IS NOT NULL, COALESCE(result, ''),
+           processor_payment_id, processor_object_id
     FROM processor_events WHERE account_id = ANY(%(accounts)s::uuid[])"""
 _ATTENTION: Final = f"""
     SELECT payment_id::text, transaction_id::text, kind, detail FROM attention_items WHERE {_OURS}"""

@@ -7,7 +7,7 @@ since what they see then is what they would see later; nothing else of the datab
 import time
 from collections.abc import Callable, Sequence
 from contextlib import closing
-from typing import Final
+from typing import Any, Final
 
 import psycopg2
 
@@ -17,6 +17,8 @@ from sandbox.simulator.merchants import Merchant
 from sandbox.simulator.oracle import Finding
 
 _WIND_EVERY_S: Final = 1.0
+_SETTLES_WITHIN_S: Final = 5.0
+_LOOK_EVERY_S: Final = 0.1
 _WIND_TRANSACTIONS: Final = """
     UPDATE transactions SET lease_until = now()
     WHERE merchant_id = ANY(%(merchants)s::uuid[]) AND state IN ('PENDING', 'UNKNOWN') AND owner IS NULL
@@ -49,18 +51,28 @@ def converge(
         "accounts": [account for merchant in merchants for account in merchant.account_ids],
     }
     owner = stack.postgres.dsn(parts.DATABASE, parts.OWNER, stack.site.credentials.owner_password)
-    findings: list[Finding] = []
     with closing(psycopg2.connect(owner)) as connection, connection.cursor() as cursor:
         connection.autocommit = True
         while True:
+            settled = _wait_until_settled(cursor, whose)
             waited = time.monotonic() - began
-            cursor.execute(_UNSETTLED, whose)
-            (unsettled,) = cursor.fetchone() or (0,)
             late = waited > patience_s
-            if not unsettled or late:
+            if settled or late:
                 findings = judge()
                 if not findings or late:
                     return waited, findings
             cursor.execute(_WIND_TRANSACTIONS, whose)
             cursor.execute(_WIND_EVENTS, whose)
             time.sleep(_WIND_EVERY_S)
+
+
+def _wait_until_settled(cursor: Any, whose: dict[str, list[str]]) -> bool:
+    """Lets what is under way end, without winding: whoever only waits is asked about at every winding."""
+    until = time.monotonic() + _SETTLES_WITHIN_S
+    while time.monotonic() < until:
+        cursor.execute(_UNSETTLED, whose)
+        (unsettled,) = cursor.fetchone()
+        if not unsettled:
+            return True
+        time.sleep(_LOOK_EVERY_S)
+    return False

@@ -69,6 +69,8 @@ class Progress:
         )
         for finding in report.findings[:_SHOWN]:
             self._console.print(f"  {finding.rule} {finding.subject}: {finding.detail}", style="red", markup=False)
+            for line in report.dossiers.pop(finding.subject, []):
+                self._console.print(f"    {line}", style="dim", markup=False, soft_wrap=True)
         if report.findings:
             again = f"kassa simulate --seed {report.seed} --payments {report.payments}"
             self._console.print(f"  {len(report.findings)} findings. Again: {again}", style="red", markup=False)

@@ -13,6 +13,7 @@ import uvloop
 
 from sandbox.local.ports import LOOPBACK
 from sandbox.local.stack import LocalStack
+from sandbox.simulator.dossier import dossier
 from sandbox.simulator.evidence import gather
 from sandbox.simulator.havoc import Havoc
 from sandbox.simulator.healing import converge
@@ -27,6 +28,7 @@ from server.domain.ids import Prefix, parse_id
 
 _TICK_S: Final = 0.02
 _CUSTOMERS_AT_ONCE: Final = 64
+_DOSSIERS: Final = 20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,6 +66,7 @@ class Report:
     faults: Counter[str] = field(default_factory=Counter)
     states: Counter[str] = field(default_factory=Counter)
     findings: list[Finding] = field(default_factory=list)
+    dossiers: dict[str, list[str]] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -128,7 +131,11 @@ def _conclude(
         evidence = gather(stack, merchants)
         report.states = Counter(payment.state for payment in evidence.payments)
         elsewhere = frozenset(str(parse_id(Prefix.PAYMENT, one, "id")) for one in crowd.elsewhere)
-        return judge(Case(evidence, tuple(crowd.calls), elsewhere, tuple(merchant.id for merchant in merchants)))
+        case = Case(evidence, tuple(crowd.calls), elsewhere, tuple(merchant.id for merchant in merchants))
+        findings = judge(case)
+        subjects = list(dict.fromkeys(finding.subject for finding in findings))[:_DOSSIERS]
+        report.dossiers = {subject: dossier(case, subject) for subject in subjects}
+        return findings
 
     report.payments, report.calls, report.attempts = crowd.done, len(crowd.calls), crowd.attempts
     report.refused = sum(not any(answer.id for answer in call.answers) for call in crowd.calls)
