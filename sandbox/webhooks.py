@@ -165,7 +165,7 @@ class Webhooks:
                 await response.read()
                 status = response.status
         except (aiohttp.ClientError, TimeoutError) as error:
-            self._log.info("webhook not delivered", event=delivery.event_type, cause=type(error).__name__)
+            self._log.info("webhook not delivered", event_type=delivery.event_type, cause=type(error).__name__)
             return False
         taken = 200 <= status < 300  # the range of success
         if taken:
