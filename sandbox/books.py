@@ -11,7 +11,7 @@ from sandbox.stripe.records import PaymentIntent, StripeBooks
 Json = dict[str, Any]
 
 _REFERENCE = "kassa_transaction"
-_AMOUNTS = ("authorized", "held", "captured", "refunded", "disputed")
+_AMOUNTS = ("authorized", "captured", "refunded", "disputed")
 _HELD = ("CREATED", "PARTIALLY_CAPTURED")
 
 

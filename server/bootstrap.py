@@ -99,7 +99,7 @@ async def open_core(settings: Settings) -> AsyncIterator[Core]:
     """Opens connections and wires the parts; closes them in the opposite order, queues written out first."""
     async with AsyncExitStack() as stack:
         writers = _engine(stack, settings.database_url.get_secret_value(), settings.database_writers + _SPARE)
-        readers = _engine(stack, settings.database_reader_url.get_secret_value(), settings.database_readers)
+        readers = _engine(stack, settings.database_reader_url.get_secret_value(), settings.database_readers, reads=True)
         threads = stack.enter_context(ThreadPoolExecutor(_SPARE, thread_name_prefix="short"))
         commit = GroupCommit(writers, writers=settings.database_writers)
         stack.push_async_callback(commit.close)
@@ -111,8 +111,8 @@ async def open_core(settings: Settings) -> AsyncIterator[Core]:
         yield _wire(settings, commit, reads, ShortTransactions(writers, threads), registry, adapters)
 
 
-def _engine(stack: AsyncExitStack, url: str, connections: int) -> Engine:
-    engine = make_engine(url, connections)
+def _engine(stack: AsyncExitStack, url: str, connections: int, *, reads: bool = False) -> Engine:
+    engine = make_engine(url, connections, reads=reads)
     stack.callback(engine.dispose)
     return engine
 

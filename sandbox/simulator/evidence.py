@@ -205,9 +205,7 @@ def reader_dsn(stack: LocalStack) -> str:
     return stack.postgres.dsn(parts.DATABASE, parts.READER, stack.site.credentials.reader_password)
 
 
-def _processors(
-    stack: LocalStack, merchants: Sequence[Merchant]
-) -> tuple[tuple[BookEntry, ...], frozenset[str], int]:
+def _processors(stack: LocalStack, merchants: Sequence[Merchant]) -> tuple[tuple[BookEntry, ...], frozenset[str], int]:
     entries: list[BookEntry] = []
     delivered: set[str] = set()
     undelivered = 0

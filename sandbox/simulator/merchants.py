@@ -100,9 +100,7 @@ def _open(stack: LocalStack, seed: int, number: int) -> Merchant:
         stripe_account=at_stripe["id"],
         stripe_key=stripe["secret_key"],
         paypal_account=at_paypal["id"],
-        account_ids=tuple(
-            str(parse_id(Prefix.PROCESSOR_ACCOUNT, one, "account_id")) for one in (stripe_id, paypal_id)
-        ),
+        account_ids=tuple(str(parse_id(Prefix.PROCESSOR_ACCOUNT, one, "account_id")) for one in (stripe_id, paypal_id)),
     )
 
 

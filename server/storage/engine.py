@@ -33,13 +33,18 @@ def dumps(value: object) -> str:
     return orjson.dumps(value).decode()
 
 
-def make_engine(url: str, connections: int) -> Engine:
-    """Opens a pool of exactly `connections`; transactions are READ COMMITTED, timestamps come back aware in UTC."""
+def make_engine(url: str, connections: int, *, reads: bool = False) -> Engine:
+    """Opens a pool of exactly `connections`; timestamps come back aware in UTC.
+
+    Args:
+        reads: Each statement stands alone. Else transactions are READ COMMITTED, which takes a round trip to begin and
+            one to end, and gives readers nothing: every statement has its own snapshot there too.
+    """
     return create_engine(
         url,
         pool_size=connections,
         max_overflow=0,
-        isolation_level="READ COMMITTED",
+        isolation_level="AUTOCOMMIT" if reads else "READ COMMITTED",
         hide_parameters=True,  # an error's text must hold no row
         json_serializer=dumps,
         json_deserializer=orjson.loads,
@@ -55,7 +60,7 @@ class Reads:
         self._threads = ThreadPoolExecutor(threads, thread_name_prefix="read")
 
     async def run(self, work: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
-        """Calls `work(connection, …)` on a thread; whatever it did is rolled back, since reads write nothing.
+        """Calls `work(connection, …)` on a thread, outside of any transaction; its role may write nothing.
 
         Raises:
             KassaError: SERVICE_UNAVAILABLE: Postgres cannot be reached.

@@ -83,7 +83,7 @@ class Settled:
 
     Attributes:
         changed: False for whoever came second.
-        busy: Another operation on the payment is under way: what was found of a transaction that is over was left aside.
+        busy: Another operation on the payment is under way, so what was found of one that is over was left aside.
     """
 
     payment: Payment
