@@ -17,6 +17,7 @@ from sqlalchemy import Engine
 
 from fraud_rules import DEFAULT_RULES, RulesetHolder, ScreeningFailure
 from fraud_rules.trial import try_in_child
+from server import clock
 from server.jobs.worker import run_sweeps
 from server.processors.contract import Account, Processor
 from server.processors.guarded import Guarded
@@ -97,6 +98,7 @@ class Core:
 @asynccontextmanager
 async def open_core(settings: Settings) -> AsyncIterator[Core]:
     """Opens connections and wires the parts; closes them in the opposite order, queues written out first."""
+    clock.mislead(settings.clock_offset_file)
     async with AsyncExitStack() as stack:
         writers = _engine(stack, settings.database_url.get_secret_value(), settings.database_writers + _SPARE)
         readers = _engine(stack, settings.database_reader_url.get_secret_value(), settings.database_readers, reads=True)

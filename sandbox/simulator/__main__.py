@@ -13,6 +13,7 @@ import typer
 from rich.console import Console
 
 from sandbox.local.stack import LocalStack
+from sandbox.simulator.havoc import clock_file
 from sandbox.simulator.progress import Progress, summarize
 from sandbox.simulator.season import Report, Settings, run_seed
 
@@ -62,6 +63,7 @@ def _stack(folder: Path, settings: Settings, progress: Progress) -> Iterator[Loc
     environment = {
         "KASSA_PROCESSOR_DEADLINE_S": str(settings.deadline_s),
         "KASSA_LEASE_MARGIN_S": str(_LEASE_MARGIN_S),
+        "KASSA_CLOCK_OFFSET_FILE": str(clock_file(folder, "{part}")),
     }
     stack = LocalStack(
         folder,

@@ -18,6 +18,11 @@ from sandbox.simulator.weather import PARTS, Blow, Rule, Strike
 _TERMINATE = "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE usename IN (%s, %s)"
 
 
+def clock_file(home: Path, part: str) -> Path:
+    """Where a part reads by how many seconds its clock is off."""
+    return home.resolve() / f"clock-{part}"
+
+
 @dataclass(slots=True)
 class Havoc:
     """What was done to the stack and is not undone yet.
@@ -59,7 +64,7 @@ class Havoc:
             case Blow.CUT_AFTER_COMMIT:
                 os.kill(self.stack.child(parts.COMMIT_PROXY).pid, signal.SIGUSR2)
             case Blow.JUMP_CLOCK:
-                self._clock(part).write_text(f"{strike.seconds:.0f}", encoding="ascii")
+                self._set_clock(part, strike.seconds)
 
     def tick(self) -> None:
         """Wakes and starts again what has been away for its time."""
@@ -74,7 +79,7 @@ class Havoc:
         self._count_rain()
         self._sandbox("/sandbox/faults", method="DELETE")
         for part in PARTS:
-            self._clock(part).write_text("0", encoding="ascii")
+            self._set_clock(part, 0.0)
         for part in list(self._asleep):
             self._wake(part)
         for part in list(self._dead):
@@ -95,8 +100,8 @@ class Havoc:
         with closing(psycopg2.connect(self.stack.postgres.dsn())) as connection, connection.cursor() as cursor:
             cursor.execute(_TERMINATE, (parts.WRITER, parts.READER))
 
-    def _clock(self, part: str) -> Path:
-        return self.stack.home / f"clock-{part}"
+    def _set_clock(self, part: str, seconds: float) -> None:
+        clock_file(self.stack.home, part).write_text(f"{seconds:.0f}", encoding="ascii")
 
     def _count_rain(self) -> None:
         _, answer = ask(f"{self.stack.sandbox_url}/sandbox/faults")

@@ -137,7 +137,9 @@ class Request:
         transaction_id: Processor's idempotency key and our reference there.
         processor_payment_id: The processor's object of the payment (`pi_…`, a PayPal order); None until known.
         processor_transaction_id: The processor's object of this very transaction (`re_…`, a capture); None until known.
-        first_sent_at: When the transaction was opened, UTC: a key older than its lifetime must not be repeated.
+        first_sent_at: When the transaction was opened, UTC, by the database's clock: a key older than its lifetime must
+            not be repeated.
+        asked_at: When this attempt was leased, by the same clock; None where the transaction is over.
     """
 
     merchant_id: UUID
@@ -148,6 +150,7 @@ class Request:
     first_sent_at: datetime
     processor_payment_id: str | None = None
     processor_transaction_id: str | None = None
+    asked_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -35,10 +35,12 @@ Screen = Callable[[Counted], tuple[Payment, FraudDecision]]
 
 _INSERT_PAYMENTS = text(insert("payments", PAYMENT_COLUMNS))
 _INSERT_DECISIONS = text(insert("fraud_decisions", DECISION_COLUMNS))
-_TRANSACTION_VALUES = columns([name for name in TRANSACTION_COLUMNS if name != "lease_until"])
+_TIMES = ("lease_until", "created_at", "updated_at")
+_TRANSACTION_VALUES = columns([name for name in TRANSACTION_COLUMNS if name not in _TIMES])
+# Leases, and the age of what was sent to a processor, are counted on one clock for all servers.
 _INSERT_TRANSACTIONS = text(f"""
-    INSERT INTO transactions ({_TRANSACTION_VALUES}, lease_until)
-    SELECT {_TRANSACTION_VALUES}, now() + q.lease_s * interval '1 second'
+    INSERT INTO transactions ({_TRANSACTION_VALUES}, created_at, updated_at, lease_until)
+    SELECT {_TRANSACTION_VALUES}, now(), now(), now() + q.lease_s * interval '1 second'
     FROM (SELECT (jsonb_populate_record(NULL::transactions, element)).*, (element->>'lease_s')::numeric AS lease_s
           FROM jsonb_array_elements(CAST(:rows AS jsonb)) AS element) AS q
 """)

@@ -56,6 +56,7 @@ class _Named(TypedDict):
     first_sent_at: datetime
     processor_payment_id: str | None
     processor_transaction_id: str | None
+    asked_at: datetime
 
 
 def _named(payment: Payment, transaction: Transaction) -> _Named:
@@ -69,4 +70,5 @@ def _named(payment: Payment, transaction: Transaction) -> _Named:
         "first_sent_at": transaction.created_at,
         "processor_payment_id": transaction.detail.get("processor_payment_id", payment.processor_payment_id) or None,
         "processor_transaction_id": transaction.processor_transaction_id or None,
+        "asked_at": transaction.updated_at,
     }

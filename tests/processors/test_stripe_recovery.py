@@ -156,6 +156,17 @@ async def test_a_repeat_tells_of_a_refund_that_has_failed_since(stripe: StripePr
     assert isinstance(outcome, Declined) and outcome.failure.code is DeclineCode.REFUND_FAILED
 
 
+async def test_a_clock_that_is_behind_lets_nobody_repeat_under_a_dead_key(
+    stripe: StripeProcessor, at: StripeAccount
+) -> None:
+    """The database's clock, by which the attempt was leased, says that the key is a day old."""
+    now = datetime.now(UTC)
+    lost = make_authorization(None, Method.CREDIT_CARD, first_sent_at=now, asked_at=now + timedelta(hours=24))
+    with pytest.raises(OutcomeUnknown):
+        await stripe.resolve(at.account, lost)
+    assert at.payments() == []
+
+
 async def test_finds_an_old_refund_in_the_list(stripe: StripeProcessor, at: StripeAccount) -> None:
     request = make_authorization(make_card(), Method.CREDIT_CARD)
     approved = await stripe.authorize(at.account, request)

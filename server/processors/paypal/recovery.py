@@ -4,9 +4,10 @@ PayPal knows no look-up by our reference, so a request is repeated under its key
 card. An order whose id we never learned cannot be approved, and if it could, only we would capture it.
 """
 
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import assert_never
 
+from server.clock import utc_now
 from server.domain.decline import DeclineCode
 from server.domain.outcome import Cancelled, Declined, Outcome
 from server.processors.contract import Account, Authorization, Capture, OutcomeUnknown, Refund, Request, Void
@@ -112,4 +113,6 @@ def _require_key(request: Request) -> None:
 def _key_lives(request: Request) -> bool:
     """Whether PayPal still knows the key, so that a repeat under it cannot be done twice."""
     lifetime = CAPABILITIES.key_lifetime[type(request).__name__]
-    return datetime.now(UTC) + _KEY_MARGIN < request.first_sent_at + lifetime
+    # Of two clocks the later one is believed: a server's may be behind, and a process may have slept since its lease.
+    latest = max(utc_now(), request.asked_at or request.first_sent_at)
+    return latest + _KEY_MARGIN < request.first_sent_at + lifetime

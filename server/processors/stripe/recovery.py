@@ -5,9 +5,10 @@ under it. Where that works, the original never ran, and Stripe will refuse a lat
 Stripe refuses the fence for that reason, the original ran: it is looked for by our reference.
 """
 
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import Any, assert_never
 
+from server.clock import utc_now
 from server.domain.outcome import ActionRequired, Approved, Outcome, Pending
 from server.processors.contract import (
     Account,
@@ -153,4 +154,6 @@ class Recovery:
 def _key_lives(request: Request) -> bool:
     """Whether Stripe still knows the key, so that a repeat under it cannot be done twice."""
     lifetime = CAPABILITIES.key_lifetime[type(request).__name__]
-    return datetime.now(UTC) + _KEY_MARGIN < request.first_sent_at + lifetime
+    # Of two clocks the later one is believed: a server's may be behind, and a process may have slept since its lease.
+    latest = max(utc_now(), request.asked_at or request.first_sent_at)
+    return latest + _KEY_MARGIN < request.first_sent_at + lifetime
