@@ -2,7 +2,6 @@
 
 import json
 import shutil
-import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -83,4 +82,4 @@ def _stack(folder: Path, settings: Settings, progress: Progress) -> Iterator[Loc
 
 
 if __name__ == "__main__":
-    sys.exit(typer.run(main))
+    typer.run(main)

@@ -1,7 +1,7 @@
 """Stands between the gateway and Postgres, and loses connections during COMMIT on command. A process of its own.
 
-`python -m sandbox.simulator.commit_proxy --listen PORT --postgres PORT`. SIGUSR1: the next COMMIT never reaches Postgres.
-SIGUSR2: the next COMMIT is done, and its answer is lost. Each cut is told in a line on standard output.
+`python -m sandbox.simulator.commit_proxy --listen PORT --postgres PORT`. SIGUSR1: the next COMMIT never reaches
+Postgres. SIGUSR2: the next COMMIT is done, and its answer is lost. Each cut is told in a line on standard output.
 """
 
 import argparse

@@ -1,10 +1,10 @@
 """All that is known of one payment, for whoever looks into a finding; `season` adds it to the report."""
 
 from collections.abc import Iterator
+from uuid import UUID
 
 from sandbox.simulator.oracle import Case
 from server.domain.ids import Prefix, render_id
-from uuid import UUID
 
 
 def dossier(case: Case, payment_id: str) -> list[str]:

@@ -1,4 +1,4 @@
-"""Strikes the running stack: kills, pauses, disconnects, moves clocks; and heals all of it. Belongs to the main thread."""
+"""Strikes the running stack: kills, pauses, disconnects, moves clocks; and heals all of it. For the main thread only."""
 
 import os
 import signal

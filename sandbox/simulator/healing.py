@@ -1,7 +1,7 @@
-"""Waits until everything has settled after the faults are over, and does not wait out the pauses: they are wound forward.
+"""Waits until everything has settled after the faults are over. Pauses are not waited out but wound forward.
 
-Recovery and the handling of webhooks pause longer with each attempt, up to minutes. Their next look is due at once here,
-since what they see then is what they would see later; nothing else of the database is touched.
+Recovery and the handling of webhooks pause longer with each attempt, up to minutes. Their next look is due at once
+here, since what they see then is what they would see later; nothing else of the database is touched.
 """
 
 import time

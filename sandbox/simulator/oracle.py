@@ -242,9 +242,9 @@ def _payment_holds(call: Call, answer: Answer, case: Case) -> Iterator[Finding]:
 def _refund_holds(call: Call, answer: Answer, refund: TransactionRow | None) -> Iterator[Finding]:
     if refund is None:
         yield Finding("acknowledged_and_lost", answer.id, f"{call.key}: {answer}")
-    elif answer.state == "FAILED" and refund.state != "FAILED":
-        yield Finding("answer_broken", refund.payment_id, f"{call.key} was told {answer}, and it is {refund}")
-    elif answer.state == "COMPLETED" and refund.state != "COMPLETED" and refund.failure != "REFUND_FAILED":
+    elif (answer.state == "FAILED" and refund.state != "FAILED") or (
+        answer.state == "COMPLETED" and refund.state != "COMPLETED" and refund.failure != "REFUND_FAILED"
+    ):
         yield Finding("answer_broken", refund.payment_id, f"{call.key} was told {answer}, and it is {refund}")
     elif call.amount is not None and refund.amount != call.amount:
         yield Finding("another_amount", refund.payment_id, f"{call.key} asked for {call.amount}: {refund}")

@@ -12,7 +12,7 @@ from typing import Final, TypeVar
 T = TypeVar("T")
 
 DASHBOARD_MERCHANT: Final = 0
-"""The merchant who also works at the processor itself; no webhook of this one is dropped, since only they tell of it."""
+"""The merchant who also works at the processor itself; no webhook of this one is dropped: only they tell of that."""
 
 
 class Method(StrEnum):
@@ -174,8 +174,7 @@ def _choice(random: Random, method: Method, card: str) -> str:
 
 
 def _weighted(random: Random, table: Sequence[tuple[int, T]]) -> T:
-    weights, values = zip(*table, strict=True)
-    return random.choices(values, weights)[0]
+    return random.choices([value for _, value in table], [weight for weight, _ in table])[0]
 
 
 class _Steps:

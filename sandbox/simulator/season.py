@@ -147,7 +147,7 @@ def _shop(stack: LocalStack, seed: int, settings: Settings, merchants: Sequence[
     try:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             runner.run(_serve_all(stack, seed, settings, merchants, crowd))
-    except BaseException as error:  # noqa: BLE001 - raised again on the main thread
+    except BaseException as error:
         crowd.error = error
 
 

@@ -108,7 +108,7 @@ def _webhook_rules(random: Random, more: float, others: Sequence[str]) -> list[R
 
 
 def _chosen(random: Random, more: float, kinds: Sequence[tuple[float, Rule]]) -> list[Rule]:
-    drawn = []
+    drawn: list[Rule] = []
     for share, rule in kinds:
         kept, number = random.random() >= _LEFT_OUT, random.getrandbits(32)
         if kept:

@@ -51,9 +51,7 @@ async def door(database: Database) -> AsyncIterator[Door]:
     proxy = CommitProxy(url.port)
     server = await proxy.start(0)
     port = server.sockets[0].getsockname()[1]
-    yield Door(
-        proxy, *(one.render_as_string(hide_password=False) for one in (url.set(port=port), url))
-    )
+    yield Door(proxy, *(one.render_as_string(hide_password=False) for one in (url.set(port=port), url)))
     server.close()
     await server.wait_closed()
 
