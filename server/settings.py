@@ -176,6 +176,9 @@ class Settings(DatabaseSettings):
         description="Seconds between telling health checks that the server stops and refusing calls; longer than Envoy "
         "needs to notice",
     )
+    clock_offset_file: Path | None = Field(
+        default=None, description="File that says by how many seconds the clock is off; for tests, in test mode alone"
+    )
     database_writers: int = Field(
         default=2, ge=1, le=64, description="Threads, each with a connection, that commit batches"
     )
@@ -197,6 +200,8 @@ class Settings(DatabaseSettings):
             raise ValueError(f"{PREFIX}DEFAULT_CURRENCY must be one of {PREFIX}SUPPORTED_CURRENCIES")
         if self.crash_points_file is not None and not self.platform_test_mode:
             raise ValueError(f"{PREFIX}CRASH_POINTS_FILE is for test accounts alone")
+        if self.clock_offset_file is not None and not self.platform_test_mode:
+            raise ValueError(f"{PREFIX}CLOCK_OFFSET_FILE may not be set unless {PREFIX}PLATFORM_TEST_MODE is")
         self._check_stripe_mode()
         return self
 

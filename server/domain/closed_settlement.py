@@ -73,10 +73,12 @@ def _closed_and_refused(payment: Payment, transaction: Transaction, finding: Dec
     raise Contradiction(f"{kind.value} is COMPLETED, and the processor says {type(finding).__name__}")
 
 
-def _approved_after_all(payment: Payment, transaction: Transaction, finding: Approved) -> Settlement:
+def _approved_after_all(payment: Payment, transaction: Transaction, finding: Approved) -> Settlement | None:
     """A capture or refund that we hold for failed has happened; an authorization is given back (`compensation`)."""
     told = f"the {transaction.type.value.lower()} had been settled as {transaction.state.value}, and was done after all"
     if transaction.type is TransactionType.REFUND:
+        if finding.processor_transaction_id == transaction.processor_transaction_id:
+            return None  # that very refund has failed since and never succeeds again: this answer is the older one
         moved = refunded(payment, transaction.amount)
         return refund_settlement(moved, completed(transaction, finding), finding, told)
     if transaction.type is TransactionType.CAPTURE and payment.state in HELD:

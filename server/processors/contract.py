@@ -139,6 +139,7 @@ class Request:
         processor_transaction_id: The processor's object of this very transaction (`re_…`, a capture); None until known.
         key_age: How old the idempotency key is, on the database's clock, since servers' clocks may jump: one older than
             its lifetime must not be repeated. None: the request is over, so it is read and never repeated.
+        asked_at: When this attempt was leased, on the same clock: a process may sleep between its lease and its call.
     """
 
     merchant_id: UUID
@@ -149,6 +150,7 @@ class Request:
     key_age: timedelta | None
     processor_payment_id: str | None = None
     processor_transaction_id: str | None = None
+    asked_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -2,6 +2,7 @@
 
 from datetime import timedelta
 
+from server.clock import utc_now
 from server.processors.contract import Capabilities, Request
 
 _MARGIN = timedelta(minutes=5)
@@ -10,11 +11,15 @@ _MARGIN = timedelta(minutes=5)
 
 def key_lives(request: Request, capabilities: Capabilities) -> bool:
     """Says whether the request may be repeated under its key."""
-    return request.key_age is not None and not _is_old(request.key_age, request, capabilities)
+    if request.key_age is None:
+        return False
+    # A process may have slept since its lease, and then its own clock says so; one that is behind makes no key younger.
+    slept = timedelta() if request.asked_at is None else max(timedelta(), utc_now() - request.asked_at)
+    return not _is_old(request.key_age + slept, request, capabilities)
 
 
 def key_is_over(request: Request, capabilities: Capabilities) -> bool:
-    """Says whether the processor has forgotten the key by now; no where nothing is known of its age."""
+    """Says whether the processor has forgotten the key by now, by the database's clock alone."""
     return request.key_age is not None and _is_old(request.key_age, request, capabilities)
 
 

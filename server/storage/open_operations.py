@@ -236,11 +236,14 @@ def _find_open(row: TakeUp, locked: Locked) -> OperationOpened | Over | KassaErr
             metadata={"payment_state": payment.state.value},
         )
     keys = (*transaction.idempotency_keys, row.claim.key) if row.claim else transaction.idempotency_keys
-    attempts = transaction.attempts + 1
-    return OperationOpened(
-        payment,
-        replace(transaction, waiting=False, attempts=attempts, idempotency_keys=keys, updated_at=locked.now),
+    again = replace(
+        transaction,
+        waiting=False,
+        attempts=transaction.attempts + 1,
+        idempotency_keys=keys,
+        updated_at=locked.now,
     )
+    return OperationOpened(payment, again)
 
 
 def _waiting(under_way: Sequence[Transaction]) -> list[Transaction]:

@@ -1,6 +1,6 @@
 """Writes what is asked of a processor from the payment and the transaction as stored; called by the use cases."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import TypedDict, assert_never
 from uuid import UUID
 
@@ -63,6 +63,7 @@ class _Named(TypedDict):
     key_age: timedelta | None
     processor_payment_id: str | None
     processor_transaction_id: str | None
+    asked_at: datetime
 
 
 def _named(payment: Payment, transaction: Transaction) -> _Named:
@@ -78,4 +79,5 @@ def _named(payment: Payment, transaction: Transaction) -> _Named:
         "key_age": transaction.updated_at - transaction.created_at if is_open else None,
         "processor_payment_id": transaction.detail.get("processor_payment_id", payment.processor_payment_id) or None,
         "processor_transaction_id": transaction.processor_transaction_id or None,
+        "asked_at": transaction.updated_at,
     }

@@ -2,19 +2,20 @@
 
 from collections.abc import AsyncIterator
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 
 from server.domain.decline import DeclineCode
-from server.domain.outcome import ActionRequired, Approved, Declined
+from server.domain.outcome import ActionRequired, Approved, Cancelled, Declined
 from server.domain.payment import Method
 from server.processors.contract import Authorization, OutcomeUnknown, ProcessorToken
 from server.processors.stripe import StripeEndpoint, StripeProcessor
 from tests.processors.accounts import StripeAccount
 from tests.processors.eventually import eventually
 from tests.processors.opened import opened
-from tests.processors.requests_to_processors import make_authorization, make_card, make_refund
+from tests.processors.requests_to_processors import make_authorization, make_card, make_refund, make_void
 from tests.processors.sandbox_process import Sandbox
 
 CREATE = "stripe.payment_intents.create"
@@ -132,6 +133,44 @@ async def test_never_fences_once_the_key_may_be_forgotten(stripe: StripeProcesso
     with pytest.raises(OutcomeUnknown):
         await stripe.resolve(at.account, never)
     assert len(at.payments()) == 1
+
+
+async def test_a_repeat_tells_of_a_hold_as_it_stands_now(stripe: StripeProcessor, at: StripeAccount) -> None:
+    lost = await lose(stripe, at, "lost_reply", "4242424242424242", capture=False)
+    again = replace(lost, instrument=make_card())
+    held = await stripe.resolve(at.account, again)
+    assert isinstance(held, Approved)
+    void = make_void(again, held)
+    await stripe.void(at.account, void)
+    # The repeat alone would say for a day that the money is held.
+    assert isinstance(await stripe.resolve(at.account, again), Cancelled)
+
+
+async def test_a_repeat_tells_of_a_refund_that_has_failed_since(stripe: StripeProcessor, at: StripeAccount) -> None:
+    request = make_authorization(make_card("4000000000005126"), Method.CREDIT_CARD)
+    approved = await stripe.authorize(at.account, request)
+    assert isinstance(approved, Approved)
+    refund = make_refund(request, approved)
+    assert isinstance(await stripe.refund(at.account, refund), Approved)
+    # Its reply was lost, so nobody knows its id and it is asked for again under its key.
+    outcome = await eventually(lambda: stripe.resolve(at.account, refund), lambda now: isinstance(now, Declined))
+    assert isinstance(outcome, Declined) and outcome.failure.code is DeclineCode.REFUND_FAILED
+
+
+@pytest.mark.parametrize(
+    "when",
+    [
+        {"key_age": timedelta(hours=24), "asked_at": datetime.now(UTC) + timedelta(hours=24)},
+        {"key_age": timedelta(hours=1), "asked_at": datetime.now(UTC) - timedelta(hours=23)},
+    ],
+    ids=["this clock is behind the database's", "this process has slept since its lease"],
+)
+async def test_nobody_repeats_under_a_dead_key(
+    stripe: StripeProcessor, at: StripeAccount, when: dict[str, Any]
+) -> None:
+    with pytest.raises(OutcomeUnknown):
+        await stripe.resolve(at.account, make_authorization(None, Method.CREDIT_CARD, **when))
+    assert at.payments() == []
 
 
 async def test_finds_an_old_refund_in_the_list(stripe: StripeProcessor, at: StripeAccount) -> None:

@@ -7,7 +7,7 @@ Stripe refuses the fence for that reason, the original ran: it is looked for by 
 
 from typing import Any, assert_never
 
-from server.domain.outcome import ActionRequired, Outcome, Pending
+from server.domain.outcome import ActionRequired, Approved, Outcome, Pending
 from server.processors.contract import (
     Account,
     Authorization,
@@ -72,8 +72,8 @@ class Recovery:
         if request.instrument is None:
             return await self._fence(account, request)
         repeated = await self._operations.authorize(account, request)
-        if isinstance(repeated, ActionRequired | Pending):
-            # A repeat tells how the intent stood at first.
+        if isinstance(repeated, ActionRequired | Pending | Approved):
+            # A repeat tells how the intent stood at first; what was held may have been captured or voided since.
             return read(intents.outcome, await self._retrieve(account, repeated.processor_payment_id))
         return repeated
 
@@ -114,7 +114,8 @@ class Recovery:
         if not key_lives(request, CAPABILITIES):
             return await self._find_refund(account, request)
         repeated = await self._operations.refund(account, request)
-        if isinstance(repeated, Pending) and repeated.processor_transaction_id:
+        if isinstance(repeated, Approved | Pending) and repeated.processor_transaction_id:
+            # A repeat tells how the refund stood at first; it may have failed since.
             return await self._read_refund(account, repeated.processor_transaction_id)
         return repeated
 
