@@ -1,6 +1,7 @@
 """Settling: only the first finding counts, books balance, and what a processor says is never lost."""
 
 import asyncio
+from datetime import timedelta
 
 import pytest
 from sqlalchemy import text
@@ -221,9 +222,7 @@ async def test_our_own_capture_under_way_is_not_taken_for_somebody_elses(till: T
 
 async def test_people_are_told_of_what_stays_unknown_and_only_once(till: Till) -> None:
     one = await opened(till)
-    with till.engine.begin() as connection:
-        older = "UPDATE transactions SET created_at = created_at - interval '2 hours' WHERE merchant_id = :merchant"
-        connection.execute(text(older), {"merchant": till.merchant})
+    till.make_older(one.transaction, timedelta(hours=2))
     for _ in range(3):
         await till.settle(one.transaction, Unknown())
     assert till.query("SELECT kind FROM attention_items WHERE merchant_id = :merchant") == [("UNRESOLVED",)]
