@@ -1,4 +1,4 @@
-"""What stands in the end on both sides, read in bulk: Kassa's database and the processors' books. `oracle` judges it."""
+"""What stands in the end on both sides, read in bulk: Kassa's database, the processors' books. `oracle` judges."""
 
 from collections.abc import Sequence
 from contextlib import closing
