@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Sequence
 from random import Random
-from typing import Final
+from typing import Any, Final
 
 import aiohttp
 from kassa.v1 import payment_service_pb2 as pb
@@ -11,9 +11,11 @@ from kassa.v1 import payment_service_pb2 as pb
 from sandbox.simulator.merchants import Merchant
 from sandbox.simulator.plan import Act, Manners, Method, Plan, Step
 from sandbox.simulator.told import Call, Verb
-from sandbox.simulator.wire import Message, Send, Wire
+from sandbox.simulator.wire import Send, Wire
 
 _SHOP: Final = "https://shop.example"
+_ELSEWHERE: Final = 500
+"""What a refund past Kassa returns, in the processor's own units."""
 _LOOKS: Final = 12
 _LOOK_EVERY_S: Final = 0.25
 _VERBS: Final = {Act.CAPTURE: Verb.CAPTURE, Act.CANCEL: Verb.CANCEL, Act.REFUND: Verb.REFUND}
@@ -103,7 +105,7 @@ class Shop:
         headers = {"Authorization": f"Bearer {merchant.stripe_key}"}
         try:
             if step.act is Act.REFUND_ELSEWHERE:
-                await self._refund_elsewhere(plan, merchant, intent)
+                await self._refund_elsewhere(plan, merchant, payment)
             else:
                 verb = "capture" if step.act is Act.CAPTURE_ELSEWHERE else "cancel"
                 url = f"{self._sandbox_url}/v1/payment_intents/{intent}/{verb}"
@@ -112,12 +114,22 @@ class Shop:
         except aiohttp.ClientError:  # faults strike here, too; the dashboard shows an error
             return
 
-    async def _refund_elsewhere(self, plan: Plan, merchant: Merchant, intent: str) -> None:
+    async def _refund_elsewhere(self, plan: Plan, merchant: Merchant, payment: pb.Payment) -> None:
+        body: dict[str, object] = {"payment_intent": payment.processor_payment_id, "account": merchant.stripe_account}
         if plan.method is Method.DIGITAL_WALLET:
-            return
-        url, body = f"{self._sandbox_url}/sandbox/stripe/refunds", {"payment_intent": intent, "amount": 500}
-        async with self._http.post(url, json=body | {"account": merchant.stripe_account}) as response:
+            body = {"capture": await self._paypal_capture(plan, payment)}
+        url = f"{self._sandbox_url}/sandbox/{payment.processor}/refunds"
+        async with self._http.post(url, json=body | {"amount": _ELSEWHERE}) as response:
             await response.read()
+
+    async def _paypal_capture(self, plan: Plan, payment: pb.Payment) -> str:
+        """What PayPal calls the money that was taken; empty where none was, or nobody answered."""
+        request = pb.ListTransactionsRequest(payment_id=payment.id)
+        found = await self._wire.read(self._send(plan, "ListTransactions", request), Random(0))
+        done = found.transactions if isinstance(found, pb.ListTransactionsResponse) else ()
+        taken = {pb.Transaction.AUTHORIZATION, pb.Transaction.CAPTURE}
+        ids = [one.processor_transaction_id for one in done if one.type in taken and one.processor_transaction_id]
+        return ids[-1] if ids else ""
 
     def _call(self, plan: Plan, verb: Verb, name: str, payment: str = "", amount: int | None = None) -> Call:
         call = Call(verb, plan.merchant, self._key(plan, name), payment, amount)
@@ -132,9 +144,8 @@ class Shop:
         if key:
             metadata.append(("idempotency-key", self._key(plan, key)))
 
-        async def send(stub: object, timeout_s: float) -> Message:
-            message: Message = await getattr(stub, method)(request, timeout=timeout_s, metadata=metadata)
-            return message
+        async def send(stub: object, timeout_s: float) -> Any:
+            return await getattr(stub, method)(request, timeout=timeout_s, metadata=metadata)
 
         return send
 

@@ -34,7 +34,8 @@ _OPTIONS: Final = (
 )
 
 Message = pb.Payment | pb.Refund
-Send = Callable[[PaymentServiceStub, float], Awaitable[Message]]
+Answered = Message | pb.ListTransactionsResponse
+Send = Callable[[PaymentServiceStub, float], Awaitable[Any]]
 
 
 class Wire:
@@ -62,12 +63,13 @@ class Wire:
                 return found[0]
         return await self._repeat(call, send, server, random)
 
-    async def read(self, send: Send, random: Random) -> Message | None:
+    async def read(self, send: Send, random: Random) -> Answered | None:
         """Reads something that no call of the oracle's is about; None where nobody answered."""
         try:
-            return await send(random.choice(self._stubs), _TIMEOUT_S)
+            found: Answered = await send(random.choice(self._stubs), _TIMEOUT_S)
         except grpc.aio.AioRpcError:
             return None
+        return found
 
     async def _repeat(self, call: Call, send: Send, server: int, random: Random) -> Message | None:
         pause_s, loop = _FIRST_PAUSE_S, asyncio.get_running_loop()
@@ -86,7 +88,7 @@ class Wire:
     async def _attempt(self, call: Call, send: Send, server: int, timeout_s: float) -> Message | None:
         self.attempts += 1
         try:
-            message = await send(self._stubs[server], timeout_s)
+            message: Message = await send(self._stubs[server], timeout_s)
         except grpc.aio.AioRpcError as error:
             call.answers.append(Answer(reason=_reason(error)))
             return None
