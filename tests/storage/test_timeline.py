@@ -156,7 +156,7 @@ async def test_a_refund_made_at_the_processor_keeps_the_calls_that_told_of_it(ti
     assert await till.store.book_refund(row)
     entries = await timeline(till, payment)
     assert calls(entries) == [made]
-    assert [entry.what.kind for entry in entries if isinstance(entry.what, AttentionRaised)] == ["ExternalRefund"]
+    assert [entry.what.kind for entry in entries if isinstance(entry.what, AttentionRaised)] == ["EXTERNAL_REFUND"]
     # Nobody asked for it here.
     assert len([entry for entry in entries if isinstance(entry.what, ApiRequest)]) == 1
 
