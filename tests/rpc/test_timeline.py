@@ -119,8 +119,8 @@ OTHERS: list[tuple[Happening, dict[str, object]]] = [
         {"event": {"id": EVT, "type": "payment.completed", "transaction_id": TXN}},
     ),
     (
-        AttentionRaised("AmountMismatch", "1 is not 2", SOME_ID, None),
-        {"attention": {"kind": "AmountMismatch", "detail": "1 is not 2", "transaction_id": TXN}},
+        AttentionRaised("AMOUNT_MISMATCH", "1 is not 2", SOME_ID, None),
+        {"attention": {"kind": "AMOUNT_MISMATCH", "detail": "1 is not 2", "transaction_id": TXN}},
     ),
 ]  # fmt: skip
 
