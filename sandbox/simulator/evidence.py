@@ -57,6 +57,15 @@ class Booked:
 
 
 @dataclass(frozen=True, slots=True)
+class Drift:
+    """A check of the gateway's own that a payment broke when it was last looked at."""
+
+    payment_id: str
+    check: str
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
 class EventRow:
     """A merchant's event: `payment.completed` and its like."""
 
@@ -120,6 +129,7 @@ class BookEntry:
     capturable: int
     captured: int
     refunded: int
+    fees: int
     fence: bool
     refunds: tuple[RefundEntry, ...]
 
@@ -138,6 +148,7 @@ class Evidence:
     transactions: tuple[TransactionRow, ...]
     booked: tuple[Booked, ...]
     unbalanced: tuple[str, ...]
+    drift: tuple[Drift, ...]
     events: tuple[EventRow, ...]
     webhooks: tuple[WebhookRow, ...]
     attention: tuple[AttentionRow, ...]
@@ -161,6 +172,7 @@ _BOOKED: Final = f"""
     GROUP BY payment_id, kind, account, currency"""
 _UNBALANCED: Final = f"""
     SELECT journal_id::text FROM ledger_entries WHERE {_OURS} GROUP BY journal_id, currency HAVING sum(amount) <> 0"""
+_DRIFT: Final = f"SELECT payment_id::text, check_name, detail FROM books_drift WHERE {_OURS}"
 _EVENTS: Final = f"SELECT payment_id::text, transaction_id::text, type FROM events WHERE {_OURS}"
 _WEBHOOKS: Final = """
     SELECT account_id::text, event_id, type, handled_at IS NOT NULL, COALESCE(result, ''),
@@ -191,6 +203,7 @@ def gather(stack: LocalStack, merchants: Sequence[Merchant]) -> Evidence:
             "transactions": rows(TransactionRow, _TRANSACTIONS),
             "booked": rows(Booked, _BOOKED),
             "unbalanced": rows(str, _UNBALANCED),
+            "drift": rows(Drift, _DRIFT),
             "events": rows(EventRow, _EVENTS),
             "webhooks": rows(WebhookRow, _WEBHOOKS),
             "attention": rows(AttentionRow, _ATTENTION),
@@ -235,6 +248,7 @@ def _entry(payment: dict[str, Any]) -> BookEntry:
         capturable=payment["capturable"],
         captured=payment["captured"],
         refunded=payment["refunded"],
+        fees=payment["fees"],
         fence="kassa_fence" in metadata,
         refunds=tuple(
             RefundEntry(refund["id"], refund["reference"], refund["amount"], refund["state"])

@@ -26,11 +26,15 @@ _WIND_TRANSACTIONS: Final = """
 _WIND_EVENTS: Final = """
     UPDATE processor_events SET next_attempt_at = now()
     WHERE account_id = ANY(%(accounts)s::uuid[]) AND handled_at IS NULL AND next_attempt_at > now()"""
+_WIND_FEES: Final = """
+    UPDATE fees_due SET next_attempt_at = now()
+    WHERE merchant_id = ANY(%(merchants)s::uuid[]) AND next_attempt_at > now()"""
 _UNSETTLED: Final = """
     SELECT (SELECT count(*) FROM transactions
             WHERE merchant_id = ANY(%(merchants)s::uuid[]) AND state IN ('PENDING', 'UNKNOWN') AND NOT waiting)
          + (SELECT count(*) FROM processor_events
-            WHERE account_id = ANY(%(accounts)s::uuid[]) AND handled_at IS NULL)"""
+            WHERE account_id = ANY(%(accounts)s::uuid[]) AND handled_at IS NULL)
+         + (SELECT count(*) FROM fees_due WHERE merchant_id = ANY(%(merchants)s::uuid[]))"""
 
 
 def converge(
@@ -63,6 +67,7 @@ def converge(
                     return waited, findings
             cursor.execute(_WIND_TRANSACTIONS, whose)
             cursor.execute(_WIND_EVENTS, whose)
+            cursor.execute(_WIND_FEES, whose)
             time.sleep(_WIND_EVERY_S)
 
 

@@ -11,6 +11,7 @@ from sandbox.simulator.evidence import (
     AttentionRow,
     Booked,
     BookEntry,
+    Drift,
     EventRow,
     Evidence,
     KeyRow,
@@ -40,14 +41,17 @@ def make_case() -> Case:
             Booked(PAYMENT, "CAPTURE", "processor_receivable", "USD", 1999),
             Booked(PAYMENT, "CAPTURE", "merchant_payable", "USD", -1999),
             Booked(PAYMENT, "REFUND", "processor_receivable", "USD", -500),
-            Booked(PAYMENT, "REFUND", "merchant_payable", "USD", 500),
+            Booked(PAYMENT, "REFUND", "refunds", "USD", 500),
+            Booked(PAYMENT, "FEE", "processor_receivable", "USD", -88),
+            Booked(PAYMENT, "FEE", "fees", "USD", 88),
         ),
         unbalanced=(),
+        drift=(),
         events=(EventRow(PAYMENT, CHARGE, "payment.completed"), EventRow(PAYMENT, REFUND, "refund.completed")),
         webhooks=(WebhookRow("account", "evt_1", "payment_intent.succeeded", True, "HANDLED", "pi_1", "pi_1"),),
         attention=(),
         keys=(KeyRow(MERCHANT, "key", PAYMENT, True),),
-        books=(BookEntry("pi_1", PAYMENT, CHARGE, "succeeded", "USD", 0, 1999, 500, False, (refund,)),),
+        books=(BookEntry("pi_1", PAYMENT, CHARGE, "succeeded", "USD", 0, 1999, 500, 88, False, (refund,)),),
         delivered=frozenset({"evt_1"}),
         undelivered=0,
     )
@@ -91,7 +95,7 @@ def with_row(table: str, row: object) -> Callable[[Evidence], Evidence]:
     return lambda evidence: replace(evidence, **{table: (*getattr(evidence, table), row)})
 
 
-SECOND_CHARGE = BookEntry("pi_2", PAYMENT, "other", "succeeded", "USD", 0, 1999, 0, False, ())
+SECOND_CHARGE = BookEntry("pi_2", PAYMENT, "other", "succeeded", "USD", 0, 1999, 0, 0, False, ())
 OPEN = TransactionRow("t", PAYMENT, "CAPTURE", "UNKNOWN", 1999, False, "", "", "")
 WRONG = [
     (without("books"), "books_differ"),
@@ -112,6 +116,9 @@ WRONG = [
     (without("booked"), "ledger_differs"),
     (doctored("booked", amount=1998), "ledger_differs"),
     (doctored("booked", currency="EUR"), "ledger_currency"),
+    (without("booked", 5), "ledger_differs"),
+    (doctored("books", fees=87), "ledger_differs"),
+    (with_row("drift", Drift(PAYMENT, "journals_balance", "1 USD")), "books_drift"),
     (without("events"), "event_missing"),
     (without("events", 1), "event_missing"),
     (with_row("events", EventRow(PAYMENT, CHARGE, "payment.completed")), "event_repeated"),
@@ -120,7 +127,7 @@ WRONG = [
     (without("webhooks"), "webhook_lost"),
     (lambda evidence: replace(evidence, undelivered=1), "webhooks_undelivered"),
     (with_row("attention", AttentionRow(PAYMENT, CHARGE, "Contradiction", "")), "unexpected_attention"),
-    (with_row("attention", AttentionRow(PAYMENT, CHARGE, "ExternalRefund", "")), "unexpected_attention"),
+    (with_row("attention", AttentionRow(PAYMENT, CHARGE, "EXTERNAL_REFUND", "")), "unexpected_attention"),
     (doctored("keys", payment_id="nobody's"), "key_without_payment"),
     (without("payments"), "acknowledged_and_lost"),
     (doctored("payments", state="CANCELLED"), "answer_broken"),
@@ -165,7 +172,7 @@ def test_a_defect_that_a_client_saw_is_found() -> None:
 
 def test_work_past_kassa_explains_that_people_were_told() -> None:
     case = make_case()
-    evidence = with_row("attention", AttentionRow(PAYMENT, CHARGE, "ExternalRefund", ""))(case.evidence)
+    evidence = with_row("attention", AttentionRow(PAYMENT, CHARGE, "EXTERNAL_REFUND", ""))(case.evidence)
     assert rules(replace(case, evidence=evidence, elsewhere=frozenset({PAYMENT}))) == set()
 
 
@@ -173,7 +180,7 @@ def test_work_past_kassa_explains_that_people_were_told() -> None:
 def test_what_waits_must_have_somebody_to_wait_for(state: str, found: bool) -> None:
     case = make_case()
     waiting = TransactionRow(CHARGE, PAYMENT, "AUTHORIZATION", "PENDING", 1999, True, "", "", "")
-    entry = BookEntry("pi_1", PAYMENT, CHARGE, state, "USD", 0, 0, 0, False, ())
+    entry = BookEntry("pi_1", PAYMENT, CHARGE, state, "USD", 0, 0, 0, 0, False, ())
     payment = replace(case.evidence.payments[0], state="PENDING", captured=0, refunded=0)
     evidence = replace(
         case.evidence,
