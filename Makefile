@@ -12,6 +12,9 @@ LOCK := requirements.lock
 STAMP := $(VENV)/.installed
 # Two cores are the size of the smallest machine that the suite is meant for.
 PYTEST_WORKERS ?= 2
+SEED ?= 1
+SEEDS ?= 50
+PAYMENTS ?= 4000
 COMPILE := $(UV) compile --quiet --universal --generate-hashes --no-emit-index-url --no-header --no-emit-package kassa \
 	--python-version 3.11
 
@@ -57,6 +60,10 @@ run: setup ## Run the whole gateway on this machine; Ctrl-C stops it (KASSA_PORT
 .PHONY: test
 test: setup lint types contracts pytest ## Run every check: lint, types, import contracts, tests
 
+.PHONY: simulate
+simulate: setup ## Run 50 seeds of faults against the gateway (SEED=1 SEEDS=50 PAYMENTS=4000)
+	@$(BIN)/kassa simulate --seed $(SEED) --seeds $(SEEDS) --payments $(PAYMENTS)
+
 .PHONY: lint
 lint: setup
 	$(BIN)/ruff check .
@@ -91,6 +98,10 @@ lock: setup ## Renew the lock files from both pyproject.toml
 .PHONY: image-check
 image-check: setup ## Replay the Dockerfile's installation in a clean folder (slow)
 	$(BIN)/python -m tests.local.replay_dockerfile
+
+.PHONY: crash-matrix
+crash-matrix: setup ## Kill the gateway at every step, publish docs/crash-matrix.md (ROUNDS=3 runs it three times)
+	$(BIN)/python -m tests.acceptance.crash_matrix --rounds $(or $(ROUNDS),1)
 
 .PHONY: clean
 clean: ## Remove .venv and caches; what the gateway stored (.kassa) stays

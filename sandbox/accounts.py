@@ -68,6 +68,10 @@ class Accounts:
         account.account = _ALL
         return self._table.put(account)
 
+    def remove(self, account: Account) -> None:
+        """Forgets an account; its key is refused from now on."""
+        self._table.remove(account)
+
     def changed(self, account: Account) -> None:
         """To be called after changing an account's endpoints."""
         self._table.put(account)

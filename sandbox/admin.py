@@ -66,6 +66,8 @@ class Admin:
             web.get("/sandbox/faults", self._answering(self._list_faults)),
             web.delete("/sandbox/faults", self._answering(self._clear_faults)),
             web.post("/sandbox/accounts", self._answering(self._register)),
+            web.delete("/sandbox/accounts/{id}", self._answering(self._forget)),
+            web.get("/sandbox/webhooks", self._answering(self._list_webhooks)),
             *self._stripe.routes(self._answering),
             *self._paypal.routes(self._answering),
         ]
@@ -123,6 +125,18 @@ class Admin:
             )
             account.endpoints = [endpoint]
         return _describe(self._accounts.register(account))
+
+    async def _forget(self, request: web.Request) -> Json:
+        account = self._accounts.get(request.match_info["id"])
+        if account is not None:
+            self._store.forget(account.id)
+            self._webhooks.forget(account.id)
+            self._accounts.remove(account)
+        return {"id": request.match_info["id"], "forgotten": account is not None}
+
+    async def _list_webhooks(self, request: web.Request) -> Json:
+        delivered = self._webhooks.delivered(request.query.get("account", ""))
+        return {"undelivered": self._webhooks.undelivered(), "delivered": sorted(delivered)}
 
 
 def _describe(account: Account) -> Json:

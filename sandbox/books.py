@@ -17,6 +17,7 @@ Json = dict[str, Any]
 
 _REFERENCE = "kassa_transaction"
 _AMOUNTS = ("authorized", "captured", "refunded", "disputed", "held", "fees", "dispute_fees")
+_CAPTURABLE = ("CREATED", "PARTIALLY_CAPTURED")
 
 
 class BooksReport:
@@ -58,6 +59,7 @@ class BooksReport:
             "currency": currency,
             "amount": to_iso(intent.amount, currency, exponent),
             "authorized": to_iso(intent.amount if held else 0, currency, exponent),
+            "capturable": to_iso(intent.amount_capturable, currency, exponent),
             "captured": to_iso(intent.amount_received, currency, exponent),
             "refunded": to_iso(charge.amount_refunded if charge else 0, currency, exponent),
             **_kept(to_iso(kept, currency, exponent), self._stripe_disputes(charge)),
@@ -126,6 +128,9 @@ class BooksReport:
             "currency": currency,
             "amount": to_iso(order.amount, currency, exponent),
             "authorized": to_iso(direct + sum(row.amount for row in holds), currency, exponent),
+            "capturable": to_iso(
+                sum(row.amount - row.captured for row in holds if row.status in _CAPTURABLE), currency, exponent
+            ),
             "captured": to_iso(sum(row.amount for row in taken), currency, exponent),
             "refunded": to_iso(sum(row.amount for row in refunds), currency, exponent),
             **_kept(sum(to_iso(fee_of(row.amount), currency, exponent) for row in taken), disputes),

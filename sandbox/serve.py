@@ -29,6 +29,7 @@ def main(  # noqa: PLR0913, PLR0917  # one parameter per flag
     paypal_token_s: Annotated[int, typer.Option(help="Seconds that an access token of PayPal's lives.")] = 32_400,
     later_s: Annotated[float, typer.Option(help="Seconds until debits settle and disputes arrive.")] = 2.0,
     retry_s: Annotated[float, typer.Option(help="Seconds before a webhook is sent again; doubles.")] = 0.5,
+    longest_retry_s: Annotated[float, typer.Option(help="Longest such pause, in seconds.")] = 30.0,
 ) -> None:
     """Speaks Stripe's and PayPal's wire protocols on one port, with books of its own. No money moves."""
     listener = socket.create_server((host, port), backlog=2048)
@@ -46,6 +47,7 @@ def main(  # noqa: PLR0913, PLR0917  # one parameter per flag
         paypal_token_s=paypal_token_s,
         later_s=later_s,
         retry_s=retry_s,
+        longest_retry_s=longest_retry_s,
     )
     print(f"sandbox: {config.public_url}", flush=True)
     uvloop.run(serve(config, listener))

@@ -60,6 +60,15 @@ class Table(Generic[R]):
         """Every account's records."""
         return [record for rows in self._rows.values() for record in rows.values()]
 
+    def count(self) -> int:
+        """How many records there are."""
+        return sum(len(rows) for rows in self._rows.values())
+
+    def forget(self, account: str) -> None:
+        """Forgets all records of an account, here and at the next flush in the file."""
+        for key in self._rows.pop(account, {}):
+            self._changed[account, key] = None
+
     def changes(self) -> Iterator[tuple[str, str, bytes | None]]:
         """Yields account, id and JSON (None: removed) of what changed since the last call."""
         changed, self._changed = self._changed, {}
@@ -109,6 +118,11 @@ class Store:
             for table in self._tables.values():
                 for account, key, body in table.changes():
                     self._write(table.name, account, key, body)
+
+    def forget(self, account: str) -> None:
+        """Forgets everything that belongs to an account."""
+        for table in self._tables.values():
+            table.forget(account)
 
     def kept_bytes(self, name: str) -> bytes | None:
         """A secret of the sandbox's own that the file holds, such as the key of its certificate authority."""

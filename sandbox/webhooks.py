@@ -50,6 +50,7 @@ class Webhooks:
         self._longest_pause = longest_pause
         self._signers: dict[Processor, Signer] = {}
         self._held: dict[int, list[Delivery]] = {}
+        self._delivered: dict[str, set[str]] = {}
         self._timers: dict[int, asyncio.TimerHandle] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._slots = asyncio.Semaphore(_AT_ONCE)
@@ -78,7 +79,15 @@ class Webhooks:
 
     def undelivered(self) -> int:
         """How many deliveries still wait for their 2xx."""
-        return len(self._table.all())
+        return self._table.count()
+
+    def delivered(self, account_id: str) -> set[str]:
+        """The account's events that were answered with 2xx since this process began, by id."""
+        return self._delivered.get(account_id, set())
+
+    def forget(self, account_id: str) -> None:
+        """Lets go of an account's deliveries; those under way end by themselves."""
+        self._delivered.pop(account_id, None)
 
     def send(self, account: Account, event_id: str, event_type: str, body: bytes) -> None:
         """Sends an event to every endpoint of the account that wants it."""
@@ -156,9 +165,12 @@ class Webhooks:
                 await response.read()
                 status = response.status
         except (aiohttp.ClientError, TimeoutError) as error:
-            self._log.info("webhook not delivered", event=delivery.event_type, cause=type(error).__name__)
+            self._log.info("webhook not delivered", event_type=delivery.event_type, cause=type(error).__name__)
             return False
-        return 200 <= status < 300  # the range of success
+        taken = 200 <= status < 300  # the range of success
+        if taken:
+            self._delivered.setdefault(delivery.account, set()).add(delivery.event_id)
+        return taken
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.get_running_loop().create_task(work)

@@ -19,6 +19,7 @@ from sqlalchemy import Engine
 
 from fraud_rules import DEFAULT_RULES, RulesetHolder, ScreeningFailure
 from fraud_rules.trial import try_in_child
+from server import clock, crash_points
 from server.domain.expiry import PATIENCE, Lifetimes
 from server.domain.timeline import TimelineEntry
 from server.jobs.standing import show_standing
@@ -118,9 +119,13 @@ class Core:
 async def open_core(settings: Settings, metrics: Metrics | None = None) -> AsyncIterator[Core]:
     """Opens connections and wires the parts; closes them in the opposite order, queues written out first."""
     metrics = metrics or Metrics(CollectorRegistry())
+    if settings.crash_points_file is not None:
+        _log.warning("this process obeys the crash points of %s", settings.crash_points_file)
+        crash_points.arm(settings.crash_points_file)
+    clock.mislead(settings.clock_offset_file)
     async with AsyncExitStack() as stack:
         writers = _engine(stack, settings.database_url.get_secret_value(), settings.database_writers + _SPARE)
-        readers = _engine(stack, settings.database_reader_url.get_secret_value(), settings.database_readers)
+        readers = _engine(stack, settings.database_reader_url.get_secret_value(), settings.database_readers, reads=True)
         threads = stack.enter_context(ThreadPoolExecutor(_SPARE, thread_name_prefix="short"))
         commit = GroupCommit(writers, writers=settings.database_writers, observe=metrics.batch_written)
         metrics.watch_queue(commit)
@@ -134,8 +139,8 @@ async def open_core(settings: Settings, metrics: Metrics | None = None) -> Async
         yield _wire(settings, commit, reads, store, ShortTransactions(writers, threads), registry, adapters)
 
 
-def _engine(stack: AsyncExitStack, url: str, connections: int) -> Engine:
-    engine = make_engine(url, connections)
+def _engine(stack: AsyncExitStack, url: str, connections: int, *, reads: bool = False) -> Engine:
+    engine = make_engine(url, connections, reads=reads)
     stack.callback(engine.dispose)
     return engine
 

@@ -138,6 +138,12 @@ def run() -> None:
     os.execv(sys.executable, [sys.executable, "-m", "sandbox.local"])
 
 
+@app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []})
+def simulate(arguments: typer.Context) -> None:
+    """Run seeded faults against everything on this machine, heal it, and demand that no cent is missing."""
+    os.execv(sys.executable, [sys.executable, "-m", "sandbox.simulator", *arguments.args])
+
+
 def _load(kind: type[S]) -> S:
     try:
         return load(kind)

@@ -8,6 +8,7 @@ import base64
 import binascii
 from decimal import Decimal
 from enum import StrEnum
+from pathlib import Path
 from typing import Annotated, TypeVar
 
 from pydantic import (
@@ -175,10 +176,19 @@ class Settings(DatabaseSettings):
         description="Seconds between telling health checks that the server stops and refusing calls; longer than Envoy "
         "needs to notice",
     )
+    clock_offset_file: Path | None = Field(
+        default=None, description="File that says by how many seconds the clock is off; for tests, in test mode alone"
+    )
     database_writers: int = Field(
         default=2, ge=1, le=64, description="Threads, each with a connection, that commit batches"
     )
     database_readers: int = Field(default=8, ge=1, le=256, description="Threads, each with a connection, that read")
+
+    crash_points_file: Path | None = Field(
+        default=None,
+        description="For tests alone, never with live accounts: a file that orders this process to kill itself at a "
+        "named point of its work",
+    )
 
     @model_validator(mode="after")
     def _check_together(self) -> "Settings":
@@ -188,6 +198,10 @@ class Settings(DatabaseSettings):
             raise ValueError(f"{PREFIX}DRAIN_GRACE_S must be more than {PREFIX}PROCESSOR_DEADLINE_S")
         if self.supported_currencies and self.default_currency not in self.supported_currencies:
             raise ValueError(f"{PREFIX}DEFAULT_CURRENCY must be one of {PREFIX}SUPPORTED_CURRENCIES")
+        if self.crash_points_file is not None and not self.platform_test_mode:
+            raise ValueError(f"{PREFIX}CRASH_POINTS_FILE is for test accounts alone")
+        if self.clock_offset_file is not None and not self.platform_test_mode:
+            raise ValueError(f"{PREFIX}CLOCK_OFFSET_FILE may not be set unless {PREFIX}PLATFORM_TEST_MODE is")
         self._check_stripe_mode()
         return self
 

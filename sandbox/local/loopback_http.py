@@ -10,7 +10,12 @@ _OPENER = build_opener(ProxyHandler({}))
 
 
 def ask(
-    url: str, *, body: Mapping[str, object] | None = None, bearer: str = "", timeout: float = 10.0
+    url: str,
+    *,
+    body: Mapping[str, object] | None = None,
+    bearer: str = "",
+    timeout: float = 10.0,
+    method: str | None = None,
 ) -> tuple[int, Any]:
     """Sends GET, or POST where there is a body, and returns the status and the parsed JSON (None where there is none).
 
@@ -19,6 +24,7 @@ def ask(
         body: sent as JSON.
         bearer: the secret of an API key.
         timeout: seconds that the connection may stay silent.
+        method: another HTTP method than GET and POST.
 
     Raises:
         OSError: nobody answered.
@@ -28,7 +34,7 @@ def ask(
         headers["authorization"] = f"Bearer {bearer}"
     data = None if body is None else json.dumps(body).encode()
     try:
-        with _OPENER.open(Request(url, data=data, headers=headers), timeout=timeout) as answer:
+        with _OPENER.open(Request(url, data=data, headers=headers, method=method), timeout=timeout) as answer:
             return answer.status, _parse(answer.read())
     except HTTPError as refusal:
         with refusal:

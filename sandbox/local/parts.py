@@ -3,7 +3,7 @@
 import hashlib
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -11,7 +11,7 @@ from typing import Final
 from sandbox.local.credentials import Credentials
 from sandbox.local.envoy import envoy_command, render_envoy_config
 from sandbox.local.ports import LOOPBACK
-from sandbox.local.readiness import grpc_serving, http_ok
+from sandbox.local.readiness import accepts, grpc_serving, http_ok
 from sandbox.local.supervisor import Part
 from server import storage
 
@@ -19,6 +19,7 @@ DATABASE: Final = "kassa"
 OWNER: Final = "kassa_owner"
 WRITER: Final = "kassa_writer"
 READER: Final = "kassa_reader"
+COMMIT_PROXY: Final = "commit-proxy"
 _KASSA: Final = str(Path(sys.executable).with_name("kassa"))
 # Longer than a server lets calls in flight run on (`drain_grace_s`).
 _SERVER_STOP_SECONDS = 30.0
@@ -59,8 +60,12 @@ class Site:
         return self.home / "sandbox" / "paypal-ca.pem"
 
 
-def sandbox(site: Site) -> Part:
-    """The processors' stand-ins, with the platform's account at each; keeps its books in a file."""
+def sandbox(site: Site, options: Sequence[str] = ()) -> Part:
+    """The processors' stand-ins, with the platform's account at each; keeps its books in a file.
+
+    Args:
+        options: further flags of `sandbox.serve`.
+    """
     folder = site.home / "sandbox"
     folder.mkdir(exist_ok=True)
     argv = [sys.executable, "-m", "sandbox.serve", "--port", str(site.ports["sandbox"])]
@@ -71,6 +76,7 @@ def sandbox(site: Site) -> Part:
         str(folder / "books.sqlite"),
         "--paypal-ca-file",
         str(site.trust_anchor),
+        *options,
     ]
     keys = site.credentials
     environment = {
@@ -81,6 +87,13 @@ def sandbox(site: Site) -> Part:
         "SANDBOX_PAYPAL_WEBHOOK_ID": keys.paypal_webhook_id,
     }
     return Part("sandbox", argv, _process_environment() | environment, http_ok(f"{site.sandbox_url}/healthz"))
+
+
+def commit_proxy(site: Site) -> Part:
+    """What stands between the gateway and Postgres and can lose connections during COMMIT; for the simulator."""
+    argv = [sys.executable, "-m", "sandbox.simulator.commit_proxy"]
+    argv += ["--listen", str(site.ports[COMMIT_PROXY]), "--postgres", str(site.ports["postgres"])]
+    return Part(COMMIT_PROXY, argv, _process_environment(), accepts(site.ports[COMMIT_PROXY]))
 
 
 def migrate(site: Site) -> Part:
@@ -135,11 +148,15 @@ def metrics_port(name: str) -> str:
 
 def _watched(site: Site, name: str) -> dict[str, str]:
     address = f"{LOOPBACK}:{site.ports[metrics_port(name)]}"
-    return {"KASSA_METRICS_LISTEN": address} | gateway_environment(site)
+    return {"KASSA_METRICS_LISTEN": address} | gateway_environment(site, name)
 
 
-def gateway_environment(site: Site) -> dict[str, str]:
-    """Returns the environment of servers and worker: what the shell has, ours, then the overrides."""
+def gateway_environment(site: Site, part: str = "") -> dict[str, str]:
+    """Returns the environment of servers and worker: what the shell has, ours, then the overrides.
+
+    Args:
+        part: Name of the part, which stands in the overrides wherever they say `{part}`.
+    """
     keys = site.credentials
     ours = {
         "KASSA_DATABASE_URL": site.databases[WRITER],
@@ -159,7 +176,8 @@ def gateway_environment(site: Site) -> dict[str, str]:
         "KASSA_PAYPAL_TRUST_ANCHOR": str(site.trust_anchor),
         "KASSA_PAYPAL_CERTIFICATE_HOSTS": f"{LOOPBACK}:{site.ports['sandbox']}",
     }
-    return _process_environment() | ours | dict(site.overrides)
+    overrides = {name: value.replace("{part}", part) for name, value in site.overrides.items()}
+    return _process_environment() | ours | overrides
 
 
 def _process_environment() -> dict[str, str]:

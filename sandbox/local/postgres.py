@@ -108,7 +108,13 @@ class EmbeddedPostgres:
         return self._programs / name
 
     def dsn(
-        self, database: str = "postgres", user: str = SUPERUSER, password: str | None = None, *, driver: str = ""
+        self,
+        database: str = "postgres",
+        user: str = SUPERUSER,
+        password: str | None = None,
+        *,
+        driver: str = "",
+        port: int = 0,
     ) -> str:
         """Returns the URL of a database over TCP.
 
@@ -117,10 +123,11 @@ class EmbeddedPostgres:
             user: the role to connect as.
             password: of that role; None takes the superuser's.
             driver: of SQLAlchemy, such as `psycopg2`, put into the scheme; without it the URL is for libpq.
+            port: of something that stands before the server; 0 means the server's own.
         """
         scheme = f"postgresql+{driver}" if driver else "postgresql"
         secret = quote(self._password if password is None else password, safe="")
-        return f"{scheme}://{quote(user, safe='')}:{secret}@{LOOPBACK}:{self.port}/{quote(database, safe='')}"
+        return f"{scheme}://{quote(user, safe='')}:{secret}@{LOOPBACK}:{port or self.port}/{quote(database, safe='')}"
 
     def start(self) -> None:
         """Makes the cluster if it is new, starts it and waits until it accepts connections.

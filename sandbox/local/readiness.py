@@ -1,5 +1,6 @@
 """Tells when a part of the stack serves. Each check asks once and is called by the supervisor until it says yes."""
 
+import socket
 from collections.abc import Callable
 from http import HTTPStatus
 
@@ -7,6 +8,7 @@ import grpc
 from grpc_health.v1.health_pb2 import HealthCheckRequest, HealthCheckResponse
 
 from sandbox.local.loopback_http import ask
+from sandbox.local.ports import LOOPBACK
 
 Check = Callable[[], bool]
 _SECONDS = 2.0
@@ -21,6 +23,19 @@ def http_ok(url: str) -> Check:
         except OSError:
             return False
         return status == HTTPStatus.OK
+
+    return check
+
+
+def accepts(port: int) -> Check:
+    """A check that somebody listens on a TCP port of the loopback address."""
+
+    def check() -> bool:
+        try:
+            with socket.create_connection((LOOPBACK, port), timeout=_SECONDS):
+                return True
+        except OSError:
+            return False
 
     return check
 

@@ -6,7 +6,7 @@ test needs. The parts are called postgres, sandbox, server-1 …, worker and env
 
 import fcntl
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
@@ -50,6 +50,8 @@ class LocalStack:
         requests_per_key: int | None = None,
         requests_per_address: int | None = None,
         environment: Mapping[str, str] | None = None,
+        sandbox_options: Sequence[str] = (),
+        commit_proxy: bool = False,
         on_step: Callable[[str], None] = lambda step: None,
     ) -> None:
         """Only remembers its arguments; entering the context starts everything.
@@ -61,7 +63,10 @@ class LocalStack:
             durable: False turns Postgres' fsync off and removes the database at the end.
             requests_per_key: rate limit of one API key, a second; None leaves Envoy's usual one.
             requests_per_address: the same for a client's address.
-            environment: further variables for servers and worker, such as KASSA_RULES_PATH.
+            environment: further variables for servers and worker, such as KASSA_RULES_PATH; `{part}` in a value stands
+                for the name of the part.
+            sandbox_options: further flags of `sandbox.serve`.
+            commit_proxy: puts what can lose connections during COMMIT between the gateway and Postgres.
             on_step: told what begins now, in a word or two.
         """
         self.home = home.resolve()
@@ -71,6 +76,8 @@ class LocalStack:
         self._requests_per_key = requests_per_key
         self._requests_per_address = requests_per_address
         self._environment = dict(environment or {})
+        self._sandbox_options = tuple(sandbox_options)
+        self._commit_proxy = commit_proxy
         self._on_step = on_step
         self._exit = ExitStack()
 
@@ -127,8 +134,9 @@ class LocalStack:
         ports = self._choose_ports()
         self._supervisor = Supervisor(self.home / "log")
         self._start_postgres(credentials, ports["postgres"])
+        door = ports[parts.COMMIT_PROXY if self._commit_proxy else "postgres"]
         databases = {
-            role: self.postgres.dsn(parts.DATABASE, role, password, driver="psycopg2")
+            role: self.postgres.dsn(parts.DATABASE, role, password, driver="psycopg2", port=door)
             for role, password in (
                 (parts.OWNER, credentials.owner_password),
                 (parts.WRITER, credentials.writer_password),
@@ -160,7 +168,7 @@ class LocalStack:
         path = self.home / "ports.json"
         known: dict[str, int] = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
         watched = [parts.metrics_port(name) for name in (*self._servers, "worker")]
-        names = ["postgres", "sandbox", "envoy-admin", *self._servers, *watched]
+        names = ["postgres", "sandbox", "envoy-admin", *self._servers, *watched, parts.COMMIT_PROXY]
         ports = {name: known[name] if name in known and is_free(known[name]) else free_port() for name in names}
         path.write_text(json.dumps(ports), encoding="utf-8")
         return ports
@@ -187,7 +195,10 @@ class LocalStack:
     def _start_gateway(self) -> None:
         """Starts at once what may start at once, then waits for each in its order."""
         site, supervisor = self.site, self._supervisor
-        supervisor.start(parts.sandbox(site))
+        if self._commit_proxy:
+            supervisor.start(parts.commit_proxy(site))
+            supervisor.wait_ready(parts.COMMIT_PROXY)
+        supervisor.start(parts.sandbox(site, self._sandbox_options))
         self._migrate()
         self._on_step("Sandbox of Stripe and PayPal")
         supervisor.wait_ready("sandbox")

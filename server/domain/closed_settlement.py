@@ -73,10 +73,12 @@ def _closed_and_refused(payment: Payment, transaction: Transaction, finding: Dec
     raise Contradiction(f"{kind.value} is COMPLETED, and the processor says {type(finding).__name__}")
 
 
-def _approved_after_all(payment: Payment, transaction: Transaction, finding: Approved) -> Settlement:
+def _approved_after_all(payment: Payment, transaction: Transaction, finding: Approved) -> Settlement | None:
     """A capture or refund that we hold for failed has happened; an authorization is given back (`compensation`)."""
     told = f"the {transaction.type.value.lower()} had been settled as {transaction.state.value}, and was done after all"
     if transaction.type is TransactionType.REFUND:
+        if finding.processor_transaction_id == transaction.processor_transaction_id:
+            return None  # that very refund has failed since and never succeeds again: this answer is the older one
         moved = refunded(payment, transaction.amount)
         return refund_settlement(moved, completed(transaction, finding), finding, told)
     if transaction.type is TransactionType.CAPTURE and payment.state in HELD:
@@ -155,16 +157,15 @@ def _came_and_went(refund: Transaction) -> tuple[Journal, ...]:
 
 def settle_compensation(payment: Payment, transaction: Transaction, finding: Known) -> Settlement:
     """The payment stays FAILED or CANCELLED; money that came and went back is explained by two journals."""
+    refunds = transaction.type is TransactionType.REFUND
     match finding:
-        case Approved() | Cancelled():
-            object_id = finding.processor_transaction_id if isinstance(finding, Approved) else ""
-            done = replace(transaction, state=TransactionState.COMPLETED, processor_transaction_id=object_id)
-            went = transaction.type is TransactionType.REFUND
-            journals = _came_and_went(done) if went else ()
-            if isinstance(finding, Approved):
-                journals += fee_journals(finding.fee)
-            return Settlement(payment, replace(done, waiting=False), journals, fee_due=went)
-        case Pending() | ActionRequired() | NotSent() | Rejected() | Declined():
+        case Approved():
+            done = completed(transaction, finding)
+            journals = (*(_came_and_went(done) if refunds else ()), *fee_journals(finding.fee))
+            return Settlement(payment, done, journals, fee_due=refunds)
+        case Cancelled() if not refunds:
+            return Settlement(payment, replace(transaction, state=TransactionState.COMPLETED, waiting=False))
+        case Cancelled() | Pending() | ActionRequired() | NotSent() | Rejected() | Declined():
             # The customer's money is still out there: it is asked for again until it is back.
             told = "the processor declines to give back what it approved" if isinstance(finding, Declined) else ""
             unsettled = replace(transaction, state=TransactionState.UNKNOWN, waiting=False)

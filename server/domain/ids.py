@@ -10,6 +10,7 @@ import uuid_utils
 from typeid import TypeID
 from typeid.core.errors import TypeIDException
 
+from server.clock import nanoseconds
 from server.domain.errors import InvalidField
 
 
@@ -30,8 +31,8 @@ class Prefix(StrEnum):
 
 
 def new_id() -> UUID:
-    """Returns a new UUIDv7: unique, and ordered by the millisecond of its making."""
-    return UUID(int=uuid_utils.uuid7().int)
+    """Returns a new UUIDv7: unique, and ordered by the millisecond of its making, as this machine's clock tells it."""
+    return UUID(int=uuid_utils.uuid7(nanoseconds=nanoseconds()).int)
 
 
 def render_id(prefix: Prefix, value: UUID) -> str:

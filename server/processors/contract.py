@@ -137,7 +137,9 @@ class Request:
         transaction_id: Processor's idempotency key and our reference there.
         processor_payment_id: The processor's object of the payment (`pi_…`, a PayPal order); None until known.
         processor_transaction_id: The processor's object of this very transaction (`re_…`, a capture); None until known.
-        first_sent_at: When the transaction was opened, UTC: a key older than its lifetime must not be repeated.
+        key_age: How old the idempotency key is, on the database's clock, since servers' clocks may jump: one older than
+            its lifetime must not be repeated. None: the request is over, so it is read and never repeated.
+        asked_at: When this attempt was leased, on the same clock: a process may sleep between its lease and its call.
     """
 
     merchant_id: UUID
@@ -145,9 +147,10 @@ class Request:
     transaction_id: UUID
     amount: int
     currency: str
-    first_sent_at: datetime
+    key_age: timedelta | None
     processor_payment_id: str | None = None
     processor_transaction_id: str | None = None
+    asked_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -12,9 +12,9 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from typing import Any
 
+from server.clock import utc_now
 from server.domain.ids import new_id
 from server.domain.processor_call import CallError, ProcessorCall
 from server.processors.contract import ProcessorBusy, ProcessorRejected, ProcessorUnavailable
@@ -71,7 +71,7 @@ def exchange(operation: str, request: Redacted, key: str = "") -> Iterator[Told]
         key: The idempotency key, empty for a call that only reads.
     """
     calls, told = _collector.get(), Told()
-    started_at, started = datetime.now(UTC), time.perf_counter()
+    started_at, started = utc_now(), time.perf_counter()
     try:
         yield told
     finally:

@@ -12,6 +12,7 @@ from datetime import datetime
 from typing import TypeVar
 from uuid import UUID
 
+from server.crash_points import around_calls
 from server.processors.circuit import Circuit
 from server.processors.contract import (
     Account,
@@ -43,6 +44,7 @@ PAUSE_S = 10.0
 """Seconds between probes."""
 
 
+@around_calls(besides={"close"})
 class Guarded:
     """An adapter behind circuit breakers, one for each account. See the module.
 

@@ -28,8 +28,8 @@ def _of(service: str, access: Access, *methods: str) -> dict[str, Access]:
 ACCESS: Mapping[str, Access] = MappingProxyType(
     _of("PaymentService", Access.MERCHANT, "CreatePayment", "GetPayment", "ListPayments", "ConfirmPayment")
     | _of("PaymentService", Access.MERCHANT, "CapturePayment", "CancelPayment", "RefundPayment", "ListTransactions")
-    | _of("DisputeService", Access.MERCHANT, "GetDispute", "ListDisputes", "AcceptDispute", "SubmitDisputeEvidence")
     | _of("PaymentService", Access.MERCHANT, "GetPaymentTimeline")
+    | _of("DisputeService", Access.MERCHANT, "GetDispute", "ListDisputes", "AcceptDispute", "SubmitDisputeEvidence")
     | _of("MerchantService", Access.ANY_KEY, "GetMerchant")
     | _of("MerchantService", Access.PLATFORM, "CreateMerchant", "ListMerchants", "UpdateMerchant")
     | _of("MerchantService", Access.PLATFORM, "CreateApiKey", "ListApiKeys", "RevokeApiKey")

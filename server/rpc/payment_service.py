@@ -1,7 +1,6 @@
 """PaymentService: parse, use case, render. Served by `rpc.server`."""
 
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Any, Protocol, TypeAlias
 from uuid import UUID
 
@@ -9,6 +8,7 @@ from grpc.aio import ServicerContext
 from kassa.v1 import payment_service_pb2 as pb
 from kassa.v1 import payment_service_pb2_grpc as pb_grpc
 
+from server.clock import utc_now
 from server.domain.decline import DeclineCode
 from server.domain.ids import Prefix, parse_id
 from server.domain.payment import Payment, RefundReason, State, Transaction
@@ -114,7 +114,7 @@ class PaymentService(pb_grpc.PaymentServiceServicer):
     async def CreatePayment(self, request: pb.CreatePaymentRequest, context: Context) -> pb.Payment:
         """Over REST 201, and 402, 503 or 202 where there is no money yet."""
         call = current_call()
-        key, command = call.idempotency_key, parse.parse_create(request, self._supported, datetime.now(UTC))
+        key, command = call.idempotency_key, parse.parse_create(request, self._supported, utc_now())
         answer = await self._use_cases.create(call.merchant, key, command)
         call.http_status = _http_status(answer.value, 201)
         return _payment(call, answer)

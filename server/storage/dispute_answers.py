@@ -16,6 +16,7 @@ from server.domain.dispute import Dispute, Evidence
 from server.domain.dispute_answer import PendingAnswer, check_answer, pending_answer, with_answer, without_answer
 from server.domain.errors import KassaError, Reason
 from server.domain.payment import Payment, Transaction, TransactionState
+from server.domain.processor_call import ProcessorCall
 from server.domain.recovery import UNRESOLVED_AFTER, pause_s
 from server.storage.answers import error_answer
 from server.storage.attention import Attention, insert_attention
@@ -27,6 +28,7 @@ from server.storage.group_commit import Postponed
 from server.storage.locking import Key, Locked, explain_absent, lock_payments
 from server.storage.open_operations import close_claims
 from server.storage.open_payments import leased_row
+from server.storage.processor_calls import insert_calls
 
 _LEASE = text("""
     UPDATE transactions t
@@ -75,6 +77,7 @@ class LetGo:
 
     Attributes:
         refusal: Why the processor will not have the answer that the transaction carries, which ends that.
+        calls: What was said to the processor.
     """
 
     merchant_id: UUID
@@ -82,6 +85,7 @@ class LetGo:
     transaction_id: UUID
     owner: UUID
     refusal: KassaError | None = None
+    calls: tuple[ProcessorCall, ...] = ()
 
     @property
     def key(self) -> Key:
@@ -155,6 +159,9 @@ def let_go(connection: Connection, rows: Sequence[LetGo]) -> list[bool | KassaEr
             for (_, _, now), transaction in zip(held, released, strict=True)
             for item in _unresolved(transaction, now)
         ],
+    )
+    insert_calls(
+        connection, [(locked[row.key].payment, row.transaction_id, row.calls) for row in rows if row.key in locked]
     )
     return [absent.get(row.key) or row in ours for row in rows]
 

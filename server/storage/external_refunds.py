@@ -6,6 +6,7 @@ from uuid import UUID
 
 from sqlalchemy import Connection, text
 
+from server.crash_points import durable
 from server.domain.attention import AttentionKind
 from server.domain.consequence import Settlement, refunded
 from server.domain.errors import KassaError
@@ -31,7 +32,7 @@ _CLAIM_OBJECT = text("""
 
 @dataclass(frozen=True, slots=True)
 class ExternalRefund:
-    """A refund as the processor tells it, with what it keeps of it and the calls that told; amount in minor units."""
+    """A refund as the processor tells it, what it keeps of it, and the calls that told; amount in minor units."""
 
     merchant_id: UUID
     payment_id: UUID
@@ -42,6 +43,7 @@ class ExternalRefund:
     calls: tuple[ProcessorCall, ...] = ()
 
 
+@durable
 def book_refunds(connection: Connection, rows: Sequence[ExternalRefund]) -> list[bool | KassaError | Postponed]:
     """Books each refund once, by the processor's id of it, and opens an attention item for people."""
     keys = [(row.merchant_id, row.payment_id) for row in rows]

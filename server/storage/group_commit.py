@@ -19,6 +19,7 @@ from sqlalchemy import Connection, Engine, text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
+from server.crash_points import Moment, reach
 from server.domain.errors import KassaError, Reason
 
 Row = TypeVar("Row")
@@ -125,6 +126,7 @@ class GroupCommit:
         Raises:
             KassaError: OVERLOADED, SERVICE_UNAVAILABLE (both: nothing was written), or what the statement answered.
         """
+        reach(statement, Moment.BEFORE)
         item = _Item(statement, row, aggregates, self._loop.create_future(), tenant, urgent)
         with self._wake:
             if self._closing and not urgent:
@@ -286,15 +288,18 @@ class GroupCommit:
         started, oldest = time.monotonic(), min(item.since for item in items)
         with self._engine.connect() as connection:
             xid = connection.scalar(text("SELECT pg_current_xact_id()::text"))
-            results = items[0].statement(connection, [item.row for item in items])
+            statement = items[0].statement
+            results = statement(connection, [item.row for item in items])
             assert len(results) == len(items), "a statement answers every row"
             written = time.monotonic()
+            reach(statement, Moment.WRITTEN)
             try:
                 connection.commit()
             except DBAPIError as error:
                 if not error.connection_invalidated or not self._was_committed(str(xid)):
                     raise
             self._observe(Batch(len(items), started - oldest, written - started, time.monotonic() - written))
+        reach(statement, Moment.COMMITTED)
         return results
 
     def _was_committed(self, xid: str) -> bool:

@@ -9,6 +9,7 @@ from uuid import UUID
 
 from sqlalchemy import Connection, text
 
+from server.crash_points import durable
 from server.domain.errors import KassaError, Reason
 from server.domain.operations import check_operation, holds_slot
 from server.domain.payment import (
@@ -119,6 +120,7 @@ _CONFIRMED = frozenset({State.AUTHORIZED, State.IN_REVIEW, State.COMPLETED, Stat
 """Where a confirmation may find its payment when a webhook was quicker; it is told how the payment stands."""
 
 
+@durable
 def open_operations(connection: Connection, rows: Sequence[OpenOperation]) -> list[Result]:
     """Opens a batch of operations; a refusal becomes the claim's final answer."""
     locked = lock_payments(connection, [row.key for row in rows])
@@ -141,6 +143,7 @@ def open_operations(connection: Connection, rows: Sequence[OpenOperation]) -> li
     return results
 
 
+@durable
 def take_up(connection: Connection, rows: Sequence[TakeUp]) -> list[Result | Over]:
     """Leases open transactions to whoever carries them on; a transaction that is over or leased is refused."""
     locked = lock_payments(connection, [row.key for row in rows])
@@ -233,9 +236,14 @@ def _find_open(row: TakeUp, locked: Locked) -> OperationOpened | Over | KassaErr
             metadata={"payment_state": payment.state.value},
         )
     keys = (*transaction.idempotency_keys, row.claim.key) if row.claim else transaction.idempotency_keys
-    return OperationOpened(
-        payment, replace(transaction, waiting=False, attempts=transaction.attempts + 1, idempotency_keys=keys)
+    again = replace(
+        transaction,
+        waiting=False,
+        attempts=transaction.attempts + 1,
+        idempotency_keys=keys,
+        updated_at=locked.now,
     )
+    return OperationOpened(payment, again)
 
 
 def _waiting(under_way: Sequence[Transaction]) -> list[Transaction]:

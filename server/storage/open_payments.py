@@ -9,6 +9,7 @@ from uuid import UUID
 
 from sqlalchemy import Connection, text
 
+from server.crash_points import durable
 from server.domain.errors import KassaError
 from server.domain.ids import new_id
 from server.domain.payment import FraudDecision, Payment, State, Transaction
@@ -34,11 +35,17 @@ Screen = Callable[[Counted], tuple[Payment, FraudDecision]]
 """Decides a payment from its velocity facts: the payment, FAILED where it is blocked, and why. Must do no I/O."""
 
 _INSERT_PAYMENTS = text(insert("payments", PAYMENT_COLUMNS))
-_INSERT_DECISIONS = text(insert("fraud_decisions", DECISION_COLUMNS))
-_TRANSACTION_VALUES = columns([name for name in TRANSACTION_COLUMNS if name != "lease_until"])
+_DECISION_VALUES = columns([name for name in DECISION_COLUMNS if name != "created_at"])
+_INSERT_DECISIONS = text(f"""
+    INSERT INTO fraud_decisions ({_DECISION_VALUES}, created_at)
+    SELECT {_DECISION_VALUES}, now() FROM jsonb_populate_recordset(NULL::fraud_decisions, CAST(:rows AS jsonb))
+""")
+# Stamped by the database: a server whose clock is wrong must not make a processor's key look younger than it is.
+_STAMPED = ("created_at", "updated_at", "lease_until")
+_TRANSACTION_VALUES = columns([name for name in TRANSACTION_COLUMNS if name not in _STAMPED])
 _INSERT_TRANSACTIONS = text(f"""
-    INSERT INTO transactions ({_TRANSACTION_VALUES}, lease_until)
-    SELECT {_TRANSACTION_VALUES}, now() + q.lease_s * interval '1 second'
+    INSERT INTO transactions ({_TRANSACTION_VALUES}, created_at, updated_at, lease_until)
+    SELECT {_TRANSACTION_VALUES}, now(), now(), now() + q.lease_s * interval '1 second'
     FROM (SELECT (jsonb_populate_record(NULL::transactions, element)).*, (element->>'lease_s')::numeric AS lease_s
           FROM jsonb_array_elements(CAST(:rows AS jsonb)) AS element) AS q
 """)
@@ -47,8 +54,11 @@ _FAIL_BLOCKED = text("""
     FROM jsonb_populate_recordset(NULL::payments, CAST(:rows AS jsonb)) AS q
     WHERE p.merchant_id = q.merchant_id AND p.id = q.id
 """)
-EVENT_COLUMNS = ("merchant_id", "id", "type", "payment_id", "transaction_id", "data", "created_at")
-INSERT_EVENTS = text(insert("events", EVENT_COLUMNS))
+_EVENT_VALUES = "merchant_id, id, type, payment_id, transaction_id, data"
+INSERT_EVENTS = text(f"""
+    INSERT INTO events ({_EVENT_VALUES}, created_at)
+    SELECT {_EVENT_VALUES}, now() FROM jsonb_populate_recordset(NULL::events, CAST(:rows AS jsonb))
+""")
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +92,7 @@ class Opened:
     transaction: Transaction
 
 
+@durable
 def open_payments(
     connection: Connection, rows: Sequence[OpenPayment]
 ) -> list[Opened | Replay | KassaError | Postponed]:
@@ -162,5 +173,4 @@ def event_row(payment: Payment, transaction_id: UUID, kind: str, data: Mapping[s
         "payment_id": payment.id,
         "transaction_id": transaction_id,
         "data": data,
-        "created_at": payment.updated_at,
     }

@@ -7,6 +7,8 @@ from uuid import UUID
 
 from sqlalchemy import Connection, text
 
+from server.crash_points import durable
+
 _STORE = text("""
     INSERT INTO processor_events (account_id, event_id, processor, type, subject, processor_payment_id,
                                   processor_object_id, transaction_id, body, attempts, created_at)
@@ -17,9 +19,13 @@ _STORE = text("""
 _COLUMNS = """account_id, event_id, processor, type, subject, processor_payment_id, processor_object_id,
               transaction_id, attempts, created_at, handled_at IS NOT NULL AS handled"""
 _GET = text(f"SELECT {_COLUMNS} FROM processor_events WHERE account_id = :account_id AND event_id = :event_id")
+_UNHANDLED_ACCOUNTS = text("""
+    SELECT DISTINCT account_id FROM processor_events WHERE handled_at IS NULL AND next_attempt_at < now()
+""")
 _UNHANDLED = text(f"""
     SELECT {_COLUMNS} FROM processor_events
-    WHERE handled_at IS NULL AND next_attempt_at < now() ORDER BY next_attempt_at LIMIT :size
+    WHERE handled_at IS NULL AND account_id = :account_id AND next_attempt_at < now()
+    ORDER BY next_attempt_at LIMIT :size
 """)
 _HANDLED = text("""
     UPDATE processor_events
@@ -77,6 +83,7 @@ class Owner:
     transaction_id: UUID
 
 
+@durable
 def store_event(connection: Connection, event: StoredEvent, body: bytes) -> StoredEvent:
     """Stores an event once, and returns it as it stands, handled or not."""
     values = {name: getattr(event, name) for name in StoredEvent.__slots__} | {"body": body}
@@ -84,16 +91,24 @@ def store_event(connection: Connection, event: StoredEvent, body: bytes) -> Stor
     return StoredEvent(**connection.execute(_GET, values).mappings().one())
 
 
-def unhandled_events(connection: Connection, size: int) -> list[StoredEvent]:
-    """Returns events whose time to be handled has come, longest due first."""
-    return [StoredEvent(**row) for row in connection.execute(_UNHANDLED, {"size": size}).mappings()]
+def accounts_with_unhandled_events(connection: Connection) -> list[UUID]:
+    """Returns the accounts of events whose time to be handled has come."""
+    return list(connection.scalars(_UNHANDLED_ACCOUNTS))
 
 
+def unhandled_events(connection: Connection, account_id: UUID, size: int) -> list[StoredEvent]:
+    """Returns an account's events whose time to be handled has come, longest due first."""
+    values = {"account_id": account_id, "size": size}
+    return [StoredEvent(**row) for row in connection.execute(_UNHANDLED, values).mappings()]
+
+
+@durable
 def mark_handled(connection: Connection, event: StoredEvent, result: str, owner: Owner | None = None) -> None:
     """Ends an event; `result` says in a word what came of it, `owner` on whose payment's timeline it belongs."""
     connection.execute(_HANDLED, _ending(event, result, owner))
 
 
+@durable
 def postpone_event(
     connection: Connection, event: StoredEvent, result: str, pause_s: float, owner: Owner | None = None
 ) -> None:

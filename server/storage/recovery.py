@@ -5,9 +5,14 @@ from uuid import UUID
 
 from sqlalchemy import Connection, text
 
+_DUE_ACCOUNTS = text("""
+    SELECT DISTINCT processor_account_id FROM transactions
+    WHERE state IN ('PENDING', 'UNKNOWN') AND lease_until < now()
+""")
 _DUE = text("""
     SELECT merchant_id, payment_id, id AS transaction_id FROM transactions
-    WHERE state IN ('PENDING', 'UNKNOWN') AND lease_until < now() ORDER BY lease_until LIMIT :size
+    WHERE state IN ('PENDING', 'UNKNOWN') AND processor_account_id = :account_id AND lease_until < now()
+    ORDER BY lease_until LIMIT :size
 """)
 _OPEN_OF_PAYMENT = text("""
     SELECT merchant_id, payment_id, id AS transaction_id FROM transactions
@@ -32,9 +37,15 @@ class OpenTransaction:
     transaction_id: UUID
 
 
-def due_transactions(connection: Connection, size: int) -> list[OpenTransaction]:
-    """Returns open transactions that nobody works on and whose pause is over, longest overdue first."""
-    return [OpenTransaction(**row) for row in connection.execute(_DUE, {"size": size}).mappings()]
+def accounts_with_due_transactions(connection: Connection) -> list[UUID]:
+    """Returns the processor accounts with open transactions that nobody works on and whose pause is over."""
+    return list(connection.scalars(_DUE_ACCOUNTS))
+
+
+def due_transactions(connection: Connection, account_id: UUID, size: int) -> list[OpenTransaction]:
+    """Returns an account's open transactions that nobody works on and whose pause is over, longest overdue first."""
+    values = {"account_id": account_id, "size": size}
+    return [OpenTransaction(**row) for row in connection.execute(_DUE, values).mappings()]
 
 
 def open_transactions(connection: Connection, merchant_id: UUID, payment_id: UUID) -> list[OpenTransaction]:

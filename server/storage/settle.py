@@ -12,6 +12,7 @@ from uuid import UUID
 
 from sqlalchemy import Connection, text
 
+from server.crash_points import durable
 from server.domain.attention import AttentionKind
 from server.domain.errors import KassaError, Reason
 from server.domain.expiry import Lifetimes, deadline
@@ -93,11 +94,17 @@ class Settle:
 
 @dataclass(frozen=True, slots=True)
 class Settled:
-    """How the payment and the transaction stand now; `changed` is False for whoever came second."""
+    """How the payment and the transaction stand now.
+
+    Attributes:
+        changed: False for whoever came second.
+        busy: Another operation on the payment is under way, so what was found of one that is over was left aside.
+    """
 
     payment: Payment
     transaction: Transaction
     changed: bool
+    busy: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,6 +127,7 @@ class _Trouble:
     error: AmountMismatch | Contradiction | ImpossibleTransition
 
 
+@durable
 def settle_transactions(connection: Connection, rows: Sequence[Settle]) -> list[Settled | KassaError | Postponed]:
     """Settles a batch; each row learns how its payment stands, whoever settled it."""
     locked = lock_payments(connection, [row.key for row in rows])
@@ -140,7 +148,7 @@ def _settle_one(row: Settle, locked: Locked, changes: list[_Change], troubles: l
     if transaction is None:
         return KassaError(Reason.PAYMENT_NOT_FOUND, "There is no such transaction.")
     if transaction.state not in OPEN_TRANSACTION_STATES and _is_busy(locked):
-        return Settled(payment, transaction, changed=False)  # whoever holds the slot settles what this is about
+        return Settled(payment, transaction, changed=False, busy=True)
     try:
         settlement = settle(payment, transaction, row.finding)
     except (AmountMismatch, Contradiction, ImpossibleTransition) as trouble:

@@ -19,6 +19,7 @@ from server.domain.dispute_answer import pending_answer
 from server.domain.dispute_settlement import DisputeSettlement, KnownDispute, settle_dispute
 from server.domain.errors import KassaError, Reason
 from server.domain.payment import Payment, Transaction, TransactionType
+from server.domain.processor_call import ProcessorCall
 from server.domain.recovery import pause_s
 from server.storage.attention import Attention, AttentionOver, close_attention, insert_attention
 from server.storage.claims import store_answers
@@ -28,6 +29,7 @@ from server.storage.engine import dumps
 from server.storage.group_commit import Postponed
 from server.storage.locking import Key, Locked, explain_absent, lock_payments
 from server.storage.open_payments import INSERT_EVENTS, event_row, insert_transactions, leased_row
+from server.storage.processor_calls import insert_calls
 from server.storage.rows import Row, columns, insert, snapshot, transaction_row
 from server.storage.settle import write_books
 
@@ -58,6 +60,7 @@ class SettleDispute:
     Attributes:
         version: Of the dispute when the reading began; 0 where none was known.
         answered: The answer of that id, which the dispute's transaction carries, has reached the processor.
+        calls: What was said to the processor for it, kept whether or not the reading changes anything.
     """
 
     merchant_id: UUID
@@ -65,6 +68,7 @@ class SettleDispute:
     version: int
     standing: DisputeStanding
     answered: str | None = None
+    calls: tuple[ProcessorCall, ...] = ()
 
     @property
     def key(self) -> Key:
@@ -117,6 +121,18 @@ def settle_disputes(
     if changes:
         _write(connection, changes)
     insert_attention(connection, troubles)
+    insert_calls(
+        connection,
+        [
+            (
+                locked[row.key].payment,
+                result.dispute.transaction_id if isinstance(result, DisputeSettled) else None,
+                row.calls,
+            )
+            for row, result in zip(rows, results, strict=True)
+            if row.key in locked
+        ],
+    )
     close_attention(connection, [over for change in changes for over in _arrived(change)])
     return results
 

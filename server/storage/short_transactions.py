@@ -9,6 +9,7 @@ from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
+from server.crash_points import Moment, reach
 from server.domain.errors import KassaError, Reason
 
 P = ParamSpec("P")
@@ -34,8 +35,12 @@ class ShortTransactions:
         """
 
         def on_thread() -> T:
+            reach(work, Moment.BEFORE)
             with self._engine.begin() as connection:
-                return work(connection, *args, **kwargs)
+                result = work(connection, *args, **kwargs)
+                reach(work, Moment.WRITTEN)
+            reach(work, Moment.COMMITTED)
+            return result
 
         try:
             return await asyncio.get_running_loop().run_in_executor(self._threads, on_thread)

@@ -99,9 +99,16 @@ class Act:
         return await self._settle(transaction, processor.resolve(account, request))
 
     async def read_again(self, payment: Payment, transaction: Transaction) -> Settled:
-        """Holds a transaction that is over against the processor's present word, which may contradict it."""
+        """Holds a transaction that is over against the processor's present word, which may contradict it.
+
+        Raises:
+            OutcomeUnknown: The processor could not say; for what is over, that is no finding.
+        """
         account, processor = await self._reach(payment)
-        return await self._settle(transaction, processor.resolve(account, follow_up_request(payment, transaction)))
+        with recording() as calls:
+            outcome = await processor.resolve(account, follow_up_request(payment, transaction))
+        row = Settle(transaction.merchant_id, transaction.payment_id, transaction.id, outcome, tuple(calls))
+        return await self._store.settle(row)
 
     async def read_refund(self, payment: Payment, transaction: Transaction, processor_refund_id: str) -> Outcome:
         """Reads a refund that none of our transactions asked for, by the processor's id of it.

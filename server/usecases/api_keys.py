@@ -1,11 +1,11 @@
 """Issues, lists and revokes API keys. Called by `rpc` for platform keys, and by `cli` for the first platform key."""
 
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from uuid import UUID
 
 from sqlalchemy import Connection
 
+from server.clock import utc_now
 from server.domain.api_key_secret import LIVE, PLATFORM, TEST, make_secret
 from server.domain.errors import KassaError, Reason
 from server.domain.ids import new_id
@@ -69,7 +69,7 @@ class ApiKeys:
         Raises:
             KassaError: API_KEY_NOT_FOUND.
         """
-        revoked = await self._transactions.run(revoke_api_key, merchant_id, key_id, datetime.now(UTC))
+        revoked = await self._transactions.run(revoke_api_key, merchant_id, key_id, utc_now())
         if revoked is None:
             raise KassaError(Reason.API_KEY_NOT_FOUND, "The merchant has no such API key.")
         return revoked
@@ -80,6 +80,6 @@ class ApiKeys:
 
     def _issue(self, connection: Connection, merchant_id: UUID | None, prefix: str, name: str) -> IssuedApiKey:
         secret = make_secret(prefix)
-        key = ApiKey(new_id(), merchant_id, name, secret[-4:], datetime.now(UTC), revoked_at=None)
+        key = ApiKey(new_id(), merchant_id, name, secret[-4:], utc_now(), revoked_at=None)
         insert_api_key(connection, key, keyed_hash(self._hash_key, secret.encode()))
         return IssuedApiKey(key, secret)

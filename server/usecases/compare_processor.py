@@ -6,9 +6,10 @@ worker.
 
 import asyncio
 import logging
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from uuid import UUID
 
+from server.clock import utc_now
 from server.domain.attention import AttentionKind
 from server.processors.contract import Totals
 from server.storage.attention import Attention, AttentionOver, close_attention, insert_attention
@@ -49,7 +50,7 @@ class CompareProcessor:
         if self._comparing.locked():  # a slow processor holds up the call before
             return 0
         async with self._comparing:
-            settled = position_of(datetime.now(UTC) - self._settled_after)
+            settled = position_of(utc_now() - self._settled_after)
             found = await self._newest(settled)
             found += await self._in_turn(settled, self._chunk - len(found))
             found += await self._known()

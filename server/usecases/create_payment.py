@@ -2,10 +2,11 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Protocol
 from uuid import uuid4
 
+from server.clock import utc_now
 from server.domain.card import Card
 from server.domain.ids import new_id
 from server.domain.payment import (
@@ -122,7 +123,7 @@ class CreatePayment:
     def _row(
         self, caller: Caller, key: str, command: CreatePaymentCommand, account: Account, rule: MethodRule
     ) -> OpenPayment:
-        now = datetime.now(UTC)
+        now = utc_now()
         payment = _new_payment(caller, command, account, now)
         transaction = _first_authorization(payment, key, caller.request_id)
         card = command.instrument if isinstance(command.instrument, Card) else None

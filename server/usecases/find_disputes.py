@@ -4,10 +4,11 @@ Called by the worker. Disputes that are known here are followed by recovery; thi
 """
 
 import asyncio
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import Protocol
 from uuid import UUID
 
+from server.clock import utc_now
 from server.processors.contract import Account, Processor
 from server.storage.payments import PaymentStore
 from server.storage.processor_events import find_object, unknown_objects
@@ -58,7 +59,7 @@ class FindDisputes:
     async def _look(self, account_id: UUID, found: list[UUID]) -> None:
         account = await self._accounts.by_id(account_id)
         processor = self._processors.get(account.processor)
-        listed = await processor.list_disputes(account, datetime.now(UTC) - LOOK_BACK)
+        listed = await processor.list_disputes(account, utc_now() - LOOK_BACK)
         unknown = await self._transactions.run(unknown_objects, account.id, listed)
         # One that cannot be read must not hide the others.
         await side_by_side(unknown, lambda one: self._adopt(account, processor, one, found), 1)

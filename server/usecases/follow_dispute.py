@@ -10,6 +10,7 @@ from server.domain.dispute import Dispute, DisputeStanding
 from server.domain.dispute_answer import PendingAnswer, pending_answer
 from server.domain.errors import KassaError, Reason
 from server.domain.payment import Payment, Transaction
+from server.domain.processor_call import ProcessorCall
 from server.processors.contract import (
     Account,
     DisputeAnswer,
@@ -18,12 +19,14 @@ from server.processors.contract import (
     ProcessorRejected,
     ProcessorUnavailable,
 )
+from server.processors.exchanges import recording
 from server.storage.dispute_answers import LetGo
 from server.storage.disputes import find_dispute
 from server.storage.payments import PaymentStore
 from server.storage.settle_disputes import DisputeSettled, SettleDispute
 from server.usecases.act import Accounts, Processors
 
+Calls = list[ProcessorCall]
 _TRIES = 5
 _log = logging.getLogger(__name__)
 
@@ -41,10 +44,8 @@ class FollowDispute:
             OutcomeUnknown, ProcessorUnavailable, ProcessorRejected: The processor could not say.
             KassaError: OPERATION_IN_PROGRESS: others settle readings faster than we read; SERVICE_UNAVAILABLE.
         """
-        account, processor = await self._reach(payment)
-        version = await self._version(payment, processor_dispute_id)
-        standing = await processor.read_dispute(account, processor_dispute_id)
-        return await self._settle(payment, version, standing)
+        with recording() as calls:
+            return await self._read(payment, processor_dispute_id, calls)
 
     async def carry_on(self, payment: Payment, transaction: Transaction, owner: UUID) -> Dispute | None:
         """Sends the answer that a dispute's transaction carries, else reads the dispute; the lease is `owner`'s.
@@ -57,37 +58,45 @@ class FollowDispute:
         """
         answer = pending_answer(transaction)
         lease = (transaction.merchant_id, transaction.payment_id, transaction.id, owner)
-        try:
-            if answer is None:
-                return await self.read(payment, transaction.processor_transaction_id)
-            return await self._answer(payment, transaction, answer)
-        except (OutcomeUnknown, ProcessorUnavailable) as lost:
-            _log.warning("dispute %s: nothing learnt: %s", transaction.processor_transaction_id, lost)
-            await self._store.let_go(LetGo(*lease))
-            return None
-        except ProcessorRejected as rejected:
-            _log.warning("dispute %s: the processor refused: %s", transaction.processor_transaction_id, rejected.code)
-            refusal = _refusal(rejected)
-            await self._store.let_go(LetGo(*lease, refusal))
-            if answer is None:
+        with recording() as calls:
+            try:
+                if answer is None:
+                    return await self._read(payment, transaction.processor_transaction_id, calls)
+                return await self._answer(payment, transaction, answer, calls)
+            except (OutcomeUnknown, ProcessorUnavailable) as lost:
+                _log.warning("dispute %s: nothing learnt: %s", transaction.processor_transaction_id, lost)
+                await self._store.let_go(LetGo(*lease, calls=tuple(calls)))
                 return None
-            raise refusal from None
+            except ProcessorRejected as rejected:
+                _log.warning("dispute %s: refused: %s", transaction.processor_transaction_id, rejected.code)
+                refusal = _refusal(rejected)
+                await self._store.let_go(LetGo(*lease, refusal, tuple(calls)))
+                if answer is None:
+                    return None
+                raise refusal from None
 
-    async def _answer(self, payment: Payment, transaction: Transaction, answer: PendingAnswer) -> Dispute:
+    async def _read(self, payment: Payment, processor_dispute_id: str, calls: Calls) -> Dispute:
+        account, processor = await self._reach(payment)
+        version = await self._version(payment, processor_dispute_id)
+        standing = await processor.read_dispute(account, processor_dispute_id)
+        return await self._settle(payment, version, standing, calls)
+
+    async def _answer(self, payment: Payment, transaction: Transaction, answer: PendingAnswer, calls: Calls) -> Dispute:
         account, processor = await self._reach(payment)
         processor_dispute_id = transaction.processor_transaction_id
         version = await self._version(payment, processor_dispute_id)
         told = DisputeAnswer(key=answer.id, processor_dispute_id=processor_dispute_id, evidence=answer.evidence)
         standing = await processor.answer_dispute(account, told)
-        return await self._settle(payment, version, standing, answer.id)
+        return await self._settle(payment, version, standing, calls, answer.id)
 
     async def _settle(
-        self, payment: Payment, version: int, standing: DisputeStanding, answered: str | None = None
+        self, payment: Payment, version: int, standing: DisputeStanding, calls: Calls, answered: str | None = None
     ) -> Dispute:
         """Settles a reading, and makes it again for as long as another one was settled since it began."""
         account, processor = await self._reach(payment)
         for _ in range(_TRIES):
-            row = SettleDispute(payment.merchant_id, payment.id, version, standing, answered)
+            row = SettleDispute(payment.merchant_id, payment.id, version, standing, answered, tuple(calls))
+            calls.clear()  # they are kept with this row, whatever comes of it
             settled = await self._store.settle_dispute(row)
             if isinstance(settled, DisputeSettled):
                 return settled.dispute

@@ -76,33 +76,34 @@ class HandleEvent:
             result = await self._recover(one.merchant_id, one.payment_id, one.transaction_id, known)
             if result is Recovered.BUSY:
                 return False
-        if not found:
-            await self._compare(owner)
-        return True
+        return True if found else await self._compare(owner)
 
-    async def _compare(self, owner: Owner) -> None:
+    async def _compare(self, owner: Owner) -> bool:
         """Reads an authorization again that is over here: the processor may have done otherwise since.
 
         It may have charged what we hold for failed; or somebody has captured or voided in its dashboard what we hold
         for authorized.
+
+        Returns:
+            False while somebody else works on the payment.
         """
-        transaction = await self._store.read(get_transaction, owner.merchant_id, owner.transaction_id)
-        payment = await self._store.read(get_payment, owner.merchant_id, owner.payment_id)
-        assert transaction is not None and payment is not None, "payments and transactions are never deleted"
+        payment, transaction = await self._as_they_stand(owner)
         held = payment.state in {State.AUTHORIZED, State.IN_REVIEW}
         failed = transaction.state in {TransactionState.FAILED, TransactionState.CANCELLED}
         if transaction.type is TransactionType.AUTHORIZATION and payment.processor_payment_id and (held or failed):
-            await self._act.read_again(payment, transaction)
+            settled = await self._act.read_again(payment, transaction)
+            return not settled.busy
+        return True
 
     async def _refund(self, event: StoredEvent, owner: Owner) -> bool:
-        payment = await self._store.read(get_payment, owner.merchant_id, owner.payment_id)
-        transaction = await self._store.read(get_transaction, owner.merchant_id, owner.transaction_id)
-        assert transaction is not None and payment is not None, "payments and transactions are never deleted"
+        payment, transaction = await self._as_they_stand(owner)
         if transaction.type is not TransactionType.REFUND:
             return await self._external_refund(event, payment, transaction)
         result = await self._recover(transaction.merchant_id, transaction.payment_id, transaction.id)
         if result is Recovered.OVER:
-            await self._act.read_again(payment, transaction)
+            # Read again here, too: what ended it meanwhile has learnt the refund's id.
+            settled = await self._act.read_again(*await self._as_they_stand(owner))
+            return not settled.busy
         return result is not Recovered.BUSY
 
     async def _external_refund(self, event: StoredEvent, payment: Payment, found: Transaction) -> bool:
@@ -134,6 +135,12 @@ class HandleEvent:
                     return False
         await self._follow.read(payment, event.processor_object_id)
         return True
+
+    async def _as_they_stand(self, owner: Owner) -> tuple[Payment, Transaction]:
+        payment = await self._store.read(get_payment, owner.merchant_id, owner.payment_id)
+        transaction = await self._store.read(get_transaction, owner.merchant_id, owner.transaction_id)
+        assert transaction is not None and payment is not None, "payments and transactions are never deleted"
+        return payment, transaction
 
     async def _done(self, event: StoredEvent, result: str, owner: Owner | None) -> None:
         await self._transactions.run(mark_handled, event, result, owner)

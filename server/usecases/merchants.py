@@ -1,11 +1,11 @@
 """Administers merchants. Called by `rpc` for platform keys; a merchant may read itself."""
 
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
 from uuid import UUID
 
 from sqlalchemy import Connection
 
+from server.clock import utc_now
 from server.domain.errors import KassaError, Reason
 from server.domain.ids import new_id
 from server.domain.merchant import Merchant
@@ -47,7 +47,7 @@ class Merchants:
 
     async def create(self, details: MerchantDetails, *, test_mode: bool) -> Merchant:
         """Adds a merchant; its mode stands for ever."""
-        now = datetime.now(UTC)
+        now = utc_now()
         merchant = Merchant(
             id=new_id(),
             name=details.name,
@@ -94,7 +94,7 @@ def _update(connection: Connection, merchant_id: UUID, changes: MerchantChanges)
         country=stands.country if changes.country is None else changes.country,
         time_zone=stands.time_zone if changes.time_zone is None else changes.time_zone,
         default_currency=stands.default_currency if changes.default_currency is None else changes.default_currency,
-        updated_at=datetime.now(UTC),
+        updated_at=utc_now(),
     )
     update_merchant(connection, changed)
     return changed

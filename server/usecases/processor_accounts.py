@@ -3,12 +3,12 @@
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
 from uuid import UUID
 
 import orjson
 from sqlalchemy import Connection
 
+from server.clock import utc_now
 from server.domain.errors import InvalidField, KassaError, Reason
 from server.domain.ids import new_id
 from server.domain.merchant import ProcessorAccount
@@ -97,7 +97,7 @@ class ProcessorAccounts:
     def _create(self, connection: Connection, merchant_id: UUID, credentials: Credentials) -> ProcessorAccount:
         merchant = require_merchant(lock_merchant(connection, merchant_id))
         _check_mode(credentials, test_mode=merchant.test_mode)
-        now = datetime.now(UTC)
+        now = utc_now()
         account = ProcessorAccount(
             id=new_id(),
             merchant_id=merchant_id,
@@ -126,7 +126,7 @@ class ProcessorAccounts:
                 raise InvalidField(credentials.processor, f"cannot be set: this is an account at {stands.processor}")
             _check_mode(credentials, test_mode=stands.test_mode)
             sealed = self._seal(stands, credentials)
-        changed = replace(stands, active=stands.active if active is None else active, updated_at=datetime.now(UTC))
+        changed = replace(stands, active=stands.active if active is None else active, updated_at=utc_now())
         update_account(connection, changed, sealed)
         return changed
 

@@ -1,10 +1,17 @@
 """Writes what is asked of a processor from the payment and the transaction as stored; called by the use cases."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TypedDict, assert_never
 from uuid import UUID
 
-from server.domain.payment import CaptureMethod, FraudOutcome, Payment, Transaction, TransactionType
+from server.domain.payment import (
+    OPEN_TRANSACTION_STATES,
+    CaptureMethod,
+    FraudOutcome,
+    Payment,
+    Transaction,
+    TransactionType,
+)
 from server.processors.contract import Authorization, Capture, Instrument, Refund, Void
 
 
@@ -53,20 +60,24 @@ class _Named(TypedDict):
     transaction_id: UUID
     amount: int
     currency: str
-    first_sent_at: datetime
+    key_age: timedelta | None
     processor_payment_id: str | None
     processor_transaction_id: str | None
+    asked_at: datetime
 
 
 def _named(payment: Payment, transaction: Transaction) -> _Named:
     """What every request names; a compensation names the object that it undoes, which the payment may not know."""
+    is_open = transaction.state in OPEN_TRANSACTION_STATES
     return {
         "merchant_id": payment.merchant_id,
         "payment_id": payment.id,
         "transaction_id": transaction.id,
         "amount": transaction.amount,
         "currency": transaction.currency,
-        "first_sent_at": transaction.created_at,
+        # Both are stamped by the database: when it was opened, and when it was last taken up.
+        "key_age": transaction.updated_at - transaction.created_at if is_open else None,
         "processor_payment_id": transaction.detail.get("processor_payment_id", payment.processor_payment_id) or None,
         "processor_transaction_id": transaction.processor_transaction_id or None,
+        "asked_at": transaction.updated_at,
     }

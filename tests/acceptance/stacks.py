@@ -93,12 +93,20 @@ class Platform:
         healthy = "health_flags::healthy"
         wait_until(lambda: requests.get(clusters, timeout=TIMEOUT_S).text.count(healthy), lambda count: count == 2)
 
+    def execute(self, sql: str, *values: object) -> None:
+        """Changes the database as its owner, past everything that Kassa guards."""
+        with closing(self._connect()) as connection, connection, connection.cursor() as cursor:
+            cursor.execute(sql, values)
+
     def query(self, sql: str, *values: object) -> list[tuple[Any, ...]]:
         """Reads the database as its owner."""
-        url = self.stack.site.databases["kassa_owner"].replace("postgresql+psycopg2://", "postgresql://")
-        with closing(psycopg2.connect(url)) as connection, connection.cursor() as cursor:
+        with closing(self._connect()) as connection, connection.cursor() as cursor:
             cursor.execute(sql, values)
             return cursor.fetchall()
+
+    def _connect(self) -> Any:
+        url = self.stack.site.databases["kassa_owner"].replace("postgresql+psycopg2://", "postgresql://")
+        return psycopg2.connect(url)
 
 
 def merchant_uuid(shop: Shop) -> str:

@@ -9,7 +9,7 @@ from uuid import uuid4
 import pytest
 import requests
 
-from tests.acceptance.shop import TIMEOUT_S, Shop, order, wait_until
+from tests.acceptance.shop import TIMEOUT_S, Shop, card, order, wait_until
 from tests.acceptance.stacks import Platform, merchant_uuid, payment_uuid
 
 pytestmark = pytest.mark.xdist_group("breakable")
@@ -118,6 +118,21 @@ def test_a_lost_refund_is_found_out(own_stack: Platform) -> None:
     shop.post(payment, "refunds", {"amount": 700})
     settled = shop.until(payment, lambda now: now["amount_refunded"] == "700", 60)
     assert settled["state"] == "COMPLETED"
+    books_agree(own_stack, shop)
+
+
+def test_an_event_that_could_not_be_asked_about_is_handled_again(own_stack: Platform) -> None:
+    """The refund fails while the processor answers no question about it: its event must not count as handled."""
+    shop = own_stack.new_shop()
+    payment = shop.paid(card=card("4000000000005126"))
+    own_stack.fault(kind="error", operation="stripe.refunds.retrieve", status=500)
+    assert shop.post(payment, "refunds").status_code == 200
+    asked = """SELECT count(*) FROM processor_events
+               WHERE type = 'refund.failed' AND processor_payment_id = %s AND attempts > 0"""
+    wait_until(lambda: own_stack.query(asked, payment["processor_payment_id"]), lambda rows: rows == [(1,)])
+    assert shop.get(payment)["amount_refunded"] == "1999"
+    own_stack.heal()
+    shop.until(payment, lambda now: now["amount_refunded"] == "0")
     books_agree(own_stack, shop)
 
 

@@ -13,6 +13,7 @@ import pytest
 
 from sandbox.local import parts
 from server.domain.ids import Prefix, new_id, render_id
+from tests.acceptance.disputes import arrived, dispute
 from tests.acceptance.shop import THREE_D_SECURE, TIMEOUT_S, Json, Shop, card, wait_until, wallet_order
 from tests.acceptance.stacks import Platform
 
@@ -55,7 +56,9 @@ def _word(what: str, shown: Json) -> str:
         case "decision":
             word = shown["outcome"]
         case "processor_call":
-            path = "/".join("…" if part.startswith(("pi_", "re_")) else part for part in shown["operation"].split("/"))
+            path = "/".join(
+                "…" if part.startswith(("pi_", "re_", "dp_")) else part for part in shown["operation"].split("/")
+            )
             word = f"{path} {shown['status'] or shown['error']}"
         case "transaction":
             word = f"{shown['type']} {shown['state']}"
@@ -103,6 +106,7 @@ def test_a_payment_with_a_partial_refund(shop: Shop) -> None:
         "processor_call POST v1/payment_intents 200",
         "transaction AUTHORIZATION COMPLETED",
         "journal CAPTURE 1999",
+        "journal FEE 88",
         "event payment.completed",
         "request RefundPayment 500",
         "processor_call POST v1/refunds 200",
@@ -167,7 +171,8 @@ def test_three_d_secure_settled_by_its_webhook(shop: Shop) -> None:
     assert calls(entries)[0]["response"]["next_action"]["redirect_to_url"]["url"].endswith("/…")
     pending = story.index("event payment.pending")
     paid = story.index("event payment.completed")
-    assert story[paid - 2 : paid] == ["transaction AUTHORIZATION COMPLETED", "journal CAPTURE 1999"]
+    booked = ["transaction AUTHORIZATION COMPLETED", "journal CAPTURE 1999", "journal FEE 88"]
+    assert story[paid - 3 : paid] == booked
     assert "processor_call GET v1/payment_intents/… 200" in story[pending:paid]
     (notice,) = [entry["processor_notice"] for entry in entries if f"processor_notice {done}" in told([entry])]
     assert (notice["processor"], notice["result"]) == ("stripe", "HANDLED")
@@ -269,10 +274,11 @@ def test_a_lost_reply_that_the_worker_recovers(own_stack: Platform) -> None:
     ]
     assert "processor_call POST v1/payment_intents 400" in story
     assert "processor_call GET v1/payment_intents/search 200" in story
-    assert story[-4:] == [
+    assert story[-5:] == [
         "processor_call GET v1/payment_intents/… 200",
         "transaction AUTHORIZATION COMPLETED",
         "journal CAPTURE 1999",
+        "journal FEE 88",
         "event payment.completed",
     ]
     first, fence = calls(entries)[:2]
@@ -280,3 +286,13 @@ def test_a_lost_reply_that_the_worker_recovers(own_stack: Platform) -> None:
     assert fence["idempotency_key"] == first["idempotency_key"]
     assert "payment_method_data[type]" not in fence["request"]
     assert fence["request"]["metadata[kassa_fence]"] == "true"
+
+
+def test_a_dispute_with_what_was_said_of_it_and_what_it_took(shop: Shop) -> None:
+    payment = shop.paid()
+    dispute(shop, payment)
+    arrived(shop, payment)
+    words = wait_until(lambda: told(timeline(shop, payment)), lambda found: "event dispute.funds_withdrawn" in found)
+    assert "journal DISPUTE_WITHDRAWN 1999" in words
+    assert "transaction CHARGEBACK COMPLETED" in words
+    assert words.index("processor_call GET v1/disputes/… 200") < words.index("event dispute.created")

@@ -74,6 +74,16 @@ def test_an_event_alone_moves_no_money(platform: Platform, shop: Shop) -> None:
     assert [entry["captured"] for entry in shop.books()] in ([], [0])
 
 
+def test_an_event_alone_books_no_refund(platform: Platform, shop: Shop) -> None:
+    """It is signed and tells of a refund; the processor, asked for it, knows of none."""
+    payment = shop.paid()
+    intent = payment["processor_payment_id"]
+    refund = {"id": f"re_{uuid4().hex}", "object": "refund", "payment_intent": intent, "amount": 1999, "metadata": {}}
+    body = json.dumps(event(intent, "refund.created") | {"data": {"object": refund}}).encode()
+    assert send(platform, body, secret=platform.stripe_webhook_secret).status_code == 200
+    assert shop.get(payment)["amount_refunded"] == "0"
+
+
 def test_a_dashboard_refund_is_booked_when_its_webhook_comes(shop: Shop) -> None:
     payment = shop.paid()
     body = {"payment_intent": payment["processor_payment_id"], "amount": 500}

@@ -21,7 +21,7 @@ from server.domain.ledger import (
     refund_failed_journal,
     refund_journal,
 )
-from server.domain.outcome import Approved, Declined
+from server.domain.outcome import Approved, Cancelled, Declined
 from server.domain.payment import CaptureMethod, State, TransactionState, TransactionType
 from server.domain.settlement import Settlement, compensation, settle
 from tests.factories import approved, make_payment, make_transaction
@@ -143,6 +143,17 @@ def test_what_a_failed_payment_gave_back_is_neither_captured_nor_refunded_and_it
         ("FEE", "txn_2"),
     ]
     assert result.fee_due
+
+
+def test_a_compensating_refund_is_done_only_when_the_processor_says_that_it_is_made() -> None:
+    payment = make_payment(state=State.FAILED)
+    failed = make_transaction(payment, state=TransactionState.FAILED)
+    refund = compensation(payment, failed, approved(failed), payment.created_at)
+    void = compensation(payment, failed, approved(failed, captured=False), payment.created_at)
+    assert refund is not None and void is not None
+    released = Cancelled(processor_payment_id="pi_1")
+    assert settled(settle(payment, refund, released)).transaction.state is TransactionState.UNKNOWN
+    assert settled(settle(payment, void, released)).transaction.state is TransactionState.COMPLETED
 
 
 @dataclass

@@ -185,6 +185,15 @@ def test_a_refund_that_fails_later_brings_the_money_back() -> None:
     assert result.journals[0].kind.value == "REFUND_FAILED"
 
 
+def test_an_older_answer_does_not_bring_a_failed_refund_back() -> None:
+    """A process that was paused tells late what the processor had said before the refund failed."""
+    payment = make_payment(state=State.COMPLETED, amount_authorized=1999, amount_captured=1999)
+    refund = refund_of(payment, 500, state=TransactionState.FAILED, processor_transaction_id="re_1")
+    assert settle(payment, refund, approved(refund, processor_transaction_id="re_1")) is None
+    another = settle(payment, refund, approved(refund, processor_transaction_id="re_2"))
+    assert another is not None and another.payment.amount_refunded == 500
+
+
 @pytest.mark.parametrize("finding", [Unknown(), NotSent(), Rejected("x"), Pending(processor_payment_id="pi")])
 def test_a_second_finding_without_news_changes_nothing(finding: Finding) -> None:
     payment = captured()

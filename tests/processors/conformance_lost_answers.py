@@ -2,7 +2,7 @@
 
 from contextlib import suppress
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import Any
 from uuid import uuid4
 
@@ -122,7 +122,7 @@ class LostAnswers(Driver):
     async def test_an_old_key_is_not_repeated(self, adapter: Processor) -> None:
         """lost reply"""
         request, captured = await self.take(adapter)
-        refund = make_refund(request, captured, amount=500, first_sent_at=datetime.now(UTC) - timedelta(days=60))
+        refund = make_refund(request, captured, amount=500, key_age=timedelta(days=60))
         with pytest.raises(OutcomeUnknown):
             await adapter.resolve(self.account, refund)
         assert self.booked()["refunded"] == 0

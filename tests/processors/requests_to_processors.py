@@ -1,6 +1,6 @@
 """Makes valid requests to a processor; each test names only what it is about."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import uuid4
 
@@ -33,7 +33,7 @@ def make_authorization(instrument: Instrument | None, method: Method, **changes:
         "transaction_id": new_id(),
         "amount": 1999,
         "currency": "USD",
-        "first_sent_at": datetime.now(UTC),
+        "key_age": timedelta(),
         "method": method,
         "capture": True,
         "instrument": instrument,
@@ -54,7 +54,7 @@ def _after(authorization: Request, approved: Approved, changes: dict[str, Any]) 
         "transaction_id": new_id(),
         "amount": authorization.amount,
         "currency": authorization.currency,
-        "first_sent_at": datetime.now(UTC),
+        "key_age": timedelta(),
         "processor_payment_id": approved.processor_payment_id,
     }
     return facts | changes

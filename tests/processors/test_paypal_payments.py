@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncIterator
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import Any
 from uuid import uuid4
 
@@ -51,7 +51,7 @@ def make_order_void(request: Authorization) -> Void:
         transaction_id=uuid4(),
         amount=request.amount,
         currency=request.currency,
-        first_sent_at=datetime.now(UTC),
+        key_age=timedelta(),
         processor_payment_id=request.processor_payment_id,
         authorization_id="",
     )
@@ -157,7 +157,7 @@ async def test_an_order_that_paypal_dropped_is_over_once_it_is_old(paypal: PayPa
     gone = make_authorization(None, Method.DIGITAL_WALLET, processor_payment_id="5O190127TN364715T")
     with pytest.raises(OutcomeUnknown):
         await paypal.resolve(at.account, gone)
-    old = replace(gone, first_sent_at=datetime.now(UTC) - timedelta(hours=7))
+    old = replace(gone, key_age=timedelta(hours=7))
     assert await paypal.resolve(at.account, old) == Cancelled(processor_payment_id="5O190127TN364715T")
     assert await paypal.complete(at.account, old) == Cancelled(processor_payment_id="5O190127TN364715T")
 
@@ -173,8 +173,8 @@ async def test_a_lost_order_is_created_again_and_only_once(paypal: PayPalProcess
 
 
 async def test_an_order_that_nobody_knows_can_never_take_money(paypal: PayPalProcessor, at: PayPalAccount) -> None:
-    long_ago = datetime.now(UTC) - timedelta(hours=6)
-    request = make_authorization(None, Method.DIGITAL_WALLET, first_sent_at=long_ago)
+    long_ago = timedelta(hours=6)
+    request = make_authorization(None, Method.DIGITAL_WALLET, key_age=long_ago)
     assert code(await paypal.resolve(at.account, request)) is DeclineCode.NOT_SUBMITTED
     assert at.payments() == []
 

@@ -47,9 +47,7 @@ async def test_tells_the_card_of_a_token(stripe: StripeProcessor, at: StripeAcco
 
 async def test_all_our_references_travel(stripe: StripeProcessor, at: StripeAccount) -> None:
     request, approved = await approve(stripe, at.account)
-    intent = await stripe._connection.call(
-        at.account, lambda sdk: sdk.v1.payment_intents.retrieve_async(approved.processor_payment_id)
-    )
+    intent = await stripe._connection.get(at.account, f"/v1/payment_intents/{approved.processor_payment_id}")
     assert intent["metadata"] == {
         "kassa_transaction": str(request.transaction_id),
         "kassa_payment": str(request.payment_id),
@@ -190,9 +188,7 @@ async def test_a_hold_read_again_after_a_partial_capture_is_still_what_was_autho
 
 async def test_a_hold_that_is_gone_is_told(stripe: StripeProcessor, at: StripeAccount) -> None:
     request, approved = await approve(stripe, at.account, capture=False)
-    await stripe._connection.call(
-        at.account, lambda sdk: sdk.v1.payment_intents.cancel_async(approved.processor_payment_id)
-    )
+    await stripe._connection.post(at.account, f"/v1/payment_intents/{approved.processor_payment_id}/cancel", {}, {})
     capture = make_capture(request, approved)
     assert await stripe.resolve(at.account, capture) == Cancelled(processor_payment_id=approved.processor_payment_id)
 
@@ -229,9 +225,7 @@ async def test_a_refund_of_the_dashboard_can_be_read(stripe: StripeProcessor, at
 async def test_what_a_partial_capture_releases_is_no_refund(stripe: StripeProcessor, at: StripeAccount) -> None:
     request, approved = await approve(stripe, at.account, capture=False)
     await stripe.capture(at.account, make_capture(request, approved, amount=500))
-    listed = await stripe._connection.call(
-        at.account, lambda sdk: sdk.v1.refunds.list_async({"payment_intent": approved.processor_payment_id})
-    )
+    listed = await stripe._connection.get(at.account, "/v1/refunds", {"payment_intent": approved.processor_payment_id})
     (release,) = listed["data"]
     asked = make_refund(request, approved, processor_transaction_id=release["id"])
     assert isinstance(await stripe.resolve(at.account, asked), Pending)
@@ -241,3 +235,10 @@ async def test_a_reason_is_told(stripe: StripeProcessor, at: StripeAccount) -> N
     request, approved = await approve(stripe, at.account)
     refund = make_refund(request, approved, reason="REQUESTED_BY_CUSTOMER")
     assert isinstance(await stripe.refund(at.account, refund), Approved)
+
+
+@pytest.mark.parametrize("id_", ["pi_1/../charges", "pi_1?expand=customer", "pi_1%2f", "pi 1"])
+async def test_an_id_that_leads_elsewhere_is_not_sent(stripe: StripeProcessor, at: StripeAccount, id_: str) -> None:
+    with pytest.raises(ProcessorRejected) as rejected:
+        await stripe._connection.get(at.account, f"/v1/payment_intents/{id_}/x")
+    assert rejected.value.code == "id_malformed"

@@ -3,18 +3,19 @@
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 
 from server.domain.decline import DeclineCode
-from server.domain.outcome import ActionRequired, Approved, Declined
+from server.domain.outcome import ActionRequired, Approved, Cancelled, Declined
 from server.domain.payment import Method
 from server.processors.contract import Authorization, OutcomeUnknown, ProcessorToken
 from server.processors.stripe import StripeEndpoint, StripeProcessor
 from tests.processors.accounts import StripeAccount
 from tests.processors.eventually import eventually
 from tests.processors.opened import opened
-from tests.processors.requests_to_processors import make_authorization, make_card, make_refund
+from tests.processors.requests_to_processors import make_authorization, make_card, make_refund, make_void
 from tests.processors.sandbox_process import Sandbox
 
 CREATE = "stripe.payment_intents.create"
@@ -124,25 +125,73 @@ async def test_reads_a_known_intent(stripe: StripeProcessor, at: StripeAccount) 
 
 
 async def test_never_fences_once_the_key_may_be_forgotten(stripe: StripeProcessor, at: StripeAccount) -> None:
-    long_ago = datetime.now(UTC) - timedelta(hours=24)
-    lost = await lose(stripe, at, "lost_reply", "4242424242424242", first_sent_at=long_ago)
+    long_ago = timedelta(hours=24)
+    lost = await lose(stripe, at, "lost_reply", "4242424242424242", key_age=long_ago)
     outcome = await eventually(lambda: stripe.resolve(at.account, lost), lambda _: True)
     assert isinstance(outcome, Approved)
-    never = make_authorization(None, Method.CREDIT_CARD, first_sent_at=long_ago)
+    never = make_authorization(None, Method.CREDIT_CARD, key_age=long_ago)
     with pytest.raises(OutcomeUnknown):
         await stripe.resolve(at.account, never)
     assert len(at.payments()) == 1
+
+
+async def test_a_repeat_tells_of_a_hold_as_it_stands_now(stripe: StripeProcessor, at: StripeAccount) -> None:
+    lost = await lose(stripe, at, "lost_reply", "4242424242424242", capture=False)
+    again = replace(lost, instrument=make_card())
+    held = await stripe.resolve(at.account, again)
+    assert isinstance(held, Approved)
+    void = make_void(again, held)
+    await stripe.void(at.account, void)
+    # The repeat alone would say for a day that the money is held.
+    assert isinstance(await stripe.resolve(at.account, again), Cancelled)
+
+
+async def test_a_repeat_tells_of_a_refund_that_has_failed_since(stripe: StripeProcessor, at: StripeAccount) -> None:
+    request = make_authorization(make_card("4000000000005126"), Method.CREDIT_CARD)
+    approved = await stripe.authorize(at.account, request)
+    assert isinstance(approved, Approved)
+    refund = make_refund(request, approved)
+    assert isinstance(await stripe.refund(at.account, refund), Approved)
+    # Its reply was lost, so nobody knows its id and it is asked for again under its key.
+    outcome = await eventually(lambda: stripe.resolve(at.account, refund), lambda now: isinstance(now, Declined))
+    assert isinstance(outcome, Declined) and outcome.failure.code is DeclineCode.REFUND_FAILED
+
+
+@pytest.mark.parametrize(
+    "when",
+    [
+        {"key_age": timedelta(hours=24), "asked_at": datetime.now(UTC) + timedelta(hours=24)},
+        {"key_age": timedelta(hours=1), "asked_at": datetime.now(UTC) - timedelta(hours=23)},
+    ],
+    ids=["this clock is behind the database's", "this process has slept since its lease"],
+)
+async def test_nobody_repeats_under_a_dead_key(
+    stripe: StripeProcessor, at: StripeAccount, when: dict[str, Any]
+) -> None:
+    with pytest.raises(OutcomeUnknown):
+        await stripe.resolve(at.account, make_authorization(None, Method.CREDIT_CARD, **when))
+    assert at.payments() == []
 
 
 async def test_finds_an_old_refund_in_the_list(stripe: StripeProcessor, at: StripeAccount) -> None:
     request = make_authorization(make_card(), Method.CREDIT_CARD)
     approved = await stripe.authorize(at.account, request)
     assert isinstance(approved, Approved)
-    long_ago = datetime.now(UTC) - timedelta(hours=24)
-    refund = make_refund(request, approved, amount=700, first_sent_at=long_ago)
+    long_ago = timedelta(hours=24)
+    refund = make_refund(request, approved, amount=700, key_age=long_ago)
     with pytest.raises(OutcomeUnknown):
         await stripe.resolve(at.account, refund)
     refunded = await stripe.refund(at.account, refund)
     assert await stripe.resolve(at.account, refund) == refunded
     (payment,) = at.payments()
     assert payment["refunded"] == 700
+
+
+async def test_what_is_over_is_read_and_never_repeated(stripe: StripeProcessor, at: StripeAccount) -> None:
+    """Without an age of its key a refund that Stripe does not list is not made, as a repeat under the key would."""
+    request = make_authorization(make_card(), Method.CREDIT_CARD)
+    approved = await stripe.authorize(at.account, request)
+    assert isinstance(approved, Approved)
+    with pytest.raises(OutcomeUnknown):
+        await stripe.resolve(at.account, make_refund(request, approved, amount=700, key_age=None))
+    assert at.payments()[0]["refunded"] == 0

@@ -32,8 +32,8 @@ from tests.factories import make_payment
 
 MERCHANT = Caller(uuid4(), test_mode=True, time_zone="Europe/Paris")
 MERCHANT_KEY, PLATFORM_KEY = "sk_test_merchant", "sk_platform_us"
-DISPUTES = ("answer", "get", "list")
 PAYMENTS = ("create", "capture", "cancel", "confirm", "refund", "get", "list", "list_transactions", "timeline")
+DISPUTES = ("answer", "get", "list")
 METADATA = (("authorization", f"Bearer {MERCHANT_KEY}"), ("idempotency-key", "order-1001"))
 
 

@@ -53,6 +53,7 @@ def test_a_wrong_variable_is_named_and_not_shown(monkeypatch: pytest.MonkeyPatch
 
 
 CONTRADICTIONS = [
+    ({"CLOCK_OFFSET_FILE": "/tmp/offset", "PLATFORM_TEST_MODE": "false"}, "KASSA_CLOCK_OFFSET_FILE"),
     ({"STRIPE_SECRET_KEY": "sk_test_1"}, "KASSA_STRIPE_WEBHOOK_SECRET"),
     ({"PAYPAL_CLIENT_ID": "id", "PAYPAL_WEBHOOK_ID": "w"}, "KASSA_PAYPAL_CLIENT_SECRET"),
     ({"STRIPE_SECRET_KEY": "sk_live_1", "STRIPE_WEBHOOK_SECRET": "w"}, "KASSA_PLATFORM_TEST_MODE"),
@@ -62,6 +63,7 @@ CONTRADICTIONS = [
     ),
     ({"DRAIN_GRACE_S": "20"}, "KASSA_DRAIN_GRACE_S"),
     ({"SUPPORTED_CURRENCIES": "EUR"}, "KASSA_DEFAULT_CURRENCY"),
+    ({"CRASH_POINTS_FILE": "/orders.json", "PLATFORM_TEST_MODE": "false"}, "KASSA_CRASH_POINTS_FILE"),
 ]
 
 

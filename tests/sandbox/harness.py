@@ -75,7 +75,7 @@ class Received:
 
 @dataclass
 class Inbox:
-    """Takes webhooks. `answers` are the statuses of the next ones; 200 after that."""
+    """Takes webhooks. `answers` are the statuses of the next ones, 0 for none at all; 200 after that."""
 
     url: str
     answers: list[int] = field(default_factory=list)
@@ -90,7 +90,9 @@ class Inbox:
             self.received.append(received)
             status = self.answers.pop(0) if self.answers else 200
             self.arrived.notify_all()
-        return web.Response(status=status)
+        if not status and request.transport is not None:
+            request.transport.abort()
+        return web.Response(status=status or 500)
 
     def wait(self, enough: Callable[[list[Received]], bool]) -> list[Received]:
         """Waits until what has arrived is enough, and returns it."""

@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 from uuid import UUID, uuid4
 
 import pytest
@@ -85,6 +86,19 @@ class Till:
     def take_up_row(self, transaction: Transaction, claim: Claim | None = None) -> TakeUp:
         """A row for `take_up`."""
         return TakeUp(transaction.merchant_id, transaction.payment_id, transaction.id, uuid4(), LEASE_S, claim)
+
+    def opened_at(self, payment: Payment) -> datetime:
+        """When the payment's first transaction was opened, by the database's clock."""
+        opened = "SELECT min(created_at) FROM transactions WHERE merchant_id = :merchant AND payment_id = :payment"
+        ((moment,),) = self.query(opened, payment=payment.id)
+        assert isinstance(moment, datetime)
+        return moment
+
+    def make_older(self, transaction: Transaction, age: timedelta) -> None:
+        """Lets time pass for a transaction."""
+        older = "UPDATE transactions SET created_at = created_at - :age WHERE merchant_id = :merchant AND id = :id"
+        with self.engine.begin() as connection:
+            connection.execute(text(older), {"age": age, "merchant": self.merchant, "id": transaction.id})
 
     def query(self, sql: str, **values: object) -> list[tuple[object, ...]]:
         """Asks the database about this merchant (`:merchant`)."""

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from uuid import UUID, uuid4
 
 import pytest
@@ -21,7 +21,7 @@ from server.storage.short_transactions import ShortTransactions
 from server.usecases.attention import ListAttention, ResolveAttention
 from server.usecases.newest_first import NewestFirst
 from server.usecases.page_tokens import PageTokens
-from tests.factories import approved, make_payment
+from tests.factories import approved
 from tests.storage.conftest import Till
 
 DECLINED = Declined(failure=Failure(DeclineCode.CARD_DECLINED, "Declined.", Advice.TRY_ANOTHER_METHOD))
@@ -52,9 +52,9 @@ def desk(till: Till) -> Iterator[Desk]:
 
 
 async def opened(till: Till, age: timedelta = timedelta()) -> Transaction:
-    then = datetime.now(UTC) - age
-    found = await till.open(make_payment(merchant_id=till.merchant, created_at=then, updated_at=then))
+    found = await till.open()
     assert isinstance(found, Opened)
+    till.make_older(found.transaction, age)
     return found.transaction
 
 

@@ -39,7 +39,7 @@ def kept(till: Till) -> list[tuple[object, ...]]:
 
 async def test_what_is_taken_is_due_again_only_after_a_pause(till: Till) -> None:
     payment = await held(till)
-    assert take(till) == [Deadline(till.merchant, payment.id, payment.created_at)]
+    assert take(till) == [Deadline(till.merchant, payment.id, till.opened_at(payment))]
     assert take(till) == []
     assert kept(till) == [(payment.id, 1)]
     pause = "SELECT next_attempt_at - now() < interval '31 s' FROM payment_deadlines WHERE merchant_id = :merchant"
@@ -83,5 +83,5 @@ async def test_the_same_deadline_keeps_its_attempts_and_another_begins_anew(till
     take(till)
     for moved, attempts in ((timedelta(), 1), (timedelta(hours=1), 0)):
         with till.engine.begin() as connection:
-            write_deadlines(connection, [Deadline(till.merchant, payment.id, payment.created_at + moved)])
+            write_deadlines(connection, [Deadline(till.merchant, payment.id, till.opened_at(payment) + moved)])
         assert kept(till) == [(payment.id, attempts)]

@@ -154,7 +154,7 @@ async def test_an_open_dispute_is_due_again_and_stands_in_nobodys_way(till: Till
         connection.exec_driver_sql(
             "UPDATE transactions SET lease_until = now() - interval '9 years' WHERE id = %s", (dispute.transaction_id,)
         )
-    due = await till.store.read(due_transactions, 1000)
+    due = await till.store.read(due_transactions, STRIPE_ACCOUNT, 1000)
     assert dispute.transaction_id in {one.transaction_id for one in due}
 
 

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
 from uuid import uuid4
 
 import pytest
@@ -12,11 +13,13 @@ from server.domain.payment import TransactionType
 from server.storage.claims import Claim, Replay, claim_keys
 from server.storage.engine import Reads, make_engine
 from server.storage.group_commit import GroupCommit
+from server.storage.locking import lock_payments
 from server.storage.open_operations import OperationOpened
 from server.storage.open_payments import Opened
 from server.storage.payments import PaymentStore
+from server.usecases.processor_requests import follow_up_request
 from tests.cluster import Database
-from tests.factories import approved
+from tests.factories import approved, make_payment
 from tests.storage.conftest import Till
 
 
@@ -79,6 +82,23 @@ async def test_a_row_locked_elsewhere_stalls_only_itself(till: Till) -> None:
     assert isinstance(await asyncio.wait_for(waiting, 5), OperationOpened)
 
 
+async def test_a_payment_locked_elsewhere_is_skipped_and_not_waited_for(till: Till) -> None:
+    """A batch that waited for one row while it holds others would stall them, or deadlock with their next batch."""
+    hot, cold = await till.charged(1000), await till.charged(1000)
+    keys = [(payment.merchant_id, payment.id) for payment in (hot, cold)]
+    with till.engine.connect() as holder, till.engine.connect() as batch:
+        assert set(lock_payments(holder, keys[:1])) == set(keys[:1])
+        batch.execute(text("SET LOCAL lock_timeout = '1s'"))
+        assert set(lock_payments(batch, keys)) == set(keys[1:])
+
+
+async def test_payments_are_locked_in_the_order_of_their_keys(till: Till) -> None:
+    """Whatever order their batch has; so that two batches could not deadlock even if they waited for each other."""
+    keys = [(till.merchant, (await till.charged(id=uuid4())).id) for _ in range(12)]
+    with till.engine.connect() as connection:
+        assert list(lock_payments(connection, keys)) == sorted(keys)
+
+
 async def test_refunds_from_two_processes_never_exceed_what_was_captured(till: Till, other: Till) -> None:
     payment = await till.charged(1000)
     rows = [
@@ -112,3 +132,14 @@ async def test_a_process_that_freezes_in_mid_batch_holds_up_the_others_for_secon
         assert refused or isinstance(outcome, Opened)
     for key in ("k1", "k2"):
         assert isinstance(await till.open(key=key), Opened | Replay)
+
+
+async def test_the_age_of_a_processors_key_is_counted_on_the_databases_clock(till: Till) -> None:
+    """A server whose clock is wrong by hours opens a payment; whoever takes it up sees how old it really is."""
+    wrong = datetime.now(UTC) + timedelta(hours=30)
+    opened = await till.open(make_payment(merchant_id=till.merchant, created_at=wrong), lease_s=0.0)
+    assert isinstance(opened, Opened)
+    taken = await till.store.take_up(till.take_up_row(opened.transaction))
+    assert isinstance(taken, OperationOpened)
+    age = follow_up_request(taken.payment, taken.transaction).key_age
+    assert age is not None and timedelta() <= age < timedelta(minutes=1)

@@ -1,7 +1,7 @@
 """Settling: only the first finding counts, books balance, and what a processor says is never lost."""
 
 import asyncio
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
 import pytest
 from sqlalchemy import text
@@ -221,8 +221,8 @@ async def test_our_own_capture_under_way_is_not_taken_for_somebody_elses(till: T
 
 
 async def test_people_are_told_of_what_stays_unknown_and_only_once(till: Till) -> None:
-    long_ago = datetime.now(UTC) - timedelta(hours=2)
-    one = await opened(till, created_at=long_ago, updated_at=long_ago)
+    one = await opened(till)
+    till.make_older(one.transaction, timedelta(hours=2))
     for _ in range(3):
         await till.settle(one.transaction, Unknown())
     assert till.query("SELECT kind FROM attention_items WHERE merchant_id = :merchant") == [("UNRESOLVED",)]

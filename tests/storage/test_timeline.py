@@ -98,7 +98,8 @@ async def test_whoever_settles_second_changes_nothing_and_is_recorded_all_the_sa
 
 async def test_causes_stand_before_effects_of_the_same_time(till: Till) -> None:
     one = await opened(till)
-    made = call(started_at=one.payment.created_at)
+    ((opened_at,),) = till.query("SELECT created_at FROM transactions WHERE merchant_id = :merchant")
+    made = call(started_at=opened_at)
     await till.store.settle(
         Settle(one.payment.merchant_id, one.payment.id, one.transaction.id, approved(one.transaction), (made,))
     )

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import AsyncIterator
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
 import pytest
 import requests
@@ -18,7 +18,6 @@ from server.storage.external_refunds import ExternalRefund
 from server.storage.open_payments import Opened
 from server.storage.standing import read_standing
 from tests.cluster import Database
-from tests.factories import make_payment
 from tests.processors.requests_to_processors import make_card
 from tests.processors.sandbox_process import Sandbox
 from tests.usecases.conftest import Gateway, empty, gateway_at
@@ -64,10 +63,9 @@ async def test_group_commit_tells_of_its_batches_and_its_queue(gateway: Gateway)
 
 
 async def test_what_is_open_unhandled_due_and_wrong_is_shown(gateway: Gateway) -> None:
-    long_ago = datetime.now(UTC) - timedelta(hours=2)
-    old = make_payment(merchant_id=gateway.till.merchant, created_at=long_ago, updated_at=long_ago)
-    unknown = await gateway.till.open(old)
+    unknown = await gateway.till.open()
     assert isinstance(unknown, Opened)
+    gateway.till.make_older(unknown.transaction, timedelta(hours=2))
     await gateway.till.settle(unknown.transaction, Unknown())
     payment = await gateway.till.charged()
     await gateway.till.begin(payment, TransactionType.REFUND, 1)

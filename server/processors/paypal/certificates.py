@@ -7,7 +7,7 @@ import ssl
 import threading
 from collections import OrderedDict
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from urllib.parse import urlsplit
 
 import certifi
@@ -17,6 +17,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 from cryptography.x509.verification import PolicyBuilder, Store, VerificationError
 
+from server.clock import utc_now
 from server.processors.contract import EventRejected, ProcessorUnavailable
 from server.processors.paypal.endpoint import PayPalEndpoint
 
@@ -64,7 +65,7 @@ class Certificates:
     def kept(self, address: str, *, test_mode: bool) -> RSAPublicKey | None:
         """Returns the key at an address if it was verified lately; does not block."""
         kept = self._kept.get((test_mode, address))
-        return kept.key if kept is not None and datetime.now(UTC) < kept.until else None
+        return kept.key if kept is not None and utc_now() < kept.until else None
 
     def fetch(self, address: str, *, test_mode: bool) -> RSAPublicKey:
         """Fetches and verifies the certificate at an address, keeps its key and returns it.
@@ -116,7 +117,7 @@ def _fetch(address: str) -> bytes:
 
 def _verify(pem: bytes, source: _Source) -> _Kept:
     """Builds the chain from a PEM of the certificate and its intermediates."""
-    now = datetime.now(UTC)
+    now = utc_now()
     try:
         leaf, *intermediates = x509.load_pem_x509_certificates(pem)
         names = leaf.extensions.get_extension_for_class(x509.SubjectAlternativeName).value

@@ -9,7 +9,7 @@ import json
 import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -18,6 +18,7 @@ from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 from cryptography.hazmat.primitives.hashes import SHA256
 
+from server.clock import utc_now
 from server.processors.contract import EventRejected, ProcessorEvent, Subject
 
 TOLERANCE = timedelta(days=3)
@@ -86,7 +87,7 @@ def verify(signature: Signature, key: RSAPublicKey, webhook_id: str, body: bytes
     except (InvalidSignature, UnicodeEncodeError):
         raise EventRejected("The signature does not match.") from None
     try:
-        age = datetime.now(UTC) - datetime.fromisoformat(signature.time)
+        age = utc_now() - datetime.fromisoformat(signature.time)
     except (ValueError, TypeError):
         raise EventRejected("The transmission time cannot be read.") from None
     if not -_AHEAD <= age <= TOLERANCE:

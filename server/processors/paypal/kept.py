@@ -46,9 +46,20 @@ _MADE: dict[str, Kept] = (
 
 _PAYMENTS: dict[str, Kept] = dict.fromkeys(("authorizations", "captures", "refunds"), _MADE)
 
+_DISPUTE: dict[str, Kept] = _plain(
+    "dispute_id reason dispute_state dispute_life_cycle_stage dispute_channel seller_response_due_date "
+    "buyer_response_due_date"
+) | {
+    "dispute_amount": _MONEY,
+    "dispute_outcome": {"outcome_code": plain, "amount_refunded": _MONEY},
+    "disputed_transactions": {"seller_transaction_id": plain, "gross_amount": _MONEY},
+    "fee_policy": {"type": plain, "fee": _MONEY},
+}
+
 RESPONSE: dict[str, Kept] = (
     _MADE
+    | _DISPUTE
     | _plain("intent name debug_id error")
     | {"details": _plain("field issue location"), "purchase_units": _OURS | {"amount": _MONEY, "payments": _PAYMENTS}}
 )
-"""An order, what was made of it, or an error."""
+"""An order, what was made of it, a dispute, or an error."""

@@ -4,22 +4,19 @@ PayPal knows no look-up by our reference, so a request is repeated under its key
 card. An order whose id we never learned cannot be approved, and if it could, only we would capture it.
 """
 
-from datetime import UTC, datetime, timedelta
 from typing import assert_never
 
 from server.domain.decline import DeclineCode
 from server.domain.outcome import Cancelled, Declined, Outcome
 from server.processors.contract import Account, Authorization, Capture, OutcomeUnknown, Refund, Request, Void
 from server.processors.failures import failure
+from server.processors.key_lifetime import key_is_over, key_lives
 from server.processors.paypal import orders, payments
 from server.processors.paypal.answers import order_id, read
 from server.processors.paypal.connection import Json, PayPalConnection
 from server.processors.paypal.currencies import CAPABILITIES
 from server.processors.paypal.operations import Operations
 from server.processors.paypal.refusals import Refusal
-
-_KEY_MARGIN = timedelta(minutes=5)
-"""A repeat must arrive, not only leave, before its key's lifetime ends."""
 
 
 class Recovery:
@@ -60,9 +57,11 @@ class Recovery:
 
     async def _authorization(self, account: Account, request: Authorization) -> Outcome:
         if request.processor_payment_id is None:
-            if _key_lives(request):
+            if key_lives(request, CAPABILITIES):
                 return await self._operations.create(account, request)
-            return Declined(failure=failure(DeclineCode.NOT_SUBMITTED))
+            if key_is_over(request, CAPABILITIES):
+                return Declined(failure=failure(DeclineCode.NOT_SUBMITTED))
+            raise OutcomeUnknown(f"paypal's order of transaction {request.transaction_id} is not known")
         order = await self._order(account, request)
         if order is None:
             return Cancelled(processor_payment_id=request.processor_payment_id)
@@ -93,7 +92,7 @@ class Recovery:
         try:
             return await self._connection.get(account, f"v2/checkout/orders/{order_id(request)}")
         except Refusal as refusal:
-            if refusal.status == 404 and not _key_lives(request):
+            if refusal.status == 404 and key_is_over(request, CAPABILITIES):
                 return None
             raise OutcomeUnknown(str(refusal)) from None
 
@@ -105,11 +104,5 @@ class Recovery:
 
 
 def _require_key(request: Request) -> None:
-    if not _key_lives(request):
+    if not key_lives(request, CAPABILITIES):
         raise OutcomeUnknown(f"paypal no longer knows the key {request.transaction_id}")
-
-
-def _key_lives(request: Request) -> bool:
-    """Whether PayPal still knows the key, so that a repeat under it cannot be done twice."""
-    lifetime = CAPABILITIES.key_lifetime[type(request).__name__]
-    return datetime.now(UTC) + _KEY_MARGIN < request.first_sent_at + lifetime

@@ -4,13 +4,12 @@ from collections.abc import Mapping
 from typing import Any
 
 from server.domain.fee import Fee
-from server.processors.contract import Account, OutcomeUnknown, Totals
+from server.processors.contract import Account, Totals
 from server.processors.stripe import intents, refunds
 from server.processors.stripe.answers import read
-from server.processors.stripe.connection import Call, Json, StripeConnection
+from server.processors.stripe.connection import Json, StripeConnection
 from server.processors.stripe.currencies import our_amount
 from server.processors.stripe.fees import fee_of_charge
-from server.processors.stripe.refusals import Refusal
 
 _PAGE = 100
 
@@ -47,17 +46,11 @@ class Books:
 
     async def _refunds(self, account: Account, intent_id: str, **after: str) -> Json:
         params: Any = {"payment_intent": intent_id, "limit": _PAGE, **after}
-        return await self._read_only(account, lambda sdk: sdk.v1.refunds.list_async(params))
+        return await self._connection.get(account, "/v1/refunds", params)
 
     async def _intent(self, account: Account, intent_id: str) -> Json:
         params: Any = {"expand": intents.EXPAND}
-        return await self._read_only(account, lambda sdk: sdk.v1.payment_intents.retrieve_async(intent_id, params))
-
-    async def _read_only(self, account: Account, call: Call) -> Json:
-        try:
-            return await self._connection.call(account, call)
-        except Refusal as refusal:
-            raise OutcomeUnknown(str(refusal)) from None
+        return await self._connection.get(account, f"/v1/payment_intents/{intent_id}", params)
 
 
 def _charge(intent: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -1,8 +1,9 @@
 """Calls Stripe through its SDK: one HTTP session; for each account a client and slots. `adapter` owns it."""
 
 import asyncio
+import re
 import ssl
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -14,15 +15,15 @@ import orjson
 import stripe
 
 from server.processors import redaction
-from server.processors.contract import Account, ProcessorBusy, ProcessorRejected
+from server.processors.contract import Account, OutcomeUnknown, ProcessorBusy, ProcessorRejected
 from server.processors.exchanges import exchange
 from server.processors.stripe import kept
 from server.processors.stripe.endpoint import LIVE_API_BASE, StripeEndpoint
 from server.processors.stripe.logs import silence_sdk
-from server.processors.stripe.refusals import CALL_ERRORS, meaning
+from server.processors.stripe.refusals import CALL_ERRORS, Refusal, meaning
 
 Json = dict[str, Any]
-Call = Callable[[stripe.StripeClient], Awaitable[stripe.StripeObject]]
+_PATH = re.compile(r"/v1(/[A-Za-z0-9_-]+)+")
 
 
 @dataclass(slots=True)
@@ -68,6 +69,18 @@ def _read(content: bytes) -> Callable[[], Json] | None:
     return lambda: redaction.answer(found, kept.RESPONSE)
 
 
+def _checked(path: str) -> str:
+    if not _PATH.fullmatch(path):
+        raise ProcessorRejected("id_malformed")
+    return path
+
+
+def _plain(answer: stripe.StripeResponse) -> Json:
+    if not isinstance(answer.data, dict):
+        raise OutcomeUnknown("stripe's answer is no JSON object")
+    return answer.data
+
+
 class StripeConnection:
     """Belongs to the event loop of its first call."""
 
@@ -76,20 +89,39 @@ class StripeConnection:
         self._clients: dict[UUID, _Client] = {}
         self._http: _HttpClient | None = None
 
-    async def call(self, account: Account, call: Call) -> Json:
-        """Makes one call with the account's key and returns the answer as plain JSON.
+    async def get(self, account: Account, path: str, params: Json | None = None) -> Json:
+        """Reads an object or a list.
+
+        Raises:
+            OutcomeUnknown: Also where Stripe refuses: a question that is refused says nothing of what was asked about.
+            ProcessorUnavailable, ProcessorRejected: As the contract has them.
+        """
+        try:
+            return await self._call(account, "get", path, params or {}, {})
+        except Refusal as refusal:
+            raise OutcomeUnknown(str(refusal)) from None
+
+    async def post(self, account: Account, path: str, params: Json, options: stripe.RequestOptions) -> Json:
+        """Changes something, under the idempotency key of the options.
 
         Raises:
             Refusal: Stripe said no to this request.
             ProcessorUnavailable, OutcomeUnknown, ProcessorRejected: As the contract has them.
         """
-        client = self._client(account)
+        return await self._call(account, "post", path, params, options)
+
+    async def _call(
+        self, account: Account, method: str, path: str, params: Json, options: stripe.RequestOptions
+    ) -> Json:
+        client, checked = self._client(account), _checked(path)
         async with self._slot(client.slots):
             try:
-                answer = await call(client.sdk)
-                return answer.to_dict()
+                # Raw, since the SDK's objects cost many times what parsing the answer does, and we want plain JSON.
+                answer = await client.sdk.raw_request_async(method, checked, **params, **options)
             except CALL_ERRORS as error:
                 failed = meaning(error)
+            else:
+                return _plain(answer)
         # Outside of the handler: the SDK's errors hold headers and bodies, which a chained traceback would keep.
         raise failed
 

@@ -6,9 +6,9 @@ from typing import Any
 from stripe import RequestOptions
 
 from server.domain.dispute import DisputeStanding, DisputeState
-from server.processors.contract import Account, DisputeAnswer, OutcomeUnknown, ProcessorRejected
+from server.processors.contract import Account, DisputeAnswer, ProcessorRejected
 from server.processors.stripe.answers import read, write
-from server.processors.stripe.connection import Json, StripeConnection
+from server.processors.stripe.connection import StripeConnection
 from server.processors.stripe.refusals import Refusal
 from server.processors.stripe.standing import evidence_hash, standing
 
@@ -23,11 +23,7 @@ class Disputes:
 
     async def read(self, account: Account, dispute_id: str) -> DisputeStanding:
         """Reads a dispute with its balance transactions."""
-        try:
-            dispute = await self._connection.call(account, lambda sdk: sdk.v1.disputes.retrieve_async(dispute_id))
-        except Refusal as refusal:
-            raise OutcomeUnknown(str(refusal)) from None
-        return read(standing, dispute)
+        return read(standing, await self._connection.get(account, f"/v1/disputes/{dispute_id}"))
 
     async def opened_since(self, account: Account, since: datetime) -> list[str]:
         """Lists the ids of the disputes that were opened since a moment: https://docs.stripe.com/api/disputes/list"""
@@ -35,17 +31,11 @@ class Disputes:
         params: Any = {"created": {"gte": int(since.timestamp())}, "limit": _PAGE}
         more = True
         while more:
-            page = await self._page(account, params)
+            page = await self._connection.get(account, "/v1/disputes", params)
             found += read(lambda told: [str(one["id"]) for one in told["data"]], page)
             more = bool(page.get("has_more"))
             params = {**params, "starting_after": found[-1]} if found else params
         return found
-
-    async def _page(self, account: Account, params: Any) -> Json:
-        try:
-            return await self._connection.call(account, lambda sdk: sdk.v1.disputes.list_async(params))
-        except Refusal as refusal:
-            raise OutcomeUnknown(str(refusal)) from None
 
     async def answer(self, account: Account, answer: DisputeAnswer) -> DisputeStanding:
         """Submits the evidence or accepts, then reads: under a known key Stripe repeats how it stood at first.
@@ -63,12 +53,10 @@ class Disputes:
         evidence = answer.evidence
         try:
             if evidence is None:
-                await self._connection.call(account, lambda sdk: sdk.v1.disputes.close_async(dispute_id, None, options))
+                await self._connection.post(account, f"/v1/disputes/{dispute_id}/close", {}, options)
             else:
                 params: Any = {"evidence": write(lambda: evidence_hash(evidence)), "submit": True}
-                await self._connection.call(
-                    account, lambda sdk: sdk.v1.disputes.update_async(dispute_id, params, options)
-                )
+                await self._connection.post(account, f"/v1/disputes/{dispute_id}", params, options)
         except Refusal as refusal:
             return refusal
         return None

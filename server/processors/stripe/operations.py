@@ -11,7 +11,7 @@ from server.domain.outcome import Cancelled, Outcome, Pending
 from server.processors.contract import Account, Authorization, Capture, OutcomeUnknown, Refund, Request, Void
 from server.processors.stripe import intents, refunds
 from server.processors.stripe.answers import authorization_refused, operation_refused, payment_intent, read, write
-from server.processors.stripe.connection import Call, Json, StripeConnection
+from server.processors.stripe.connection import Json, StripeConnection
 from server.processors.stripe.currencies import wire_amount
 from server.processors.stripe.refusals import Refusal
 
@@ -27,7 +27,7 @@ class Operations:
         params: Any = write(lambda: intents.creation(request))
         options = key_of(request)
         try:
-            intent = await self._do(account, lambda sdk: sdk.v1.payment_intents.create_async(params, options))
+            intent = await self._post(account, "/v1/payment_intents", params, options)
         except Refusal as refusal:
             return authorization_refused(refusal)
         return read(intents.outcome, intent)
@@ -37,9 +37,7 @@ class Operations:
         intent_id, options = payment_intent(request), key_of(request, "-confirm")
         params: Any = {"expand": intents.EXPAND} | ({"return_url": request.return_url} if request.return_url else {})
         try:
-            intent = await self._do(
-                account, lambda sdk: sdk.v1.payment_intents.confirm_async(intent_id, params, options)
-            )
+            intent = await self._post(account, f"/v1/payment_intents/{intent_id}/confirm", params, options)
         except Refusal as refusal:
             return authorization_refused(refusal)
         return read(intents.outcome, intent)
@@ -50,9 +48,7 @@ class Operations:
         amount = write(lambda: wire_amount(request.currency, request.amount))
         params: Any = {"amount_to_capture": amount, "expand": intents.EXPAND}
         try:
-            intent = await self._do(
-                account, lambda sdk: sdk.v1.payment_intents.capture_async(intent_id, params, options)
-            )
+            intent = await self._post(account, f"/v1/payment_intents/{intent_id}/capture", params, options)
         except Refusal as refusal:
             # Somebody may have captured or cancelled it in the dashboard: then the intent itself says what is true.
             standing = read(intents.capture_outcome, refusal.intent) if refusal.intent else None
@@ -63,7 +59,7 @@ class Operations:
         """Cancels an intent, whether it holds funds or waits for its customer."""
         intent_id, options = payment_intent(request), key_of(request)
         try:
-            intent = await self._do(account, lambda sdk: sdk.v1.payment_intents.cancel_async(intent_id, {}, options))
+            intent = await self._post(account, f"/v1/payment_intents/{intent_id}/cancel", {}, options)
         except Refusal as refusal:
             if (refusal.intent or {}).get("status") == "canceled":
                 return Cancelled(processor_payment_id=intent_id)
@@ -75,14 +71,14 @@ class Operations:
         intent_id, options = payment_intent(request), key_of(request)
         params: Any = write(lambda: refunds.creation(request, intent_id))
         try:
-            refund = await self._do(account, lambda sdk: sdk.v1.refunds.create_async(params, options))
+            refund = await self._post(account, "/v1/refunds", params, options)
         except Refusal as refusal:
             return operation_refused(refusal, intent_id)
         return read(refunds.outcome, refund)
 
-    async def _do(self, account: Account, call: Call) -> Json:
+    async def _post(self, account: Account, path: str, params: Json, options: RequestOptions) -> Json:
         try:
-            return await self._connection.call(account, call)
+            return await self._connection.post(account, path, params, options)
         except Refusal as refusal:
             if refusal.other_parameters:
                 # The key stands for another request of ours: a fence, or the original under an earlier release.

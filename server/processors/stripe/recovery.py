@@ -5,28 +5,24 @@ under it. Where that works, the original never ran, and Stripe will refuse a lat
 Stripe refuses the fence for that reason, the original ran: it is looked for by our reference.
 """
 
-from datetime import UTC, datetime, timedelta
 from typing import Any, assert_never
 
-from server.domain.outcome import ActionRequired, Outcome, Pending
+from server.domain.outcome import ActionRequired, Approved, Outcome, Pending
 from server.processors.contract import (
     Account,
     Authorization,
     Capture,
     OutcomeUnknown,
     Refund,
-    Request,
     Void,
 )
+from server.processors.key_lifetime import key_lives
 from server.processors.stripe import intents, refunds
 from server.processors.stripe.answers import payment_intent, read, write
-from server.processors.stripe.connection import Call, Json, StripeConnection
+from server.processors.stripe.connection import Json, StripeConnection
 from server.processors.stripe.currencies import CAPABILITIES, wire_amount
 from server.processors.stripe.operations import Operations, key_of
 from server.processors.stripe.refusals import Refusal
-
-_KEY_MARGIN = timedelta(minutes=5)
-"""A repeat must arrive, not only leave, before its key's lifetime ends."""
 
 
 class Recovery:
@@ -71,13 +67,13 @@ class Recovery:
     async def _authorization(self, account: Account, request: Authorization) -> Outcome:
         if request.processor_payment_id is not None:
             return read(intents.outcome, await self._retrieve(account, request.processor_payment_id))
-        if not _key_lives(request):
+        if not key_lives(request, CAPABILITIES):
             return await self._find(account, request)
         if request.instrument is None:
             return await self._fence(account, request)
         repeated = await self._operations.authorize(account, request)
-        if isinstance(repeated, ActionRequired | Pending):
-            # A repeat tells how the intent stood at first.
+        if isinstance(repeated, ActionRequired | Pending | Approved):
+            # A repeat tells how the intent stood at first; what was held may have been captured or voided since.
             return read(intents.outcome, await self._retrieve(account, repeated.processor_payment_id))
         return repeated
 
@@ -85,9 +81,7 @@ class Recovery:
         params: Any = write(lambda: intents.fence(request))
         options = key_of(request)
         try:
-            bare = await self._connection.call(
-                account, lambda sdk: sdk.v1.payment_intents.create_async(params, options)
-            )
+            bare = await self._connection.post(account, "/v1/payment_intents", params, options)
         except Refusal as refusal:
             if refusal.other_parameters:
                 return await self._find(account, request)
@@ -99,9 +93,7 @@ class Recovery:
         """Tidies up. The fence holds without it, and an intent that is cancelled already refuses: both are fine."""
         options = key_of(request, "-fence")
         try:
-            await self._connection.call(
-                account, lambda sdk: sdk.v1.payment_intents.cancel_async(intent_id, {}, options)
-            )
+            await self._connection.post(account, f"/v1/payment_intents/{intent_id}/cancel", {}, options)
         except Refusal as refusal:
             if (refusal.intent or {}).get("status") != "canceled":
                 raise OutcomeUnknown(str(refusal)) from None
@@ -109,7 +101,7 @@ class Recovery:
     async def _find(self, account: Account, request: Authorization) -> Outcome:
         """Looks for the intent by our reference. A hit is evidence and is read again; that there is none is not."""
         params: Any = {"query": f"metadata['kassa_transaction']:'{request.transaction_id}'", "limit": 10}
-        hits = await self._read_only(account, lambda sdk: sdk.v1.payment_intents.search_async(params))
+        hits = await self._connection.get(account, "/v1/payment_intents/search", params)
         ours = read(lambda found: [hit for hit in found["data"] if intents.is_ours(hit, request)], hits)
         if not ours:
             raise OutcomeUnknown(f"stripe does not find an intent of transaction {request.transaction_id} (yet)")
@@ -119,20 +111,21 @@ class Recovery:
     async def _refund(self, account: Account, request: Refund) -> Outcome:
         if request.processor_transaction_id is not None:
             return await self._read_refund(account, request.processor_transaction_id)
-        if not _key_lives(request):
+        if not key_lives(request, CAPABILITIES):
             return await self._find_refund(account, request)
         repeated = await self._operations.refund(account, request)
-        if isinstance(repeated, Pending) and repeated.processor_transaction_id:
+        if isinstance(repeated, Approved | Pending) and repeated.processor_transaction_id:
+            # A repeat tells how the refund stood at first; it may have failed since.
             return await self._read_refund(account, repeated.processor_transaction_id)
         return repeated
 
     async def _read_refund(self, account: Account, refund_id: str) -> Outcome:
-        refund = await self._read_only(account, lambda sdk: sdk.v1.refunds.retrieve_async(refund_id))
+        refund = await self._connection.get(account, f"/v1/refunds/{refund_id}")
         return read(refunds.outcome, refund)
 
     async def _find_refund(self, account: Account, request: Refund) -> Outcome:
         params: Any = {"payment_intent": payment_intent(request), "limit": 100}
-        found = await self._read_only(account, lambda sdk: sdk.v1.refunds.list_async(params))
+        found = await self._connection.get(account, "/v1/refunds", params)
         ours = read(lambda page: [refund for refund in page["data"] if intents.is_ours(refund, request)], found)
         if ours:
             return read(refunds.outcome, ours[0])
@@ -140,16 +133,4 @@ class Recovery:
 
     async def _retrieve(self, account: Account, intent_id: str) -> Json:
         params: Any = {"expand": intents.EXPAND}
-        return await self._read_only(account, lambda sdk: sdk.v1.payment_intents.retrieve_async(intent_id, params))
-
-    async def _read_only(self, account: Account, call: Call) -> Json:
-        try:
-            return await self._connection.call(account, call)
-        except Refusal as refusal:
-            raise OutcomeUnknown(str(refusal)) from None
-
-
-def _key_lives(request: Request) -> bool:
-    """Whether Stripe still knows the key, so that a repeat under it cannot be done twice."""
-    lifetime = CAPABILITIES.key_lifetime[type(request).__name__]
-    return datetime.now(UTC) + _KEY_MARGIN < request.first_sent_at + lifetime
+        return await self._connection.get(account, f"/v1/payment_intents/{intent_id}", params)

@@ -93,6 +93,15 @@ CREATE TABLE sweep_positions (
 COMMENT ON TABLE sweep_positions IS 'How far a sweep that walks a whole table has come.';
 """
 
+# Each account is recovered by itself, so that one whose processor hangs holds up no other.
+RECOVERY = """
+DROP INDEX transactions_open;
+CREATE INDEX transactions_open ON transactions (processor_account_id, lease_until)
+    WHERE state IN ('PENDING', 'UNKNOWN');
+DROP INDEX processor_events_unhandled;
+CREATE INDEX processor_events_unhandled ON processor_events (account_id, next_attempt_at) WHERE handled_at IS NULL;
+"""
+
 DRIFT = """
 CREATE TABLE books_drift (
     merchant_id uuid NOT NULL,
@@ -153,6 +162,6 @@ def upgrade() -> None:
     """Creates everything."""
     attributes = context.config.attributes
     quote = op.get_bind().dialect.identifier_preparer.quote
-    for statements in (LEDGER, DISPUTES, DEADLINES, DRIFT, ATTENTION, TIMELINE):
+    for statements in (LEDGER, DISPUTES, DEADLINES, RECOVERY, DRIFT, ATTENTION, TIMELINE):
         op.execute(text(statements))
     op.execute(text(GRANTS.format(writer=quote(attributes["writer"]), reader=quote(attributes["reader"]))))

@@ -1,0 +1,130 @@
+"""Processes of the gateway for a test to kill by the hundred: forked with everything imported, each on its own port."""
+
+import json
+import multiprocessing
+import os
+import signal
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass
+from multiprocessing.process import BaseProcess
+from pathlib import Path
+from uuid import UUID
+
+import grpc
+import uvloop
+
+from sandbox.local.launch import end_with_parent
+from sandbox.local.parts import Site, gateway_environment
+from sandbox.local.ports import LOOPBACK, free_port
+from server import bootstrap, logs
+from server.settings import Settings, load
+from server.usecases.recover_transaction import Recovered
+
+# A fresh interpreter would import for two seconds; the fork server has imported once, and runs no thread.
+_FORKS = multiprocessing.get_context("forkserver")
+_LOADED_LATE = ("psycopg2", "sqlalchemy.dialects.postgresql.psycopg2", "stripe._payment_intent", "stripe._refund")
+_FORKS.set_forkserver_preload(["server.cli", __name__, *_LOADED_LATE])
+_STARTING = threading.Lock()
+_LONG_S = 60.0
+
+Orders = Mapping[str, object]
+"""What `server.crash_points` reads: `kill` and `occurrence`, or `trace`."""
+OpenTransaction = tuple[UUID, UUID, UUID]
+"""Merchant, payment, transaction."""
+
+
+@dataclass(frozen=True)
+class Victim:
+    """One process, which is not behind Envoy: nobody but the test sends it anything."""
+
+    process: BaseProcess
+    address: str
+
+    def channel(self) -> grpc.Channel:
+        """Connects as soon as it serves; a call that has been lost is not sent again."""
+        pauses = {f"grpc.{which}_reconnect_backoff_ms": 50 for which in ("initial", "min", "max")}
+        options = {"grpc.enable_retries": 0, "grpc.enable_http_proxy": 0, "grpc.use_local_subchannel_pool": 1}
+        return grpc.insecure_channel(self.address, list((options | pauses).items()))
+
+    def died(self) -> bool:
+        """Waits for its end, and tells whether it was SIGKILL."""
+        self.process.join(_LONG_S)
+        return self.process.exitcode == -signal.SIGKILL
+
+    def kill(self) -> None:
+        """Ends it from outside."""
+        self.process.kill()
+        self.process.join()
+
+
+@dataclass(frozen=True)
+class Nursery:
+    """Starts victims beside a running stack.
+
+    Attributes:
+        folder: Where their orders and their logs go.
+    """
+
+    site: Site
+    folder: Path
+
+    def serve(self, name: str, orders: Orders, lease_s: float) -> Victim:
+        """Starts a server that obeys `orders`; whatever it leaves open is free for others after about `lease_s`."""
+        address = f"{LOOPBACK}:{free_port()}"
+        environment = self._environment(name, orders, lease_s) | {"KASSA_LISTEN": address}
+        return Victim(self._start(_serve, name, environment), address)
+
+    def recover(self, name: str, orders: Orders, lease_s: float, what: OpenTransaction) -> Victim:
+        """Starts a process that recovers one transaction as the worker's sweep does; its lease must have ended."""
+        return Victim(self._start(_recover, name, self._environment(name, orders, lease_s), what), "")
+
+    def work(self, name: str, orders: Orders, lease_s: float) -> Victim:
+        """Starts another worker."""
+        return Victim(self._start(_work, name, self._environment(name, orders, lease_s)), "")
+
+    def _environment(self, name: str, orders: Orders, lease_s: float) -> dict[str, str]:
+        path = self.folder / f"{name}.json"
+        path.write_text(json.dumps(orders), encoding="utf-8")
+        deadline_s = min(2.0, lease_s / 2)
+        return gateway_environment(self.site) | {
+            "KASSA_CRASH_POINTS_FILE": str(path),
+            "KASSA_PROCESSOR_DEADLINE_S": str(deadline_s),
+            "KASSA_LEASE_MARGIN_S": str(lease_s - deadline_s),
+            "KASSA_DATABASE_WRITERS": "1",
+            "KASSA_DATABASE_READERS": "1",
+        }
+
+    def _start(self, work: object, name: str, environment: Mapping[str, str], *args: object) -> BaseProcess:
+        log = str(self.folder / f"{name}.log")
+        process = _FORKS.Process(target=_be, args=(work, environment, log, *args), name=name, daemon=True)
+        with _STARTING:
+            process.start()
+        return process
+
+
+def _be(work, environment: Mapping[str, str], log: str, *args: object) -> None:  # type: ignore[no-untyped-def]
+    end_with_parent(signal.SIGKILL)
+    os.environ.clear()
+    os.environ.update(environment)
+    output = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+    os.dup2(output, 1)
+    os.dup2(output, 2)
+    # The stack's own server has tried the very same rule file.
+    bootstrap.try_in_child = lambda *_: None  # type: ignore[assignment]
+    settings = load(Settings)
+    logs.configure(settings.log_level)
+    uvloop.run(work(settings, *args))
+
+
+async def _serve(settings: Settings) -> None:
+    await bootstrap.run_server(settings)
+
+
+async def _work(settings: Settings) -> None:
+    await bootstrap.run_worker(settings)
+
+
+async def _recover(settings: Settings, what: OpenTransaction) -> None:
+    async with bootstrap.open_core(settings) as core:
+        assert await core.recover(*what) is not Recovered.BUSY, "its lease has not ended"
