@@ -9,7 +9,7 @@ import grpc
 import requests
 
 from server.domain.ids import Prefix, render_id
-from tests.acceptance.crash_deeds import PATIENCE_S, Answer, Deed, World, repeat, send
+from tests.acceptance.crash_deeds import Answer, Deed, World, repeat, send
 from tests.acceptance.crash_scenarios import LEASE_S, Scenario
 from tests.acceptance.shop import TIMEOUT_S, Json
 from tests.acceptance.stacks import merchant_uuid, payment_uuid
@@ -90,8 +90,7 @@ def learn(world: World, scenario: Scenario) -> list[Cell]:
         assert send(world, victim, deed) is not None, f"{scenario.name}: the victim died of itself"
         victim.kill()
     else:
-        victim.process.join(PATIENCE_S)
-        assert victim.process.exitcode == 0, f"{scenario.name}: recovery failed"
+        assert victim.end() == 0, f"{scenario.name}: recovery failed"
     if scenario.goes_on:
         finish(world, Crashed(Cell(scenario, "nowhere", 1), deed, ANSWERED))
     points = trace.read_text(encoding="utf-8").split()
@@ -106,7 +105,7 @@ def crash(world: World, cell: Cell) -> Crashed:
         if deed.transaction is None:
             answer = send(world, victim, deed)
             assert answer is None, f"it lived and answered {answer}"
-        assert victim.died(), f"it ended with {victim.process.exitcode}"
+        assert victim.died(), f"it ended with {victim.end()}"
         ours = _ours(world, deed)
         if not cell.scenario.at_once:
             return Crashed(cell, deed, ours)

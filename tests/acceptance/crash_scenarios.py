@@ -1,6 +1,7 @@
 """What the crash matrix crashes: each scenario is a row of `SCENARIOS`, its points are learned by running it.
 
 A new operation gets a scenario here; `test_crash_matrix` fails for as long as a point of the code is reached by none.
+Disputes will be two: their events by `_event`, their answer by `_operation`.
 """
 
 import json

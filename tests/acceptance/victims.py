@@ -7,6 +7,7 @@ import signal
 import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
+from multiprocessing.connection import wait
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 from uuid import UUID
@@ -25,7 +26,9 @@ from server.usecases.recover_transaction import Recovered
 _FORKS = multiprocessing.get_context("forkserver")
 _LOADED_LATE = ("psycopg2", "sqlalchemy.dialects.postgresql.psycopg2", "stripe._payment_intent", "stripe._refund")
 _FORKS.set_forkserver_preload(["server.cli", __name__, *_LOADED_LATE])
-_STARTING = threading.Lock()
+_FORKING = threading.Lock()
+"""A start asks after every child, and an exit code can be read once: two threads that read it would both be misled."""
+_PORTS: set[int] = set()
 _LONG_S = 60.0
 
 Orders = Mapping[str, object]
@@ -47,15 +50,21 @@ class Victim:
         options = {"grpc.enable_retries": 0, "grpc.enable_http_proxy": 0, "grpc.use_local_subchannel_pool": 1}
         return grpc.insecure_channel(self.address, list((options | pauses).items()))
 
+    def end(self) -> int | None:
+        """Waits for its end, and returns its exit code, minus the signal that ended it; None while it lives on."""
+        wait([self.process.sentinel], _LONG_S)
+        with _FORKING:
+            return self.process.exitcode
+
     def died(self) -> bool:
         """Waits for its end, and tells whether it was SIGKILL."""
-        self.process.join(_LONG_S)
-        return self.process.exitcode == -signal.SIGKILL
+        return self.end() == -signal.SIGKILL
 
     def kill(self) -> None:
         """Ends it from outside."""
-        self.process.kill()
-        self.process.join()
+        with _FORKING:
+            self.process.kill()
+        self.end()
 
 
 @dataclass(frozen=True)
@@ -71,7 +80,7 @@ class Nursery:
 
     def serve(self, name: str, orders: Orders, lease_s: float) -> Victim:
         """Starts a server that obeys `orders`; whatever it leaves open is free for others after about `lease_s`."""
-        address = f"{LOOPBACK}:{free_port()}"
+        address = f"{LOOPBACK}:{_own_port()}"
         environment = self._environment(name, orders, lease_s) | {"KASSA_LISTEN": address}
         return Victim(self._start(_serve, name, environment), address)
 
@@ -98,9 +107,18 @@ class Nursery:
     def _start(self, work: object, name: str, environment: Mapping[str, str], *args: object) -> BaseProcess:
         log = str(self.folder / f"{name}.log")
         process = _FORKS.Process(target=_be, args=(work, environment, log, *args), name=name, daemon=True)
-        with _STARTING:
+        with _FORKING:
             process.start()
         return process
+
+
+def _own_port() -> int:
+    """A free port that no other victim was given: it binds its own a moment later."""
+    with _FORKING:
+        while (port := free_port()) in _PORTS:
+            pass
+        _PORTS.add(port)
+        return port
 
 
 def _be(work, environment: Mapping[str, str], log: str, *args: object) -> None:  # type: ignore[no-untyped-def]
