@@ -1,7 +1,10 @@
 """`python -m sandbox.simulator`, which `kassa simulate` becomes: runs seeds on one stack and says what they found."""
 
 import json
+import os
 import shutil
+import signal
+import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -30,6 +33,7 @@ def main(  # noqa: PLR0913, PLR0917  # one parameter per flag
     keep_going: Annotated[bool, typer.Option(help="Go on with the next seed after a violation.")] = True,
 ) -> None:
     """Runs payments against the whole gateway with faults drawn from a seed, heals it, and demands that all is true."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     settings = Settings(payments=payments, apart=apart)
     progress = Progress(Console(stderr=True, highlight=False), seeds * payments)
     reports: list[Report] = []
@@ -62,6 +66,7 @@ def _stack(folder: Path, settings: Settings, progress: Progress) -> Iterator[Loc
     environment = {
         "KASSA_PROCESSOR_DEADLINE_S": str(settings.deadline_s),
         "KASSA_LEASE_MARGIN_S": str(_LEASE_MARGIN_S),
+        "KASSA_LOG_LEVEL": os.environ.get("KASSA_LOG_LEVEL") or "WARNING",
         "KASSA_CLOCK_OFFSET_FILE": str(clock_file(folder, "{part}")),
     }
     stack = LocalStack(

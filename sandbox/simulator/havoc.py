@@ -80,10 +80,14 @@ class Havoc:
         self._sandbox("/sandbox/faults", method="DELETE")
         for part in PARTS:
             self._set_clock(part, 0.0)
-        for part in list(self._asleep):
-            self._wake(part)
+        self.wake_all()
         for part in list(self._dead):
             self._revive(part)
+
+    def wake_all(self) -> None:
+        """Wakes what sleeps, which could not even be asked to stop."""
+        for part in list(self._asleep):
+            self._wake(part)
 
     def _is_down(self, part: str) -> bool:
         return part in self._asleep or part in self._dead

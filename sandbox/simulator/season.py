@@ -93,13 +93,15 @@ def run_seed(stack: LocalStack, seed: int, settings: Settings, on_progress: Call
     others = [account for merchant in merchants[DASHBOARD_MERCHANT + 1 :] for account in merchant.accounts]
     havoc.rain(draw_rules(seed, settings.deadline_s, whole, others))
     began = time.monotonic()
-    thread = threading.Thread(target=_shop, args=(stack, seed, settings, merchants, crowd), name="crowd")
+    # A daemon, so that nobody waits for clients when the run is called off.
+    thread = threading.Thread(target=_shop, args=(stack, seed, settings, merchants, crowd), name="crowd", daemon=True)
     thread.start()
     try:
         _strike_until_done(thread, crowd, havoc, report, seed, settings, on_progress)
-    finally:
-        havoc.heal()
-        thread.join()
+    except BaseException:
+        havoc.wake_all()
+        raise
+    havoc.heal()
     if crowd.error is not None:
         raise crowd.error
     report.shopping_s = time.monotonic() - began
