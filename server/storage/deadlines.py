@@ -7,6 +7,7 @@ from uuid import UUID
 
 from sqlalchemy import Connection, text
 
+from server.crash_points import durable
 from server.domain.attention import AttentionKind
 from server.domain.expiry import waits
 from server.domain.payment import TransactionType
@@ -53,12 +54,14 @@ def write_deadlines(connection: Connection, deadlines: Sequence[Deadline]) -> No
         connection.execute(_WRITE, {"rows": dumps(deadlines)})
 
 
+@durable
 def take_deadlines(connection: Connection, size: int) -> list[Deadline]:
     """Returns at most `size` deadlines that are over; each is due again after a pause, unless it is forgotten."""
     values = {"size": size, "pause_s": PAUSE_S, "longest_s": LONGEST_PAUSE_S}
     return [Deadline(**row) for row in connection.execute(_TAKE, values).mappings()]
 
 
+@durable
 def forget_deadline(connection: Connection, merchant_id: UUID, payment_id: UUID) -> None:
     """Drops the deadline of a payment that has moved on, and what people were told of it.
 

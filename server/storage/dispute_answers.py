@@ -11,6 +11,7 @@ from uuid import UUID
 
 from sqlalchemy import Connection, text
 
+from server.crash_points import durable
 from server.domain.attention import AttentionKind
 from server.domain.dispute import Dispute, Evidence
 from server.domain.dispute_answer import PendingAnswer, check_answer, pending_answer, with_answer, without_answer
@@ -96,6 +97,7 @@ class LetGo:
 Result = AnswerOpened | Replay | KassaError | Postponed
 
 
+@durable
 def open_answers(connection: Connection, rows: Sequence[OpenAnswer]) -> list[Result]:
     """Opens a batch of answers; a refusal becomes the claim's final answer."""
     locked = lock_payments(connection, [row.key for row in rows])
@@ -135,6 +137,7 @@ def _open(row: OpenAnswer, locked: Locked, dispute: Dispute) -> AnswerOpened | K
     return AnswerOpened(locked.payment, with_answer(transaction, row.claim.key, answer))
 
 
+@durable
 def let_go(connection: Connection, rows: Sequence[LetGo]) -> list[bool | KassaError | Postponed]:
     """Ends leases that brought nothing; False where somebody else has the lease by now."""
     locked = lock_payments(connection, [row.key for row in rows])

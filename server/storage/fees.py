@@ -7,6 +7,7 @@ from uuid import UUID
 
 from sqlalchemy import Connection, text
 
+from server.crash_points import durable
 from server.domain.attention import AttentionKind
 from server.domain.consequence import Settlement
 from server.domain.errors import KassaError
@@ -94,12 +95,14 @@ def _due(settlement: Settlement) -> Row:
     }
 
 
+@durable
 def take_fees_due(connection: Connection, size: int) -> list[FeeDue]:
     """Returns captures whose fee is to be asked for now, and puts them off for longer each time."""
     values = {"size": size, "first_s": _FIRST_PAUSE_S, "longest_s": _LONGEST_PAUSE_S}
     return [FeeDue(**row) for row in connection.execute(_TAKE, values).mappings()]
 
 
+@durable
 def book_fees(connection: Connection, rows: Sequence[BookFees]) -> list[bool | KassaError | Postponed]:
     """Books fees that were told after their transaction had settled; they are not due any more."""
     keys = [row.key for row in rows]

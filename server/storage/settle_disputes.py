@@ -12,6 +12,7 @@ from uuid import UUID
 
 from sqlalchemy import Connection, text
 
+from server.crash_points import durable
 from server.domain.attention import AttentionKind
 from server.domain.consequence import AmountMismatch, Settlement
 from server.domain.dispute import Dispute, DisputeStanding
@@ -100,6 +101,7 @@ class _Change:
     settlement: DisputeSettlement
 
 
+@durable
 def settle_disputes(
     connection: Connection, rows: Sequence[SettleDispute]
 ) -> list[DisputeSettled | Overtaken | KassaError | Postponed]:
