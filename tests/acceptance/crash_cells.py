@@ -137,7 +137,7 @@ def payment_of(world: World, deed: Deed) -> str:
 
 
 def read_books(world: World) -> Books:
-    """Reads what the processors hold of this merchant's payments, by Kassa's id of each; fences were never charges."""
+    """Reads what the processors hold, by Kassa's id of each payment; fences were never charges."""
     books = requests.get(f"{world.shop.sandbox_url}/books", timeout=TIMEOUT_S).json()["accounts"]
     found: Books = {}
     for entry in (entry for account in books for entry in account["payments"]):
