@@ -28,13 +28,15 @@ def main(  # noqa: PLR0913, PLR0917  # one parameter per flag
     payments: Annotated[int, typer.Option(min=1, help="Payments of each seed.")] = 1_000,
     seeds: Annotated[int, typer.Option(min=1, help="How many seeds, counted up from the first.")] = 1,
     apart: Annotated[float, typer.Option(help="Payments between two blows, on average.")] = 120.0,
+    customers: Annotated[int, typer.Option(min=1, help="Customers who are served at the same time.")] = 64,
+    deadline: Annotated[float, typer.Option(help="Seconds that the gateway waits for a processor.")] = 1.0,
     home: Annotated[Path | None, typer.Option(help="Keep the stack's logs and state here.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the summary as JSON.")] = False,
     keep_going: Annotated[bool, typer.Option(help="Go on with the next seed after a violation.")] = True,
 ) -> None:
     """Runs payments against the whole gateway with faults drawn from a seed, heals it, and demands that all is true."""
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
-    settings = Settings(payments=payments, apart=apart)
+    settings = Settings(payments=payments, apart=apart, customers=customers, deadline_s=deadline)
     progress = Progress(Console(stderr=True, highlight=False), seeds * payments)
     reports: list[Report] = []
     with _folder(home) as folder, _stack(folder, settings, progress) as stack, progress:

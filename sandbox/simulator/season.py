@@ -27,7 +27,6 @@ from sandbox.simulator.wire import Wire
 from server.domain.ids import Prefix, parse_id
 
 _TICK_S: Final = 0.02
-_CUSTOMERS_AT_ONCE: Final = 64
 _DOSSIERS: Final = 20
 
 
@@ -38,6 +37,7 @@ class Settings:
     Attributes:
         payments: Of each seed.
         merchants: Of each seed.
+        customers: Who are served at the same time.
         apart: Payments between two blows, on average.
         blows: Kinds of blows that are dealt.
         deadline_s: Seconds that the gateway waits for a processor.
@@ -46,6 +46,7 @@ class Settings:
 
     payments: int
     merchants: int = 6
+    customers: int = 64
     apart: float = 120.0
     blows: frozenset[Blow] = frozenset(Blow)
     deadline_s: float = 1.0
@@ -168,7 +169,7 @@ async def _serve_all(
                 crowd.done += 1
 
         async with asyncio.TaskGroup() as group:
-            for _ in range(_CUSTOMERS_AT_ONCE):
+            for _ in range(settings.customers):
                 group.create_task(customers())
         crowd.calls, crowd.elsewhere, crowd.attempts = shop.calls, shop.elsewhere, wire.attempts
     await wire.close()
