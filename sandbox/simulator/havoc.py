@@ -1,4 +1,4 @@
-"""Strikes the running stack: kills, pauses, disconnects, moves clocks; and heals all of it. For the main thread only."""
+"""Strikes the running stack: kills, pauses, disconnects, moves clocks; and heals all of it. Main thread only."""
 
 import os
 import signal
