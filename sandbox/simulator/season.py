@@ -90,9 +90,9 @@ def run_seed(stack: LocalStack, seed: int, settings: Settings, on_progress: Call
     """
     merchants = open_merchants(stack, seed, settings.merchants)
     havoc, crowd, report = Havoc(stack), Crowd(), Report(seed)
-    whole = [account for merchant in merchants[: DASHBOARD_MERCHANT + 1] for account in merchant.accounts]
-    others = [account for merchant in merchants[DASHBOARD_MERCHANT + 1 :] for account in merchant.accounts]
-    havoc.rain(draw_rules(seed, settings.deadline_s, whole, others))
+    others = [merchant for merchant in merchants if merchant.number != DASHBOARD_MERCHANT]
+    droppable = [account for merchant in others for account in merchant.accounts]
+    havoc.rain(draw_rules(seed, settings.deadline_s, droppable))
     began = time.monotonic()
     # A daemon, so that nobody waits for clients when the run is called off.
     thread = threading.Thread(target=_shop, args=(stack, seed, settings, merchants, crowd), name="crowd", daemon=True)

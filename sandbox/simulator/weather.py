@@ -61,13 +61,12 @@ class Strike:
     seconds: float
 
 
-def draw_rules(seed: int, deadline_s: float, kept_whole: Sequence[str], others: Sequence[str]) -> list[Rule]:
+def draw_rules(seed: int, deadline_s: float, droppable: Sequence[str]) -> list[Rule]:
     """Draws the processors' faults.
 
     Args:
         deadline_s: Seconds that the gateway waits for a processor.
-        kept_whole: Accounts at the stand-ins whose webhooks all arrive, sooner or later.
-        others: The other accounts.
+        droppable: Accounts at the stand-ins whose webhooks may be dropped; those of the others all arrive in the end.
     """
     random = Random(f"{seed}:rules")
     more = random.choice(_INTENSITIES)
@@ -85,11 +84,11 @@ def draw_rules(seed: int, deadline_s: float, kept_whole: Sequence[str], others: 
             (0.004, {"kind": "unknown_status"}),
         ]
         rules += _chosen(random, more, [(share, {"operation": operation, **rule}) for share, rule in kinds])
-    rules += _webhook_rules(random, more, others)
+    rules += _webhook_rules(random, more, droppable)
     return rules
 
 
-def _webhook_rules(random: Random, more: float, others: Sequence[str]) -> list[Rule]:
+def _webhook_rules(random: Random, more: float, droppable: Sequence[str]) -> list[Rule]:
     rules: list[Rule] = []
     for operation in ("stripe.webhook.*", "paypal.webhook.*"):
         kinds: list[tuple[float, Rule]] = [
@@ -102,7 +101,7 @@ def _webhook_rules(random: Random, more: float, others: Sequence[str]) -> list[R
         if random.random() >= _LEFT_OUT:
             rules += [
                 {**dropped, "account": account, "probability": 0.05, "seed": random.getrandbits(32)}
-                for account in others
+                for account in droppable
             ]
     return rules
 
