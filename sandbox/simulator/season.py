@@ -46,10 +46,10 @@ class Settings:
 
     payments: int
     merchants: int = 6
-    customers: int = 64
+    customers: int = 32
     apart: float = 120.0
     blows: frozenset[Blow] = frozenset(Blow)
-    deadline_s: float = 1.0
+    deadline_s: float = 1.5
     patience_s: float = 90.0
 
 
