@@ -39,11 +39,6 @@ def kind(entry: Json) -> str:
     return found
 
 
-def without_fees(entries: list[Json]) -> list[Json]:
-    """Fees are booked when the processor tells them: with their capture, or later."""
-    return [one for one in entries if one.get("journal", {}).get("kind") != "FEE"]
-
-
 def told(entries: list[Json]) -> list[str]:
     """The timeline as a person would retell it."""
     return [f"{kind(entry)} {_word(kind(entry), entry[kind(entry)])}" for entry in entries]
@@ -98,7 +93,7 @@ def in_order(entries: list[Json]) -> bool:
 def test_a_payment_with_a_partial_refund(shop: Shop) -> None:
     payment = shop.pay(key="order-1001").json()
     refund = shop.post(payment, "refunds", {"amount": 500}, key="refund-1")
-    entries = without_fees(timeline(shop, payment))
+    entries = timeline(shop, payment)
     assert in_order(entries)
     story = [
         "request CreatePayment 1999",
@@ -156,7 +151,7 @@ def test_three_d_secure_settled_by_its_webhook(shop: Shop) -> None:
     shop.until(payment, lambda now: now["state"] == "COMPLETED")
     done = "payment_intent.succeeded"
     entries = wait_until(
-        lambda: without_fees(timeline(shop, payment)),
+        lambda: timeline(shop, payment),
         lambda found: any(
             one["processor_notice"]["result"] for one in found if f"processor_notice {done}" in told([one])
         ),
@@ -264,7 +259,7 @@ def test_a_lost_reply_that_the_worker_recovers(own_stack: Platform) -> None:
     own_stack.fault(kind="lost_reply", operation="stripe.payment_intents.create", times=1)
     payment = shop.pay().json()
     shop.until(payment, lambda now: now["state"] == "COMPLETED", 90)
-    entries = without_fees(timeline(shop, payment))
+    entries = timeline(shop, payment)
     assert in_order(entries)
     story = told(entries)
     assert story[:3] == [
