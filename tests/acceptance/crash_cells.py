@@ -10,7 +10,8 @@ import requests
 
 from server.domain.ids import Prefix, render_id
 from tests.acceptance.crash_deeds import Answer, Deed, World, repeat, send
-from tests.acceptance.crash_scenarios import LEASE_S, Scenario
+from tests.acceptance.crash_scenarios import Scenario
+from tests.acceptance.crash_sweeps import LEASE_S, OPEN
 from tests.acceptance.shop import TIMEOUT_S, Json
 from tests.acceptance.stacks import merchant_uuid, payment_uuid
 from tests.acceptance.victims import Victim
@@ -60,7 +61,7 @@ class Row:
 
 Books = dict[str, list[Json]]
 """What the processors hold, by Kassa's id of the payment."""
-NOTHING, OPEN, ANSWERED = "nothing of it", "an open transaction", "all, with the answer"
+NOTHING, ANSWERED = "nothing of it", "all, with the answer"
 STORED, HANDLED = "the event, not handled", "the event, handled"
 _NOBODY = "nobody needs to"
 
@@ -76,21 +77,37 @@ def named(cell: Cell) -> Iterator[None]:
 
 def _start(world: World, deed: Deed, orders: dict[str, object]) -> Victim:
     name = f"victim-{uuid4().hex}"
-    if deed.transaction is not None:
-        return world.nursery.recover(name, orders, LEASE_S, deed.transaction)
+    if deed.job is not None:
+        return world.nursery.do(deed.job, name, orders, LEASE_S)
     return world.nursery.serve(name, orders, LEASE_S)
+
+
+@contextmanager
+def _first_in_queue(world: World, deed: Deed) -> Iterator[None]:
+    """Puts the deed's payment before all others, and to the end again."""
+    if not deed.queue:
+        yield
+        return
+    move = f"UPDATE {deed.queue} SET next_attempt_at = %s::timestamptz WHERE payment_id = %s::uuid"
+    with world.alone:
+        world.platform.execute(move, "epoch", payment_of(world, deed))
+        try:
+            yield
+        finally:
+            world.platform.execute(move, "infinity", payment_of(world, deed))
 
 
 def learn(world: World, scenario: Scenario) -> list[Cell]:
     """Runs a scenario to its end, and returns a cell for each point that it passed, in their order."""
     deed = scenario.prepare(world)
     trace = world.nursery.folder / f"trace-{uuid4().hex}"
-    victim = _start(world, deed, {"trace": str(trace)})
-    if deed.transaction is None:
-        assert send(world, victim, deed) is not None, f"{scenario.name}: the victim died of itself"
-        victim.kill()
-    else:
-        assert victim.end() == 0, f"{scenario.name}: recovery failed"
+    with _first_in_queue(world, deed):
+        victim = _start(world, deed, {"trace": str(trace)})
+        if deed.job is None:
+            assert send(world, victim, deed) is not None, f"{scenario.name}: the victim died of itself"
+            victim.kill()
+        else:
+            assert victim.end() == 0, f"{scenario.name}: the job failed"
     if scenario.goes_on:
         finish(world, Crashed(Cell(scenario, "nowhere", 1), deed, ANSWERED))
     points = trace.read_text(encoding="utf-8").split()
@@ -101,11 +118,12 @@ def crash(world: World, cell: Cell) -> Crashed:
     """Lets a process die at the cell's point, and notes what stands then."""
     with named(cell):
         deed = cell.scenario.prepare(world)
-        victim = _start(world, deed, {"kill": cell.point, "occurrence": cell.occurrence})
-        if deed.transaction is None:
-            answer = send(world, victim, deed)
-            assert answer is None, f"it lived and answered {answer}"
-        assert victim.died(), f"it ended with {victim.end()}"
+        with _first_in_queue(world, deed):
+            victim = _start(world, deed, {"kill": cell.point, "occurrence": cell.occurrence})
+            if deed.job is None:
+                answer = send(world, victim, deed)
+                assert answer is None, f"it lived and answered {answer}"
+            assert victim.died(), f"it ended with {victim.end()}"
         ours = _ours(world, deed)
         if not cell.scenario.at_once:
             return Crashed(cell, deed, ours)
@@ -118,11 +136,10 @@ def _ours(world: World, deed: Deed) -> str:
     if deed.event_id:
         found = query("SELECT handled_at IS NOT NULL FROM processor_events WHERE event_id = %s", deed.event_id)
         return NOTHING if not found else HANDLED if found[0][0] else STORED
-    if deed.transaction is not None:
-        is_open = "SELECT state IN ('PENDING', 'UNKNOWN') FROM transactions WHERE id = %s::uuid"
-        return OPEN if query(is_open, str(deed.transaction[2]))[0][0] else ANSWERED
+    if deed.job is not None:
+        return str(query(deed.stage, payment_of(world, deed))[0][0])
     claims = "SELECT answer IS NOT NULL FROM idempotency_keys WHERE merchant_id = %s::uuid AND key = %s"
-    found = query(claims, merchant_uuid(world.shop), deed.key)
+    found = query(claims, merchant_uuid(deed.shop or world.shop), deed.key)
     return NOTHING if not found else ANSWERED if found[0][0] else OPEN
 
 
@@ -152,16 +169,21 @@ def theirs(world: World, cell: Cell, deed: Deed, books: Books) -> str:
     with named(cell):
         entries = books.get(payment_of(world, deed), [])
         assert len(entries) <= 1, f"the processor holds {len(entries)} payments for one of ours"
-        told = [", ".join(_money(entry["captured"], entry["refunded"])) or entry["state"].lower() for entry in entries]
-        return str(told[0]) if told else "nothing"
+        return _told(entries[0]) if entries else "nothing"
+
+
+def _told(entry: Json) -> str:
+    moved = ", ".join(_money(entry["captured"], entry["refunded"])) or str(entry["state"]).lower()
+    disputes = [_dispute(one["state"].lower(), one["disputed"], one["held"]) for one in entry["disputes"]]
+    return "; ".join([moved, *disputes])
 
 
 def healed_by(crashed: Crashed) -> str:
     """Says who brings a cell to its end."""
     if crashed.deed.event_id:
         return {NOTHING: "the processor sends it again", STORED: "the sweep of events"}.get(crashed.ours, _NOBODY)
-    if crashed.deed.transaction is not None:
-        return "the next recovery" if crashed.ours == OPEN else _NOBODY
+    if crashed.deed.job is not None:
+        return crashed.deed.heals.get(crashed.ours, _NOBODY)
     who = "the client's repeat carries it on" if crashed.cell.scenario.at_once else "recovery"
     return {NOTHING: "the client's repeat begins anew", OPEN: who}.get(crashed.ours, _NOBODY)
 
@@ -171,12 +193,12 @@ def finish(world: World, crashed: Crashed) -> Json:
     cell, deed = crashed.cell, crashed.deed
     with named(cell):
         answers = crashed.answers
-        if deed.transaction is None:
+        if deed.job is None:
             answers = (*answers, *(repeat(world, deed) for _ in range(2)))
         if deed.rpc and not deed.event_id:
             _check_answers(world, deed, answers)
         about = {"id": render_id(Prefix.PAYMENT, UUID(payment_of(world, deed)))}
-        payment = world.shop.get(about)
+        payment = (deed.shop or world.shop).get(about)
         if cell.scenario.goes_on and payment["state"] == "PENDING":
             world.shop.act(payment)
             assert world.shop.post(payment, "confirm").ok
@@ -184,8 +206,8 @@ def finish(world: World, crashed: Crashed) -> Json:
         return payment
 
 
-def judge(crashed: Crashed, payment: Json, before: str, books: Books) -> Row:
-    """Holds a payment against what its scenario allows and against the processor's books.
+def judge(world: World, crashed: Crashed, payment: Json, before: str, books: Books) -> Row:
+    """Holds a payment and its dispute against what its scenario allows and against the processor's books.
 
     Args:
         before: What the processor had when the process died.
@@ -195,11 +217,15 @@ def judge(crashed: Crashed, payment: Json, before: str, books: Books) -> Row:
     with named(cell):
         end = (payment["state"], int(payment["amount_captured"]), int(payment["amount_refunded"]))
         assert end in cell.scenario.ends, f"it ends as {end}"
+        found = "SELECT state, amount_withdrawn, amount_held FROM disputes WHERE payment_id = %s::uuid"
+        disputes = world.platform.query(found, str(payment_uuid(payment["id"])))
+        assert disputes == ([cell.scenario.dispute] if cell.scenario.dispute else []), f"its disputes are {disputes}"
         entries = books.get(str(payment_uuid(payment["id"])), [])
         taken = [(entry["captured"], entry["refunded"]) for entry in entries if entry["captured"]]
         assert taken == ([end[1:]] if end[1] else []), f"the processor has {taken}, Kassa has {end}"
         assert end[0] != "CANCELLED" or [one["state"] for one in entries] == ["canceled"], f"still held: {entries}"
-        return Row(cell.scenario.name, _point(cell), crashed.ours, before, healed_by(crashed), _tell(payment, end))
+        told = "; ".join([_tell(payment, end), *(_dispute(*one) for one in disputes)])
+        return Row(cell.scenario.name, _point(cell), crashed.ours, before, healed_by(crashed), told)
 
 
 def _check_answers(world: World, deed: Deed, answers: tuple[Answer, ...]) -> None:
@@ -208,7 +234,11 @@ def _check_answers(world: World, deed: Deed, answers: tuple[Answer, ...]) -> Non
     told, payment = last.body, payment_of(world, deed)
     # A payment that waits for its customer is told as it stands; every other answer is final.
     assert before.body == last.body or told["state"] == "PENDING", f"two repeats are told {before} and {last}"
-    if deed.rpc == "RefundPayment":
+    if "Dispute" in deed.rpc:
+        assert str(payment_uuid(told["payment_id"])) == payment, f"told of another payment: {told}"
+        stands = world.platform.query("SELECT state FROM disputes WHERE payment_id = %s::uuid", payment)
+        assert [(told["state"],)] == stands, f"told {told['state']}, and it is {stands}"
+    elif deed.rpc == "RefundPayment":
         assert str(payment_uuid(told["payment_id"])) == payment, f"told of another payment: {told}"
         assert told["state"] == "COMPLETED", f"told {told}"
     else:
@@ -226,6 +256,11 @@ def _tell(payment: Json, end: tuple[str, int, int]) -> str:
     why = f" ({payment['failure']['code']})" if payment.get("failure") else ""
     money = _money(captured, refunded)
     return f"{state}{why}" + (f", {', '.join(money)} once" if money else ", no money moved")
+
+
+def _dispute(state: str, withdrawn: int, held: int) -> str:
+    moved = [f"{amount / 100:.2f} {word}" for word, amount in (("gone", withdrawn), ("held", held)) if amount]
+    return ", ".join([f"dispute {state}", *moved])
 
 
 def _money(captured: int, refunded: int) -> list[str]:

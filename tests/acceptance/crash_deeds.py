@@ -3,7 +3,9 @@
 import hashlib
 import hmac
 import json
+import threading
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 from uuid import uuid4
@@ -11,12 +13,13 @@ from uuid import uuid4
 import grpc
 from google.protobuf.json_format import MessageToDict
 from google.protobuf.message import Message
-from kassa.v1 import payment_service_pb2_grpc, webhook_service_pb2_grpc
+from kassa.v1 import dispute_service_pb2_grpc, payment_service_pb2_grpc, webhook_service_pb2_grpc
 from kassa.v1 import webhook_service_pb2 as webhook_pb
 
 from tests.acceptance.shop import Json, Shop
-from tests.acceptance.stacks import Platform
-from tests.acceptance.victims import Nursery, OpenTransaction, Victim
+from tests.acceptance.stacks import OwnAccount, Platform, merchant_uuid
+from tests.acceptance.victims import Job, Nursery, Victim
+from tests.acceptance.webhook_catcher import Catcher
 
 PATIENCE_S = 60.0
 _MAY_PASS = {grpc.StatusCode.ABORTED, grpc.StatusCode.UNAVAILABLE}
@@ -28,12 +31,28 @@ class World:
 
     Attributes:
         regular: A customer who has bought so much today that the rules block a large order to another country.
+        late: A shop whose processor tells its fees a second late.
+        wallets: A shop with a PayPal account of its own, and Kassa's id of that.
+        catcher: Gets what PayPal says of disputes at that account.
+        merchants: All that take part, as the database holds their ids.
+        alone: Who does what takes the first of a queue holds it, for there must be no other.
     """
 
     platform: Platform
     shop: Shop
     nursery: Nursery
     regular: str
+    late: Shop
+    wallets: tuple[Shop, str]
+    catcher: Catcher
+    merchants: list[str]
+    alone: threading.Lock = field(default_factory=threading.Lock)
+
+    def own_account(self) -> tuple[Shop, OwnAccount]:
+        """Opens a shop that has a Stripe account of its own."""
+        shop = self.platform.new_shop()
+        self.merchants.append(merchant_uuid(shop))
+        return shop, self.platform.stripe_account(shop)
 
 
 @dataclass(frozen=True)
@@ -41,33 +60,49 @@ class Deed:
     """What a victim is asked to do.
 
     Attributes:
-        rpc: A method of PaymentService or WebhookService; empty where the victim recovers `transaction`.
+        rpc: A method of PaymentService, DisputeService or WebhookService; empty where the victim does a `job`.
         payment: Kassa's id of the payment that it is about; None where the deed makes one.
+        job: What the victim does instead of serving.
+        queue: The table whose first row the job takes; it takes this payment's.
+        stage: Says how far our books have come, as SQL that takes the payment's id, where no client waits for it.
+        heals: Who brings the deed to its end, by what `stage` says.
+        shop: Whose it is; None: the world's.
+        webhook_secret: What Stripe signs the event with.
+        signature: What PayPal sent with the event.
         label: In the metadata of the payment that the deed makes.
     """
 
     rpc: str
     request: Message | None = None
     payment: str | None = None
-    transaction: OpenTransaction | None = None
+    job: Job | None = None
+    queue: str = ""
+    stage: str = ""
+    heals: Mapping[str, str] = field(default_factory=dict)
+    shop: Shop | None = None
     key: str = field(default_factory=lambda: str(uuid4()))
     label: str = ""
+
+    webhook_secret: str = ""
+    signature: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def event_id(self) -> str:
         """The processor's id of the event, or nothing where the deed is none."""
-        if not isinstance(self.request, webhook_pb.ReceiveStripeEventRequest):
+        if not isinstance(self.request, webhook_pb.ReceiveStripeEventRequest | webhook_pb.ReceivePayPalEventRequest):
             return ""
         return str(json.loads(self.request.raw.data)["id"])
 
     def headers(self, world: World) -> list[tuple[str, str]]:
-        """What goes with the call; a processor signs anew each time it sends an event."""
+        """What goes with the call; Stripe signs anew each time it sends an event."""
+        if self.signature:
+            return [*self.signature.items()]
         if isinstance(self.request, webhook_pb.ReceiveStripeEventRequest):
-            moment, secret = int(time.time()), world.platform.stripe_webhook_secret
+            moment, secret = int(time.time()), self.webhook_secret
             signed = f"{moment}.".encode() + self.request.raw.data
             mac = hmac.new(secret.encode(), signed, hashlib.sha256).hexdigest()
             return [("stripe-signature", f"t={moment},v1={mac}")]
-        return [("authorization", f"Bearer {world.shop.api_key}"), ("idempotency-key", self.key)]
+        return [("authorization", f"Bearer {(self.shop or world.shop).api_key}"), ("idempotency-key", self.key)]
 
 
 @dataclass(frozen=True)
@@ -89,9 +124,12 @@ def send(world: World, victim: Victim, deed: Deed) -> Answer | None:
 
 
 def _ask(world: World, channel: grpc.Channel, deed: Deed) -> Answer:
-    service: Any = payment_service_pb2_grpc.PaymentServiceStub(channel)
-    if deed.event_id:
-        service = webhook_service_pb2_grpc.WebhookServiceStub(channel)
+    stubs = {
+        "Dispute": dispute_service_pb2_grpc.DisputeServiceStub,
+        "Event": webhook_service_pb2_grpc.WebhookServiceStub,
+    }
+    made = [stub for part, stub in stubs.items() if part in deed.rpc] or [payment_service_pb2_grpc.PaymentServiceStub]
+    service: Any = made[0](channel)
     answer, call = getattr(service, deed.rpc).with_call(
         deed.request, metadata=deed.headers(world), timeout=PATIENCE_S, wait_for_ready=True
     )

@@ -1,45 +1,32 @@
 """What the crash matrix crashes: each scenario is a row of `SCENARIOS`, its points are learned by running it.
 
 A new operation gets a scenario here; `test_crash_matrix` fails for as long as a point of the code is reached by none.
-Disputes will be two: their events by `_event`, their answer by `_operation`.
 """
 
-import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
-from uuid import UUID, uuid4
+from uuid import uuid4
 
 import requests
-from google.api.httpbody_pb2 import HttpBody
 from google.protobuf.json_format import ParseDict
 from google.protobuf.message import Message
 from kassa.v1 import payment_service_pb2 as pb
-from kassa.v1 import webhook_service_pb2 as webhook_pb
 
 from server.domain.ids import Prefix, render_id
-from tests.acceptance.crash_deeds import Deed, World, send
-from tests.acceptance.shop import (
-    DECLINED,
-    THREE_D_SECURE,
-    TIMEOUT_S,
-    Json,
-    card,
-    order,
-    wait_until,
-    wallet_order,
-)
-from tests.acceptance.stacks import merchant_uuid
-from tests.acceptance.victims import OpenTransaction
+from tests.acceptance import crash_disputes as disputes
+from tests.acceptance.crash_deeds import Deed, World
+from tests.acceptance.crash_events import bank_debit, dashboard_refund, delivery, event, failing_refund
+from tests.acceptance.crash_sweeps import expiry, late_fee, lost, recovery
+from tests.acceptance.disputes import EVIDENCE
+from tests.acceptance.shop import DECLINED, THREE_D_SECURE, TIMEOUT_S, Json, card, order, wallet_order
 
-LEASE_S = 4.0
-"""How long a victim's transactions stay its own: long enough for one call on a busy machine."""
-_SHORT_LEASE_S, _LONG_LEASE_S = 1.0, 100.0
-_REFUND_FAILS = "4000000000005126"
-
+_LONG_LEASE_S = 100.0
 
 End = tuple[str, int, int]
 """A payment's state, and what was captured and refunded of it in minor units."""
+DisputeEnd = tuple[str, int, int]
+"""A dispute's state, and what was withdrawn and is held for it in minor units."""
 TAKEN: End = ("COMPLETED", 1999, 0)
 NEVER_SENT: End = ("FAILED", 0, 0)
 
@@ -53,6 +40,7 @@ class Scenario:
         ends: How the payment may end. NEVER_SENT is the end of a request of which recovery has proven that the
             processor never got it.
         at_once: The client repeats at once, before anybody recovers.
+        dispute: How the payment's dispute must end, where it has one.
         goes_on: The customer acts and the merchant confirms once everything is healed.
     """
 
@@ -61,6 +49,7 @@ class Scenario:
     ends: tuple[End, ...]
     at_once: bool = False
     goes_on: bool = False
+    dispute: DisputeEnd | None = None
 
 
 def _create(**changes: Any) -> Callable[[World], Deed]:
@@ -108,76 +97,12 @@ def _confirm(make: Callable[[], Json]) -> Callable[[World], Deed]:
     return prepare
 
 
-def _event(kind: str, what_happens: Callable[[World], Json]) -> Callable[[World], Deed]:
-    """The processor's event of that type about the payment that `what_happens` returns."""
-
-    def prepare(world: World) -> Deed:
-        payment = what_happens(world)
-        return _delivery(world, kind, payment["id"], payment["processor_payment_id"])
-
-    return prepare
-
-
-def _delivery(world: World, kind: str, payment: str, intent: str) -> Deed:
-    stack = world.platform.stack
-    url, secret = f"{stack.sandbox_url}/v1/events", stack.site.credentials.stripe_secret_key
-    query = {"type": kind, "limit": "100"}
-
-    def look() -> list[Json]:
-        response = requests.get(url, params=query, headers={"authorization": f"Bearer {secret}"}, timeout=TIMEOUT_S)
-        found = [(one, one["data"]["object"]) for one in response.json()["data"]]
-        return [one for one, about in found if intent in (about["id"], about.get("payment_intent"))]
-
-    event = wait_until(look, bool)[0]
-    raw = HttpBody(content_type="application/json", data=json.dumps(event).encode())
-    return Deed("ReceiveStripeEvent", webhook_pb.ReceiveStripeEventRequest(raw=raw), payment)
-
-
-def _dashboard_refund(world: World) -> Json:
-    payment = world.shop.paid()
-    body = {"payment_intent": payment["processor_payment_id"], "amount": 500}
-    made = requests.post(f"{world.shop.sandbox_url}/sandbox/stripe/refunds", json=body, timeout=TIMEOUT_S)
-    assert made.ok, made.text
-    return payment
-
-
-def _bank_debit(world: World) -> Json:
-    return world.shop.paid(method="BANK_TRANSFER", card=None)
-
-
-def _failing_refund(world: World) -> Json:
-    payment = world.shop.paid(card=card(_REFUND_FAILS))
-    assert world.shop.post(payment, "refunds").status_code == 200
-    return payment
-
-
-def _lost(world: World, deed: Deed, point: str, lease_s: float) -> OpenTransaction:
-    """Lets a victim die at a point, and returns the transaction that it leaves open."""
-    victim = world.nursery.serve(f"lost-{deed.key}", {"kill": point}, lease_s)
-    assert send(world, victim, deed) is None and victim.died(), f"it did not die at {point}"
-    query = """SELECT merchant_id, payment_id, transaction_id FROM idempotency_keys
-               WHERE merchant_id = %s::uuid AND key = %s"""
-    ((merchant, payment, transaction),) = world.platform.query(query, merchant_uuid(world.shop), deed.key)
-    return UUID(str(merchant)), UUID(str(payment)), UUID(str(transaction))
-
-
-def _recovery(make: Callable[[World], Deed], point: str) -> Callable[[World], Deed]:
-    def prepare(world: World) -> Deed:
-        deed = make(world)
-        transaction = _lost(world, deed, point, _SHORT_LEASE_S)
-        ended = "SELECT lease_until < now() FROM transactions WHERE id = %s::uuid"
-        wait_until(lambda: world.platform.query(ended, str(transaction[2])), lambda found: found == [(True,)])
-        return Deed("", payment=deed.payment or render_id(Prefix.PAYMENT, transaction[1]), transaction=transaction)
-
-    return prepare
-
-
 def _overtaking(world: World) -> Deed:
     """The event of a charge whose own call is under way still: its process is gone, and its lease is not."""
-    transaction = _lost(world, _create()(world), "authorize.after", _LONG_LEASE_S)
+    transaction = lost(world, _create()(world), "authorize.after", _LONG_LEASE_S)
     payment = render_id(Prefix.PAYMENT, transaction[1])
     intents = [one for one in _intents(world) if one["metadata"].get("kassa_payment") == str(transaction[1])]
-    return _delivery(world, "payment_intent.succeeded", payment, intents[0]["id"])
+    return delivery(world, "payment_intent.succeeded", payment, intents[0]["id"])
 
 
 def _intents(world: World) -> list[Json]:
@@ -186,6 +111,9 @@ def _intents(world: World) -> list[Json]:
 
 
 _HELD = {"capture_method": "MANUAL"}
+OPENED: DisputeEnd = ("NEEDS_RESPONSE", 1999, 0)
+HELD: DisputeEnd = ("NEEDS_RESPONSE", 0, 1999)
+LOST: DisputeEnd = ("LOST", 1999, 0)
 _SECURE = {"card": card(THREE_D_SECURE)}
 
 SCENARIOS: tuple[Scenario, ...] = (
@@ -205,14 +133,30 @@ SCENARIOS: tuple[Scenario, ...] = (
     Scenario("confirm, 3-D Secure", _confirm(lambda: order(**_SECURE)), (TAKEN,)),
     Scenario("confirm, repeated at once", _confirm(lambda: order(**_SECURE)), (TAKEN,), at_once=True),
     Scenario("confirm, PayPal", _confirm(wallet_order), (TAKEN,)),
-    Scenario("event, a dashboard refund", _event("refund.created", _dashboard_refund), (("COMPLETED", 1999, 500),)),
-    Scenario("event, a bank debit succeeds", _event("payment_intent.succeeded", _bank_debit), (TAKEN,)),
-    Scenario("event, a refund fails later", _event("refund.failed", _failing_refund), (TAKEN,)),
+    Scenario("event, a dashboard refund", event("refund.created", dashboard_refund), (("COMPLETED", 1999, 500),)),
+    Scenario("event, a bank debit succeeds", event("payment_intent.succeeded", bank_debit), (TAKEN,)),
+    Scenario("event, a refund fails later", event("refund.failed", failing_refund), (TAKEN,)),
     Scenario("event, it overtakes its call", _overtaking, (TAKEN,)),
-    Scenario("recovery, an authorization", _recovery(_create(), "authorize.after"), (TAKEN,)),
+    Scenario("recovery, an authorization", recovery(_create(), "authorize.after"), (TAKEN,)),
     Scenario(
         "recovery, a refund",
-        _recovery(_operation("RefundPayment", {"amount": 700}), "refund.after"),
+        recovery(_operation("RefundPayment", {"amount": 700}), "refund.after"),
         (("COMPLETED", 1999, 700),),
     ),
+    Scenario("event, a customer disputes", event(disputes.CREATED, disputes.disputed), (TAKEN,), dispute=OPENED),
+    Scenario("event, a customer disputes at PayPal", disputes.told_by_paypal, (TAKEN,), dispute=HELD),
+    Scenario("event, a dispute is won", event("charge.dispute.closed", disputes.won), (TAKEN,), dispute=("WON", 0, 0)),
+    Scenario("accept a dispute", disputes.answer(None), (TAKEN,), dispute=LOST),
+    Scenario("accept a dispute, PayPal", disputes.accept_at_paypal, (TAKEN,), dispute=LOST),
+    Scenario("submit evidence", disputes.answer(EVIDENCE), (TAKEN,), dispute=("UNDER_REVIEW", 1999, 0)),
+    Scenario(
+        "recovery, an answer to a dispute, refused once",
+        recovery(disputes.refused_once, "answer_dispute.before"),
+        (TAKEN,),
+        dispute=LOST,
+    ),
+    Scenario("recovery, a dispute is lost", disputes.decided, (TAKEN,), dispute=LOST),
+    Scenario("worker, a dispute that no event told of", disputes.untold, (TAKEN,), dispute=OPENED),
+    Scenario("worker, a late fee", late_fee, (TAKEN,)),
+    Scenario("worker, a hold expires", expiry(**_HELD), (("CANCELLED", 0, 0),)),
 )

@@ -14,7 +14,7 @@ WINNING, LOSING = {"explanation": "winning_evidence"}, {"explanation": "losing_e
 _LEDGER = """
     SELECT account, sum(amount)::bigint FROM ledger_entries WHERE payment_id = %s GROUP BY account
 """
-_EXPLAINS = {
+EXPLAINS = {
     "merchant_payable": lambda entry: -entry["captured"],
     "refunds": lambda entry: entry["refunded"],
     "disputes": lambda entry: entry["disputed"],
@@ -107,7 +107,7 @@ def books_agree(platform: Platform, shop: Shop, payment: Json, seconds: float = 
 
     def both() -> tuple[dict[str, int], dict[str, int], Json]:
         entry = next(entry for entry in shop.books() if entry["payment"] == payment["id"])
-        expected = {account: explain(entry) for account, explain in _EXPLAINS.items()}
+        expected = {account: explain(entry) for account, explain in EXPLAINS.items()}
         return ledger(platform, payment), {name: total for name, total in expected.items() if total}, entry
 
     found: Json = wait_until(both, lambda now: now[0] == now[1], seconds)[2]

@@ -5,7 +5,7 @@ import signal
 from contextlib import closing
 from dataclasses import dataclass
 from typing import Any
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import psycopg2
 import requests
@@ -13,6 +13,26 @@ import requests
 from sandbox.local.stack import LocalStack
 from server.domain.ids import Prefix, parse_id
 from tests.acceptance.shop import TIMEOUT_S, Json, Shop, wait_until
+
+
+@dataclass(frozen=True)
+class OwnAccount:
+    """A merchant's own account at a processor. No webhook of it arrives by itself.
+
+    Attributes:
+        id: Kassa's of it, as callers write it.
+        at_processor: The processor's own.
+    """
+
+    id: str
+    at_processor: str
+    secret_key: str
+    webhook_secret: str
+
+    @property
+    def uuid(self) -> UUID:
+        """Kassa's id of it as the database holds it."""
+        return parse_id(Prefix.PROCESSOR_ACCOUNT, self.id, "account_id")
 
 
 @dataclass(frozen=True)
@@ -41,6 +61,26 @@ class Platform:
         merchant = self._administer("/v1/merchants", {"name": "Shop", "test_mode": True, "country": "US"})
         key = self._administer(f"/v1/merchants/{merchant['id']}/api_keys", {"name": "test"})
         return Shop(self.url, self.stack.sandbox_url, merchant["id"], key["secret"])
+
+    def stripe_account(self, shop: Shop) -> OwnAccount:
+        """Gives a shop a Stripe account of its own."""
+        token = uuid4().hex
+        keys = {"secret_key": f"sk_test_{token}", "webhook_secret": f"whsec_{token}"}
+        ours = self._administer(f"/v1/merchants/{shop.merchant_id}/processor_accounts", {"stripe": keys})
+        account = {"processor": "stripe", "api_key": keys["secret_key"]}
+        response = requests.post(f"{self.stack.sandbox_url}/sandbox/accounts", json=account, timeout=TIMEOUT_S)
+        assert response.ok, response.text
+        return OwnAccount(ours["id"], response.json()["id"], **keys)
+
+    def paypal_account(self, shop: Shop, webhook_url: str) -> str:
+        """Gives a shop a PayPal account of its own, which sends its webhooks to `webhook_url`; returns Kassa's id."""
+        token = uuid4().hex
+        keys = {"client_id": f"client-{token}", "client_secret": f"secret-{token}", "webhook_id": f"WH-{token}"}
+        ours = self._administer(f"/v1/merchants/{shop.merchant_id}/processor_accounts", {"paypal": keys})
+        account = {"processor": "paypal", "webhook_url": webhook_url, **keys}
+        response = requests.post(f"{self.stack.sandbox_url}/sandbox/accounts", json=account, timeout=TIMEOUT_S)
+        assert response.ok, response.text
+        return str(ours["id"])
 
     def _administer(self, path: str, body: Json) -> Json:
         headers = {"authorization": f"Bearer {self.stack.demo.platform_key}"}

@@ -5,7 +5,7 @@ import multiprocessing
 import os
 import signal
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass
 from multiprocessing.connection import wait
 from multiprocessing.process import BaseProcess
@@ -19,8 +19,14 @@ from sandbox.local.launch import end_with_parent
 from sandbox.local.parts import Site, gateway_environment
 from sandbox.local.ports import LOOPBACK, free_port
 from server import bootstrap, logs
+from server.processors.contract import Account
 from server.settings import Settings, load
+from server.usecases.act import Accounts
+from server.usecases.collect_fees import CollectFees
+from server.usecases.expire_payment import ExpirePayment
+from server.usecases.find_disputes import FindDisputes
 from server.usecases.recover_transaction import Recovered
+from server.usecases.sweep import Sweep
 
 # A fresh interpreter would import for two seconds; the fork server has imported once, and runs no thread.
 _FORKS = multiprocessing.get_context("forkserver")
@@ -35,6 +41,19 @@ Orders = Mapping[str, object]
 """What `server.crash_points` reads: `kill` and `occurrence`, or `trace`."""
 OpenTransaction = tuple[UUID, UUID, UUID]
 """Merchant, payment, transaction."""
+
+
+@dataclass(frozen=True)
+class Job:
+    """Something that the worker does again and again.
+
+    Attributes:
+        work: One of this module's functions below; a process of its own finds it by its name.
+        about: What it is told besides its settings.
+    """
+
+    work: Callable[..., Coroutine[None, None, None]]
+    about: tuple[object, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -84,18 +103,14 @@ class Nursery:
         environment = self._environment(name, orders, lease_s) | {"KASSA_LISTEN": address}
         return Victim(self._start(_serve, name, environment), address)
 
-    def recover(self, name: str, orders: Orders, lease_s: float, what: OpenTransaction) -> Victim:
-        """Starts a process that recovers one transaction as the worker's sweep does; its lease must have ended."""
-        return Victim(self._start(_recover, name, self._environment(name, orders, lease_s), what), "")
-
-    def work(self, name: str, orders: Orders, lease_s: float) -> Victim:
-        """Starts another worker."""
-        return Victim(self._start(_work, name, self._environment(name, orders, lease_s)), "")
+    def do(self, job: Job, name: str, orders: Orders, lease_s: float) -> Victim:
+        """Starts a process that does one thing of the worker's."""
+        return Victim(self._start(job.work, name, self._environment(name, orders, lease_s), *job.about), "")
 
     def _environment(self, name: str, orders: Orders, lease_s: float) -> dict[str, str]:
         path = self.folder / f"{name}.json"
         path.write_text(json.dumps(orders), encoding="utf-8")
-        deadline_s = min(2.0, lease_s / 2)
+        deadline_s = min(6.0, lease_s / 2)
         return gateway_environment(self.site) | {
             "KASSA_CRASH_POINTS_FILE": str(path),
             "KASSA_PROCESSOR_DEADLINE_S": str(deadline_s),
@@ -139,10 +154,56 @@ async def _serve(settings: Settings) -> None:
     await bootstrap.run_server(settings)
 
 
-async def _work(settings: Settings) -> None:
+async def sweep(settings: Settings) -> None:
+    """Everything that a worker does, until it ends."""
     await bootstrap.run_worker(settings)
 
 
-async def _recover(settings: Settings, what: OpenTransaction) -> None:
+async def recover(settings: Settings, *what: UUID) -> None:
+    """One transaction, an `OpenTransaction`; its lease must have ended."""
     async with bootstrap.open_core(settings) as core:
         assert await core.recover(*what) is not Recovered.BUSY, "its lease has not ended"
+
+
+async def collect_fee(settings: Settings) -> None:
+    """The fee that has been due for longest."""
+    async with bootstrap.open_core(settings) as core:
+        due = await CollectFees(core.store, core.transactions, core.accounts, core.registry, chunk=1)()
+        assert due == 1, "no fee is due"
+
+
+async def expire(settings: Settings) -> None:
+    """The payment whose time has been over for longest."""
+    async with bootstrap.open_core(settings) as core:
+        one = ExpirePayment(core.store, core.transactions, core.act, core.recover, lease_s=core.lease_s)
+        over = await Sweep(core.store, core.transactions, core.recover, core.handle, one, chunk=1).deadlines()
+        assert over == 1, "no payment's time is over"
+
+
+@dataclass(frozen=True)
+class _Only:
+    """One account for all."""
+
+    account_id: UUID
+    accounts: Accounts
+
+    async def every_id(self) -> list[UUID]:
+        """Its id."""
+        return [self.account_id]
+
+    async def by_id(self, account_id: UUID) -> Account:
+        """Any account by its id."""
+        return await self.accounts.by_id(account_id)
+
+
+async def find_disputes(settings: Settings, account_id: UUID) -> None:
+    """The disputes of one account that no webhook told of."""
+    async with bootstrap.open_core(settings) as core:
+        only = _Only(account_id, core.accounts)
+        assert await FindDisputes(core.store, core.transactions, only, core.registry, core.follow)(), "none is found"
+
+
+async def find_all_disputes(settings: Settings) -> None:
+    """Every account's."""
+    async with bootstrap.open_core(settings) as core:
+        await core.sweeps.find_disputes()
