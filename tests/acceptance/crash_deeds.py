@@ -21,7 +21,7 @@ from tests.acceptance.stacks import OwnAccount, Platform, merchant_uuid
 from tests.acceptance.victims import Job, Nursery, Victim
 from tests.acceptance.webhook_catcher import Catcher
 
-PATIENCE_S = 60.0
+PATIENCE_S = 120.0
 _MAY_PASS = {grpc.StatusCode.ABORTED, grpc.StatusCode.UNAVAILABLE}
 
 

@@ -90,7 +90,7 @@ def heal(world: World, running: LocalStack) -> None:
     )
     assert weak.died(), f"the first worker ended with {weak.end()}"
     running.restart("worker")
-    # The worker looks for them every ten minutes.
+    # The worker looks for disputes every ten minutes only.
     looker = world.nursery.do(Job(find_all_disputes), f"looker-{uuid4().hex}", {}, LEASE_S)
     left = """
         SELECT (SELECT count(*) FROM transactions WHERE state IN ('PENDING', 'UNKNOWN')

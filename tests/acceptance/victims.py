@@ -35,7 +35,7 @@ _FORKS.set_forkserver_preload(["server.cli", __name__, *_LOADED_LATE])
 _FORKING = threading.Lock()
 """A start asks after every child, and an exit code can be read once: two threads that read it would both be misled."""
 _PORTS: set[int] = set()
-_LONG_S = 60.0
+_LONG_S = 120.0
 
 Orders = Mapping[str, object]
 """What `server.crash_points` reads: `kill` and `occurrence`, or `trace`."""
