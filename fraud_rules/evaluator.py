@@ -27,6 +27,7 @@ from fraud_rules.expressions import (
 )
 from fraud_rules.facts import Value
 from fraud_rules.patterns import compile_pattern
+from fraud_rules.terms import word_of
 
 Evaluate = Callable[[Mapping[str, Value]], list[bool | None]]
 
@@ -123,7 +124,7 @@ class _Writer:
             case TextTestKind.CONTAINS:
                 return f"({self._constant(argument)} in {local})"
             case TextTestKind.MATCHES:
-                pattern = compile_pattern(argument, condition.fact.name)
+                pattern = compile_pattern(argument, word_of(condition.fact))
                 return f"({self._constant(pattern)}.search({local}) is not None)"
             case _:
                 assert_never(condition.kind)

@@ -32,7 +32,9 @@ class Unit(StrEnum):
     NUMBER = "number"
     MINOR_UNITS = "minor units"
     US_CENTS = "US cents"
+    SECONDS = "seconds"
     DAYS = "days"
+    MONTHS = "months"
     HOUR = "hour of the day"
     WEEKDAY = "day of the week"
     NONE = ""
@@ -117,12 +119,17 @@ _ALL = (
     _text("card_brand", "The card's network.", Case.LOWER, _BRANDS),
     _text("card_country", "ISO 3166 code of the card's issuer.", Case.UPPER),
     _text("card_funding", "How the card is funded.", Case.LOWER, ("credit", "debit", "prepaid", "unknown")),
+    _integer("card_months_left", Unit.MONTHS, "Months after this one in which the card is still valid; 0 in its last."),
+    _text("holder_name", "The name on the card.", Case.LOWER),
     _boolean("card_checksum_ok", "Whether the number's Luhn sum holds; unknown where a token stands for the number."),
     _boolean("cvc_given", "Whether the customer gave the card's security code."),
     _text("billing_country", "ISO 3166 code.", Case.UPPER),
     _text("billing_postcode", "As the customer wrote it, in upper case.", Case.UPPER),
+    _text("billing_address", "Street, city, postcode and country of the bill, in one line.", Case.LOWER),
     _text("shipping_country", "ISO 3166 code.", Case.UPPER),
     _text("shipping_postcode", "As the customer wrote it, in upper case.", Case.UPPER),
+    _text("shipping_address", "Street, city, postcode and country of the parcel, in one line.", Case.LOWER),
+    _integer("merchant_age_days", Unit.DAYS, "Days since the merchant was registered."),
 )
 
 VOCABULARY: Mapping[str, Fact] = MappingProxyType({fact.name: fact for fact in _ALL})

@@ -14,11 +14,11 @@ from fraud_rules.lists import Lists
 from fraud_rules.literals import LiteralError, number, value_of
 from fraud_rules.parser import parse_condition
 from fraud_rules.source import ExpressionError
-from fraud_rules.velocity import Function, velocity_fact
+from fraud_rules.velocity import BY, Function, velocity_fact
 
 _Choice = TypeVar("_Choice", bound=StrEnum)
 _IDENTIFIER = re.compile(r"[a-z][a-z0-9_]{0,63}")
-_VELOCITY = re.compile(rf"({'|'.join(Function)})_(\w+)_by_([a-z]+)_(\w+)")
+_VELOCITY = re.compile(rf"({'|'.join(Function)})_(\w+)_by_({'|'.join(BY)})_(\w+)")
 
 
 class Fields:

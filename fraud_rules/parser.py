@@ -169,7 +169,7 @@ class _Conditions:
         self._terms.require(first, fact, Kind.TEXT)
         pattern = self._terms.text(second)
         try:
-            compile_pattern(pattern, fact.name)
+            compile_pattern(pattern, word_of(fact))
         except ValueError as error:
             hint = "patterns are RE2: no backreferences, no lookaround"
             self._source.fail(second, f"not a pattern: {error}", hint)

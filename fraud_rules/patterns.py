@@ -4,7 +4,7 @@ from typing import Protocol, cast
 
 import re2  # type: ignore[import-untyped]  # its wheel brings no types
 
-from fraud_rules.facts import VOCABULARY, Case
+from fraud_rules.facts import Case, Fact
 
 
 class Pattern(Protocol):
@@ -14,7 +14,7 @@ class Pattern(Protocol):
         """Returns a match found anywhere in the text, or None."""
 
 
-def compile_pattern(pattern: str, fact: str) -> Pattern:
+def compile_pattern(pattern: str, fact: Fact) -> Pattern:
     """Compiles a pattern for a text fact; letter case is ignored where the fact itself is normalised.
 
     Raises:
@@ -22,7 +22,7 @@ def compile_pattern(pattern: str, fact: str) -> Pattern:
     """
     options = re2.Options()
     options.log_errors = False
-    options.case_sensitive = VOCABULARY[fact].case is Case.AS_IS
+    options.case_sensitive = fact.case is Case.AS_IS
     options.max_mem = 1 << 20
     try:
         return cast(Pattern, re2.compile(pattern, options))

@@ -1,9 +1,10 @@
 """The fact reference in README.md, written from the vocabulary: run `python -m fraud_rules.reference` to renew it."""
 
+from collections.abc import Iterable
 from pathlib import Path
 
 from fraud_rules.facts import MAX_INTEGER, VOCABULARY, Case, Fact, Kind, Unit
-from fraud_rules.velocity import BY, COUNTED, DISTINCT
+from fraud_rules.velocity import BY, OVER, WITHOUT_WINDOW, Function
 
 README = Path(__file__).parent / "README.md"
 _START, _END = "<!-- facts: written by fraud_rules.reference -->", "<!-- end of facts -->"
@@ -13,18 +14,24 @@ def fact_reference() -> str:
     """Returns the tables of facts and velocity functions as Markdown."""
     rows = [f"| `{fact.name}` | {fact.kind} | {_values(fact)} | {fact.meaning} |" for fact in VOCABULARY.values()]
     functions = (
-        ("count", COUNTED, "how many"),
-        ("sum", COUNTED, "their amounts, written in dollars"),
-        ("distinct", DISTINCT, "how many different values among payments"),
+        (Function.COUNT, "how many"),
+        (Function.SUM, "their amounts, written in dollars"),
+        (Function.AVERAGE, "their average amount, written in dollars"),
+        (Function.DISTINCT, "how many different values among payments"),
+        (Function.SECONDS_SINCE_LAST, "seconds since the newest of them"),
+        (Function.SECONDS_SINCE_FIRST, "seconds since the oldest of them"),
+        (Function.FIRST_SEEN, "true where there is none of them"),
+        (Function.LAST, "what the processor said last, a text"),
     )
-    windows = [f"| `{name}` | {_code(over)} | {gives} |" for name, over, gives in functions]
+    windows = [f"| `{name}` | {_code(OVER[name])} | {gives} |" for name, gives in functions]
     return "\n".join(
         [
             "| fact | type | unit or values | meaning |",
             "|---|---|---|---|",
             *rows,
             "",
-            f"`by=` is one of {_code(BY)}; `within=` is `1m` to `90d`, or `ever`.",
+            f"`by=` is one of {_code(BY)}; `within=` is `1m` to `90d`, or `ever`, and may be left "
+            f"out for {_code(WITHOUT_WINDOW)}.",
             "",
             "| function | over | gives |",
             "|---|---|---|",
@@ -56,7 +63,7 @@ def _values(fact: Fact) -> str:
             return "" if fact.case is Case.AS_IS else f"{fact.case} case"
 
 
-def _code(words: tuple[str, ...]) -> str:
+def _code(words: Iterable[str]) -> str:
     return ", ".join(f"`{word}`" for word in words)
 
 

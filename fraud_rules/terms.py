@@ -11,10 +11,11 @@ from fraud_rules.expressions import Arithmetic, FactRef, Literal, Term
 from fraud_rules.facts import MAX_INTEGER, VOCABULARY, Fact, Kind, Unit
 from fraud_rules.literals import LiteralError, in_unit, number, text_value
 from fraud_rules.source import Source
-from fraud_rules.velocity import Function, velocity_fact
+from fraud_rules.velocity import EVER, OVER, WITHOUT_WINDOW, Function, velocity_fact
 
 FUNCTIONS = (*(str(function) for function in Function), "known", "list", "matches")
 
+_VELOCITY = frozenset(Function)
 _SIGNS: Mapping[type[ast.operator], str] = {ast.Add: "+", ast.Sub: "-", ast.Mult: "*"}
 _Result = TypeVar("_Result")
 
@@ -104,8 +105,8 @@ class Terms:
                     hint = nearest(node.id, [*VOCABULARY, *FUNCTIONS]) or "the fact reference lists what there is"
                     self._source.fail(node, f"unknown fact {node.id[:80]!r}", hint)
                 return FactRef(fact.name, fact.kind, fact.unit)
-            case ast.Call(func=ast.Name(id="count" | "sum" | "distinct" as name)):
-                return self._velocity(node, name)
+            case ast.Call(func=ast.Name(id=name)) if name in _VELOCITY:
+                return self._velocity(node, Function(name))
             case ast.Call(func=ast.Name(id=name)):
                 hint = nearest(name, FUNCTIONS) or f"there are {', '.join(FUNCTIONS)}"
                 self._source.fail(node, f"{name[:80]} is no function that gives a value", hint)
@@ -170,21 +171,34 @@ class Terms:
             self._source.fail(node, "the constant is out of range")
         return Number(value)
 
-    def _velocity(self, call: ast.Call, name: str) -> FactRef:
-        function = Function(name)
-        usage = f'write {function}("{"card" if function is Function.DISTINCT else "payments"}", by="ip", within="1h")'
+    def _velocity(self, call: ast.Call, function: Function) -> FactRef:
+        usage = _usage(function)
         named = {keyword.arg: keyword.value for keyword in call.keywords}
-        if len(call.args) != 1 or set(named) != {"by", "within"} or len(call.keywords) != len(named):
-            self._source.fail(call, f"{function} takes what to count, by= and within=", usage)
-        over, by, within = (self.text(node) for node in (call.args[0], named["by"], named["within"]))
+        wanted = {"by"} if function in WITHOUT_WINDOW and "within" not in named else {"by", "within"}
+        if len(call.args) != 1 or set(named) != wanted or len(call.keywords) != len(named):
+            self._source.fail(call, f"{function} takes {_arguments(function)}", usage)
+        over, by = self.text(call.args[0]), self.text(named["by"])
+        within = self.text(named["within"]) if "within" in named else EVER
         try:
             velocity = velocity_fact(function, over, by, within)
         except ValueError as error:
             self._source.fail(call, str(error), usage)
-        return FactRef(velocity.name, Kind.INTEGER, velocity.fact().unit, velocity)
+        word = velocity.fact()
+        return FactRef(velocity.name, word.kind, word.unit, velocity)
 
     def _guarded(self, node: ast.expr, make: Callable[[], _Result]) -> _Result:
         try:
             return make()
         except LiteralError as error:
             self._source.fail(node, error.message, error.hint)
+
+
+def _arguments(function: Function) -> str:
+    what = {Function.DISTINCT: "what to tell apart", Function.LAST: "what was said"}.get(function, "what to count")
+    return f"{what} and by=" if function in WITHOUT_WINDOW else f"{what}, by= and within="
+
+
+def _usage(function: Function) -> str:
+    within = "" if function in WITHOUT_WINDOW else ', within="1h"'
+    by = "card" if function is Function.LAST else "ip"
+    return f'write {function}("{OVER[function][0]}", by="{by}"{within})'

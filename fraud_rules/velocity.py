@@ -1,25 +1,46 @@
-"""What a rule asks of a payment's past: `count|sum|distinct` over a window, as requirements the caller fulfils.
+"""What a rule asks of a payment's past: a function over a window, as a requirement that the caller fulfils.
 
-Made by `parser`, collected on `Ruleset.velocity`, read by whoever queries the history.
+Made by `parser`, collected on `Ruleset.velocity`, read by whoever queries the history. The past is the merchant's
+earlier payments, and each is counted as it stands now: `refunds` are earlier payments of which something was returned.
 """
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from types import MappingProxyType
 from typing import Final
 
-from fraud_rules.facts import Fact, Kind, Unit
+from fraud_rules.facts import Case, Fact, Kind, Unit
 
 MAX_DAYS: Final = 90
 EVER: Final = "ever"
 
-COUNTED: Final = ("payments", "declines", "disputes", "refunds")
-"""What `count` and `sum` run over."""
-DISTINCT: Final = ("card", "customer", "email", "ip", "device", "bin", "billing_country", "shipping_country")
+COUNTED: Final = ("payments", "approvals", "declines", "blocks", "refunds", "disputes", "early_fraud_warnings")
+"""Which of the earlier payments: all, those that the processor approved or declined, those that rules blocked, those of
+which something was returned, that were disputed, or of which the network warned."""
+DISTINCT: Final = (
+    "card", "customer", "email", "email_domain", "ip", "device", "bin", "holder_name", "amount",
+    "billing_country", "shipping_country", "shipping_address",
+)  # fmt: skip
 """What `distinct` tells apart among payments."""
-BY: Final = ("customer", "card", "email", "ip", "device", "bin", "merchant")
+LAST: Final = ("avs_address", "avs_postcode", "cvc_check", "three_d_secure", "decline_code")
+"""What the processor said of the newest earlier payment of which it said it."""
+BY: Final = (
+    "customer", "card", "email", "email_domain", "ip", "device", "bin", "holder_name", "merchant", "shipping_address",
+)  # fmt: skip
 """Whose past: that of the payment's own value of this fact, within its merchant."""
 
+CHECKS: Final = ("pass", "fail", "unavailable", "unchecked")
+"""What a bank says of an address, a postcode or a security code: https://docs.stripe.com/disputes/prevention/verification"""
+THREE_D_SECURE: Final = (
+    "authenticated", "attempt_acknowledged", "exempted", "failed", "not_supported", "processing_error",
+)  # fmt: skip
+"""How 3-D Secure ended: https://docs.stripe.com/api/charges/object#charge_object-payment_method_details-card"""
+
+_VALUES: Mapping[str, tuple[str, ...]] = MappingProxyType(
+    {"avs_address": CHECKS, "avs_postcode": CHECKS, "cvc_check": CHECKS, "three_d_secure": THREE_D_SECURE}
+)
 _SECONDS = {"m": 60, "h": 3_600, "d": 86_400}
 _WINDOW = re.compile(r"([1-9][0-9]{0,4})([mhd])")
 
@@ -29,18 +50,44 @@ class Function(StrEnum):
 
     COUNT = "count"
     SUM = "sum"
+    AVERAGE = "average"
     DISTINCT = "distinct"
+    SECONDS_SINCE_LAST = "seconds_since_last"
+    SECONDS_SINCE_FIRST = "seconds_since_first"
+    FIRST_SEEN = "first_seen"
+    LAST = "last"
+
+
+OVER: Mapping[Function, tuple[str, ...]] = MappingProxyType(
+    dict.fromkeys(Function, COUNTED) | {Function.DISTINCT: DISTINCT, Function.LAST: LAST}
+)
+"""What each function runs over."""
+
+WITHOUT_WINDOW: Final = (
+    Function.SECONDS_SINCE_LAST, Function.SECONDS_SINCE_FIRST, Function.FIRST_SEEN, Function.LAST,
+)  # fmt: skip
+"""The functions for which `within=` may be left out; it is then `ever`."""
+
+_UNITS = {
+    Function.SUM: Unit.US_CENTS,
+    Function.AVERAGE: Unit.US_CENTS,
+    Function.SECONDS_SINCE_LAST: Unit.SECONDS,
+    Function.SECONDS_SINCE_FIRST: Unit.SECONDS,
+}
 
 
 @dataclass(frozen=True, slots=True, order=True)
 class VelocityFact:
-    """An integer to be read from the merchant's earlier payments, never counting the payment under decision.
+    """A value to be read from the merchant's earlier payments, never counting the payment under decision.
 
     Attributes:
         name: The key under which the value is handed to `Ruleset.decide`; leave the key out where unknown, as it
             is when the payment has no value for `by`.
-        function: COUNT of `over`; SUM of their amounts in US cents; DISTINCT values of `over` among payments.
-        over: One of `COUNTED`, for DISTINCT one of `DISTINCT`.
+        function: COUNT of `over`; SUM of their amounts, and AVERAGE of it, rounded half up, in US cents, unknown where
+            there is none; DISTINCT values of `over` among payments; SECONDS_SINCE_LAST and SECONDS_SINCE_FIRST: whole
+            seconds since the newest and the oldest of them, unknown where there is none; FIRST_SEEN: whether there is
+            none; LAST: the newest known value of `over`, a text, unknown where there is none.
+        over: One of `OVER[function]`.
         by: One of `BY`: only what has this payment's own value of that fact.
         within_seconds: The window that ends at the payment's time; None for all time.
     """
@@ -53,12 +100,15 @@ class VelocityFact:
 
     def fact(self) -> Fact:
         """The requirement as a word of the vocabulary."""
-        unit = Unit.US_CENTS if self.function is Function.SUM else Unit.NUMBER
         meaning = f"{self.function} of {self.over} by {self.by}"
-        return Fact(self.name, Kind.INTEGER, meaning, unit=unit)
+        if self.function is Function.LAST:
+            return Fact(self.name, Kind.TEXT, meaning, case=Case.LOWER, values=_VALUES.get(self.over, ()))
+        if self.function is Function.FIRST_SEEN:
+            return Fact(self.name, Kind.BOOLEAN, meaning)
+        return Fact(self.name, Kind.INTEGER, meaning, unit=_UNITS.get(self.function, Unit.NUMBER))
 
 
-def velocity_fact(function: Function, over: str, by: str, within: str) -> VelocityFact:
+def velocity_fact(function: Function, over: str, by: str, within: str = EVER) -> VelocityFact:
     """Builds the requirement from a rule's words.
 
     Args:
@@ -67,11 +117,12 @@ def velocity_fact(function: Function, over: str, by: str, within: str) -> Veloci
     Raises:
         ValueError: A word is not one of the above; its message says what is.
     """
-    allowed = DISTINCT if function is Function.DISTINCT else COUNTED
-    if over not in allowed:
-        raise ValueError(f"{function} knows no {over!r}; it takes one of {', '.join(allowed)}")
+    if over not in OVER[function]:
+        raise ValueError(f"{function} knows no {over!r}; it takes one of {', '.join(OVER[function])}")
     if by not in BY:
         raise ValueError(f"by={by!r} is unknown; it takes one of {', '.join(BY)}")
+    if function is Function.DISTINCT and over == by:
+        raise ValueError(f"there is but one {over} by {by}; tell apart something else")
     name = f"{function}_{over}_by_{by}_{within}"
     return VelocityFact(name, function, over, by, _window(within))
 
