@@ -252,22 +252,15 @@ class EmbeddedPostgres:
         """Waits for a server on this folder that is about to end; removes the pid file of one that is gone.
 
         Postgres trusts the number alone: after a crash it would refuse to start for any process that has it now. A
-        server works in its data folder, so a process with this number and that folder, and it alone, is the one.
+        server and its sessions work in its data folder, so what works there, and it alone, is the one. Sessions
+        outlive a server that was killed for a moment, and while they hold its memory no other starts.
         """
         pid_file = self.data_dir / "postmaster.pid"
-        try:
-            pid = int(pid_file.read_text(encoding="ascii").split("\n", 1)[0])
-        except (FileNotFoundError, ValueError):
+        if not pid_file.exists():
             return
-        with suppress(psutil.NoSuchProcess, psutil.AccessDenied):
-            process = psutil.Process(pid)
-            if process.cwd() == str(self.data_dir.resolve()):
-                try:
-                    process.wait(_STOP_SECONDS)
-                except psutil.TimeoutExpired:
-                    raise PostgresError(
-                        f"process {pid} serves {self.data_dir}: is the stack running already?"
-                    ) from None
+        _, alive = psutil.wait_procs(_processes_in(self.data_dir.resolve()), _STOP_SECONDS)
+        if alive:
+            raise PostgresError(f"process {alive[0].pid} serves {self.data_dir}: is the stack running already?")
         pid_file.unlink(missing_ok=True)
 
     def _make_socket_dir(self) -> None:
@@ -291,3 +284,13 @@ class EmbeddedPostgres:
                 self.stop()
                 raise PostgresError(f"Postgres did not start; the end of {self.log}:\n{lines}")
             time.sleep(_POLL_SECONDS)
+
+
+def _processes_in(folder: Path) -> list[psutil.Process]:
+    """Returns the Postgres processes that work in a folder."""
+    found = []
+    for process in psutil.process_iter(["name"]):
+        with suppress(psutil.NoSuchProcess, psutil.AccessDenied):
+            if process.info["name"] == "postgres" and process.cwd() == str(folder):
+                found.append(process)
+    return found

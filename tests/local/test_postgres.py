@@ -1,9 +1,12 @@
 import os
 import signal
 import stat
+import threading
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
+import psutil
 import psycopg2
 import pytest
 
@@ -153,3 +156,15 @@ def test_it_dies_when_killed_and_can_be_started_again_on_the_same_port(kept: Pat
         postgres.start()
         assert postgres.port == port
         assert query(postgres.dsn(), "SELECT 1") == 1
+
+
+def test_it_starts_again_at_once_though_a_session_of_the_killed_server_lingers(kept: Path) -> None:
+    with make_postgres(kept) as postgres, closing(psycopg2.connect(postgres.dsn())) as connection:
+        session = psutil.Process(connection.get_backend_pid())
+        session.suspend()  # it cannot even notice that its server is gone
+        waking = threading.Timer(1.0, session.resume)
+        waking.start()
+        postgres.child.kill()
+        postgres.start()
+        assert query(postgres.dsn(), "SELECT 1") == 1
+        waking.join()
