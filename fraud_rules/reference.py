@@ -1,4 +1,4 @@
-"""The fact reference in README.md, and schema.json; `python -m fraud_rules.reference` writes both anew from the code."""
+"""The fact reference in README.md, and schema.json; `python -m fraud_rules.reference` renews both from the code."""
 
 from collections.abc import Iterable
 from pathlib import Path
