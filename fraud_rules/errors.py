@@ -1,9 +1,14 @@
 """What can be wrong with a rule file, and how it is told. Raised by `loading`, shown by `check` and `cli`."""
 
 import difflib
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+
+IDENTIFIER = re.compile(r"[a-z][a-z0-9_]{0,63}")
+"""What rulesets, rules and lists are called."""
+IDENTIFIER_HINT = "use up to 64 of a-z, 0-9 and _, a letter first"
 
 
 class Severity(StrEnum):
@@ -36,6 +41,11 @@ class Problem:
         """One line in the form that editors and CI recognise: `file:line:column: severity: message (hint)`."""
         hint = f" ({self.hint})" if self.hint else ""
         return f"{self.file}:{self.line}:{self.column}: {self.severity}: {self.message}{hint}"
+
+    def to_json(self) -> dict[str, str | int]:
+        """Returns the finding as plain values."""
+        place: dict[str, str | int] = {"file": self.file, "line": self.line, "column": self.column}
+        return {**place, "message": self.message, "hint": self.hint, "severity": str(self.severity)}
 
 
 class RulesError(Exception):
