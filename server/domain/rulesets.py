@@ -69,6 +69,14 @@ class Release:
     created_at: datetime
 
 
+@dataclass(frozen=True, slots=True)
+class HistoryLine:
+    """A release, and where its version's rules came from; empty where it ended a role."""
+
+    name: str
+    release: Release
+
+
 InForce = Mapping[Role, Release]
 """The newest release of each role; a role that has ended is missing."""
 

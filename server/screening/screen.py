@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
 from fraud_rules import Decision, Facts, Function, Problem, Ruleset
+from fraud_rules.share import in_share
 from server.domain.card import Card
 from server.domain.decline import Advice, DeclineCode, Failure
 from server.domain.payment import FraudDecision, FraudOutcome, Payment
@@ -13,7 +14,6 @@ from server.domain.velocity import Counted, Velocity
 from server.screening.facts import facts_of
 from server.screening.rulesets import Lineup, Rulesets
 from server.screening.shadow import Shadow
-from server.screening.share import in_share
 
 Servable = Callable[[Velocity], bool]
 Screen = Callable[[Counted], tuple[Payment, FraudDecision]]
@@ -60,7 +60,7 @@ class Screening:
 def _who_decides(lineup: Lineup, facts: Facts) -> tuple[Role, Ruleset]:
     """Chooses the candidate for its share of the customers: always the same ones for the same candidate."""
     candidate = lineup.candidate
-    if candidate is not None and in_share(candidate.key, candidate.percent, facts):
+    if candidate is not None and in_share(candidate.key, facts, candidate.percent):
         return Role.CANDIDATE, candidate.ruleset
     return Role.LIVE, lineup.live
 

@@ -3,12 +3,12 @@
 Whoever writes a release holds one lock, so that releases have an order and each sees what is in force.
 """
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from sqlalchemy import Connection, text
 
-from server.domain.rulesets import InForce, NewRelease, Release, ReleaseRefused, Role, Version
+from server.domain.rulesets import HistoryLine, InForce, NewRelease, Release, ReleaseRefused, Role, Version
 
 _COLUMNS = "ordinal AS number, role, hash, percent, author, reason, previous, created_at"
 _LOCK = text("SELECT pg_advisory_xact_lock(hashtextextended('ruleset_releases', 0))")
@@ -35,12 +35,18 @@ _LIVE_BY_HASH = text(f"""
     SELECT DISTINCT ON (hash) {_COLUMNS} FROM ruleset_releases
     WHERE role = 'LIVE' AND starts_with(hash, :prefix) ORDER BY hash, ordinal DESC
 """)
-_HISTORY = text(f"SELECT {_COLUMNS} FROM ruleset_releases ORDER BY ordinal DESC LIMIT :size")
+_HISTORY = text("""
+    SELECT r.ordinal AS number, r.role, r.hash, r.percent, r.author, r.reason, r.previous, r.created_at,
+           coalesce(v.name, '') AS name
+    FROM ruleset_releases r LEFT JOIN ruleset_versions v ON v.hash = r.hash ORDER BY r.ordinal DESC LIMIT :size
+""")
 
 
 def read_in_force(connection: Connection) -> InForce:
     """Returns the newest release of each role; a role that has ended, or was never given, is missing."""
-    found = [_release(row) for row in connection.execute(_IN_FORCE, {"roles": [role.value for role in Role]})]
+    found = [
+        _release(row) for row in connection.execute(_IN_FORCE, {"roles": [role.value for role in Role]}).mappings()
+    ]
     return {release.role: release for release in found}
 
 
@@ -50,9 +56,10 @@ def read_versions(connection: Connection, hashes: Collection[str]) -> dict[str, 
     return {row.hash: Version(row.hash, row.name, bytes(row.sources)) for row in rows}
 
 
-def read_history(connection: Connection, size: int) -> list[Release]:
+def read_history(connection: Connection, size: int) -> list[HistoryLine]:
     """Returns the newest releases, the newest first."""
-    return [_release(row) for row in connection.execute(_HISTORY, {"size": size})]
+    rows = [dict(row) for row in connection.execute(_HISTORY, {"size": size}).mappings()]
+    return [HistoryLine(name=row.pop("name"), release=_release(row)) for row in rows]
 
 
 def keep_version(connection: Connection, version: Version) -> None:
@@ -153,11 +160,11 @@ def _end_others(connection: Connection, in_force: InForce, live: Release) -> Non
 def _before(connection: Connection, live: Release) -> Release:
     if live.previous is None:
         raise ReleaseRefused("No other version was in force before this one. Name one with --to, or promote a file.")
-    return _release(connection.execute(_BY_NUMBER, {"number": live.previous}).one())
+    return _release(connection.execute(_BY_NUMBER, {"number": live.previous}).mappings().one())
 
 
 def _chosen(connection: Connection, prefix: str, live: Release) -> Release:
-    found = [_release(row) for row in connection.execute(_LIVE_BY_HASH, {"prefix": prefix})]
+    found = [_release(row) for row in connection.execute(_LIVE_BY_HASH, {"prefix": prefix}).mappings()]
     if not found:
         raise ReleaseRefused(f"No version was ever live whose hash begins with {prefix}. See `kassa rules history`.")
     if len(found) > 1:
@@ -172,9 +179,15 @@ def _end(connection: Connection, role: Role, author: str, reason: str) -> Releas
 
 
 def _insert(connection: Connection, version_hash: str, new: NewRelease, previous: int | None) -> Release:
-    values = {"role": new.role.value, "hash": version_hash, "percent": new.percent, "author": new.author}
-    return _release(connection.execute(_INSERT, values | {"reason": new.reason, "previous": previous}).one())
+    values: dict[str, Any] = {
+        "role": new.role.value,
+        "hash": version_hash,
+        "percent": new.percent,
+        "author": new.author,
+    }
+    values |= {"reason": new.reason, "previous": previous}
+    return _release(connection.execute(_INSERT, values).mappings().one())
 
 
-def _release(row: Any) -> Release:
-    return Release(**{**row._mapping, "role": Role(row.role)})
+def _release(row: Mapping[str, Any]) -> Release:
+    return Release(**{**row, "role": Role(row["role"])})

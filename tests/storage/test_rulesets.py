@@ -161,13 +161,16 @@ def test_history_tells_everything_newest_first(connection: Connection) -> None:
     put(connection, A)
     put(connection, B, TENTH)
     roll_back(connection, None, "bob", "bad")
-    told = [(one.number, one.role, one.hash, one.author, one.reason) for one in read_history(connection, 10)]
+    history = read_history(connection, 10)
+    told = [(line.release.number, line.release.role, line.release.hash, line.name) for line in history]
     assert told == [
-        (3, Role.CANDIDATE, "", "bob", "bad"),
-        (2, Role.CANDIDATE, B.hash, "ada", "try it"),
-        (1, Role.LIVE, A.hash, "ada", "because"),
+        (3, Role.CANDIDATE, "", ""),
+        (2, Role.CANDIDATE, B.hash, "b.yaml"),
+        (1, Role.LIVE, A.hash, "a.yaml"),
     ]
-    assert [one.number for one in read_history(connection, 1)] == [3]
+    whys = [("bob", "bad"), ("ada", "try it"), ("ada", "because")]
+    assert [(line.release.author, line.release.reason) for line in history] == whys
+    assert [line.release.number for line in read_history(connection, 1)] == [3]
 
 
 def test_an_edit_that_two_servers_saw_is_released_once_even_if_it_was_rolled_back_between(
