@@ -335,6 +335,42 @@ async def test_a_payment_that_nobody_knows_is_a_finding(desk: Desk) -> None:
     assert (code, "no decision on such a payment" in output) == (1, True)
 
 
+async def test_a_payment_is_explained_by_the_version_that_decided_it(desk: Desk, counter: Counter) -> None:
+    payment = await counter.pay(description="gift card")
+    name = render_id(Prefix.PAYMENT, payment.id)
+    await asyncio.to_thread(desk.run, "promote", desk.file("5"), "--reason", "another")
+    code, output = await asyncio.to_thread(desk.run, "explain", name)
+    assert code == 0
+    assert f"BLOCK by LIVE {released_version(RULES).hash[:12]} from cards.yaml, engine" in output
+    for seen in ('description.startswith("gift")', "description = gift card", "count_payments_by_customer_1h = 0"):
+        assert seen in output
+    told = await asyncio.to_thread(desk.told, "explain", name)
+    assert payment.fraud is not None
+    assert told["decision"]["rules"] == list(payment.fraud.rules) == told["explanation"]["fired"]
+    assert [rule["id"] for rule in told["explanation"]["rules"]] == ["often", "spent", "gift", "watched", "half"]
+    unknown = render_id(Prefix.PAYMENT, uuid4())
+    assert (await asyncio.to_thread(desk.run, "explain", unknown))[0] == 1
+    assert (await asyncio.to_thread(desk.run, "explain", "pay_nonsense"))[0] == 2
+    assert (await asyncio.to_thread(desk.run, "explain", name, "amount=5"))[0] == 2
+
+
+def test_facts_by_hand_are_still_explained_by_a_file(desk: Desk) -> None:
+    code, output = desk.run("explain", desk.file("5"), "amount=6", KASSA_DATABASE_URL="")
+    assert (code, "BLOCK" in output, "amount = 6" in output) == (0, True, True)
+
+
+def test_a_file_is_compared_with_what_is_in_force(desk: Desk) -> None:
+    live, other = desk.file("5", "a.yaml"), desk.file("6", "b.yaml")
+    code, output = desk.run("diff", "live", other)
+    assert (code, "There is no live ruleset" in output) == (1, True)
+    desk.run("promote", live, "--reason", "first")
+    assert desk.run("diff", "live", live)[0] == 0
+    told = desk.told("diff", "live", other, code=1)
+    assert (told["old_hash"], told["new_hash"]) == (hash_of(live), hash_of(other))
+    assert [rule["id"] for rule in told["changed"]] == ["any"]
+    assert desk.run("diff", live, other, KASSA_DATABASE_URL="")[0] == 1
+
+
 async def test_decisions_keep_all_that_they_were_made_with(desk: Desk, counter: Counter) -> None:
     shadow = sources(rule("dark", "amount > 5", "score: 0.25"))
     counter.bench.put(Role.SHADOW, shadow)

@@ -6,7 +6,7 @@ Whoever writes a release holds one lock, so that releases have an order and each
 from collections.abc import Collection, Mapping
 from typing import Any
 
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection, RowMapping, text
 
 from server.domain.rulesets import HistoryLine, InForce, NewRelease, Release, ReleaseRefused, Role, Version
 
@@ -189,5 +189,5 @@ def _insert(connection: Connection, version_hash: str, new: NewRelease, previous
     return _release(connection.execute(_INSERT, values).mappings().one())
 
 
-def _release(row: Mapping[str, Any]) -> Release:
+def _release(row: RowMapping | Mapping[str, Any]) -> Release:
     return Release(**{**row, "role": Role(row["role"])})

@@ -51,10 +51,10 @@ class ReleaseRules:
         lines = await self._reads.run(read_history, size)
         return History(tuple(lines), await self._reads.run(read_in_force))
 
-    async def live(self) -> Version | None:
-        """Returns the version that is live; None where none was ever released."""
+    async def version_in(self, role: Role) -> Version | None:
+        """Returns the version that has a role; None where none has."""
         in_force = await self._reads.run(read_in_force)
-        if Role.LIVE not in in_force:
+        if role not in in_force:
             return None
-        version_hash = in_force[Role.LIVE].hash
+        version_hash = in_force[role].hash
         return (await self._reads.run(read_versions, [version_hash])).get(version_hash)
