@@ -20,6 +20,7 @@ from server.terminal import ask, database_settings, finding, print_json, usage
 from server.usecases.release_rules import History
 
 _SHORT = 12
+_ROLES = {role.value.lower(): role for role in Role}
 
 Reason = Annotated[str, typer.Option(help="Why; it stays in the history.", show_default=False)]
 Author = Annotated[str | None, typer.Option(help="Who decided it.", show_default="the login name")]
@@ -108,9 +109,10 @@ def diff(
 
 
 def _named(name: str, lists: Path | None, rates: Path | None) -> Checked:
-    if name.upper() not in Role:
+    role = _ROLES.get(name)
+    if role is None:
         return read_or_fail(Path(name), lists, rates)
-    version = ask(lambda desk: desk.rules.version_in(Role(name.upper())))
+    version = ask(lambda desk: desk.rules.version_in(role))
     if version is None:
         finding(f"There is no {name} ruleset.")
     try:
