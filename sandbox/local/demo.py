@@ -50,7 +50,7 @@ def ensure_demo(url: str, path: Path, issue_platform_key: Callable[[], str]) -> 
     return Demo(platform_key, merchant_id, key["secret"])
 
 
-def write_demo_env(
+def write_demo_env(  # noqa: PLR0913 - what the file holds
     path: Path, demo: Demo, *, url: str, grpc: str, sandbox_url: str, databases: Mapping[str, str]
 ) -> None:
     """Writes the file that a shell sources to talk to this stack; only its owner can read it.

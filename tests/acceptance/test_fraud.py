@@ -11,7 +11,6 @@ from uuid import uuid4
 import pytest
 
 from fraud_rules import DEFAULT_RULES, check_sources, read_sources
-
 from sandbox.local.parts import READER, WRITER
 from tests.acceptance.shop import Shop, order, wait_until
 from tests.acceptance.stacks import Platform
