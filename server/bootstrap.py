@@ -7,9 +7,9 @@ import asyncio
 import logging
 import signal
 from base64 import b64decode
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AsyncExitStack, asynccontextmanager, closing, contextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from uuid import UUID
@@ -17,9 +17,8 @@ from uuid import UUID
 from prometheus_client import CollectorRegistry
 from sqlalchemy import Engine
 
-from fraud_rules import DEFAULT_RULES, RulesetHolder, ScreeningFailure
-from fraud_rules.trial import try_in_child
 from server import clock, crash_points
+from server.bootstrap_fraud import open_screening
 from server.domain.expiry import PATIENCE, Lifetimes
 from server.domain.timeline import TimelineEntry
 from server.jobs.standing import show_standing
@@ -36,7 +35,7 @@ from server.rpc.dispute_service import DisputeUseCases
 from server.rpc.merchant_service import MerchantUseCases
 from server.rpc.payment_service import PaymentUseCases
 from server.rpc.server import RpcServer, UseCases
-from server.screening.screen import Screening, refuse_unservable
+from server.screening.screen import Screening
 from server.settings import Settings
 from server.storage.engine import Reads, make_engine
 from server.storage.group_commit import GroupCommit
@@ -45,7 +44,6 @@ from server.storage.payments import PaymentStore
 from server.storage.sealing import Sealing
 from server.storage.short_transactions import ShortTransactions
 from server.storage.timeline import read_whole_timeline
-from server.storage.velocity import servable
 from server.usecases.act import Act
 from server.usecases.answer_dispute import AnswerDispute
 from server.usecases.api_keys import ApiKeys
@@ -81,7 +79,6 @@ from server.usecases.sweep import Sweep
 
 _log = logging.getLogger(__name__)
 
-RULES_LOOK_EVERY_S = 1.0
 DATABASE_LOOK_EVERY_S = 1.0
 LONGEST_WAIT_S = 5.0
 """A row that has waited longer for its commit says that this server cannot serve."""
@@ -289,29 +286,14 @@ def _supported_currencies(core: Core) -> frozenset[str]:
     return frozenset(core.settings.supported_currencies) or frozenset(every)
 
 
-@contextmanager
-def _open_screening(settings: Settings) -> Iterator[Screening]:
-    holder = RulesetHolder(
-        settings.rules_path or DEFAULT_RULES,
-        on_failure=_alarm,
-        trial=try_in_child,
-        accept=refuse_unservable(servable),
-        block_threshold=None if settings.fraud_threshold is None else int(settings.fraud_threshold * 1000),
-    )
-    with closing(holder):
-        yield Screening(holder)
-
-
-def _alarm(failure: ScreeningFailure) -> None:
-    """Payments go on, decided by the stand-in or held for review; somebody must look at why."""
-    _log.error("screening: the %s failed under ruleset %s: %s", failure.part, failure.ruleset_hash[:12], failure.detail)
-
-
 async def run_server(settings: Settings) -> None:
-    """Serves on one address until SIGTERM, taking up changed rule files within a second."""
+    """Serves on one address until SIGTERM, obeying what is released or edited of the rules."""
     metrics = Metrics(CollectorRegistry())
-    async with open_core(settings, metrics) as core:
-        with _open_screening(settings) as screening, serving(metrics.registry, settings.metrics_listen):
+    async with (
+        open_core(settings, metrics) as core,
+        open_screening(settings, core.reads, core.transactions, metrics.registry) as screening,
+    ):
+        with serving(metrics.registry, settings.metrics_listen):
             server = RpcServer(
                 make_use_cases(core, screening),
                 listen=settings.listen,
@@ -321,15 +303,11 @@ async def run_server(settings: Settings) -> None:
                 drain=core.shield.drain,
                 observe=metrics.call_ended,
             )
-            watching = [
-                asyncio.create_task(_refresh_rules(screening)),
-                asyncio.create_task(_watch_database(core, server)),
-            ]
+            watching = asyncio.create_task(_watch_database(core, server))
             try:
                 await server.run()
             finally:
-                for task in watching:
-                    task.cancel()
+                watching.cancel()
 
 
 async def _watch_database(core: Core, server: RpcServer) -> None:
@@ -342,12 +320,6 @@ async def _watch_database(core: Core, server: RpcServer) -> None:
             able = now_able
             _log.warning("the database %s", "answers again" if able else "does not answer, or takes no writes")
             await server.tell_health(able)
-
-
-async def _refresh_rules(screening: Screening) -> None:
-    while True:
-        await asyncio.sleep(RULES_LOOK_EVERY_S)
-        await asyncio.to_thread(screening.refresh)
 
 
 async def run_worker(settings: Settings) -> None:

@@ -19,7 +19,7 @@ from rich.text import Text
 
 from fraud_rules import RulesError
 from fraud_rules.cli import app as rules
-from server import logs
+from server import logs, replay_cli, rules_cli
 from server.bootstrap import issue_platform_key, open_core, read_payment_timeline, run_server, run_worker
 from server.domain.errors import InvalidField
 from server.domain.ids import Prefix, parse_id, render_id
@@ -32,7 +32,9 @@ from server.usecases.retell import retell
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help="Kassa, a payment gateway.")
 platform_key = typer.Typer(no_args_is_help=True, help="Keys that administer merchants.")
-app.add_typer(rules, name="rules", help="Check and test fraud rules.")
+rules_cli.mount(rules)
+replay_cli.mount(rules)
+app.add_typer(rules, name="rules", help="Check, test, release and replay fraud rules.")
 app.add_typer(platform_key, name="platform-key")
 payment = typer.Typer(no_args_is_help=True, help="Look at payments.")
 app.add_typer(payment, name="payment")

@@ -135,7 +135,10 @@ class Settings(DatabaseSettings):
         default=(), description="host or host:port that test accounts may fetch webhook certificates from"
     )
 
-    rules_path: FilePath | None = Field(default=None, description="Fraud rule file; absent: the packaged default rules")
+    rules_path: FilePath | None = Field(
+        default=None,
+        description="Fraud rule file, whose edits are released to every server; absent: the packaged default rules",
+    )
     fraud_threshold: Decimal | None = Field(
         default=None,
         gt=0,
