@@ -1,4 +1,4 @@
-"""Fraud analysts' requests from the wire, checked and turned into what use cases take. Called by `rpc.fraud_service`."""
+"""Fraud analysts' requests, checked and turned into what use cases take. Called by `rpc.fraud_service`."""
 
 import re
 from datetime import datetime

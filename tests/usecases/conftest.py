@@ -13,7 +13,7 @@ from prometheus_client import CollectorRegistry
 from sqlalchemy import Engine, create_engine, text
 
 from server.bootstrap import Core, make_use_cases, open_core
-from server.domain.payment import CaptureMethod, Method, Payment, Transaction
+from server.domain.payment import CaptureMethod, FraudDecision, Method, Payment, Transaction
 from server.metrics import Metrics
 from server.processors.contract import Instrument, Wallet
 from server.rpc.payment_service import PaymentUseCases
@@ -27,7 +27,7 @@ from tests.cluster import TEMPLATE, Cluster, Database
 from tests.factories import make_payment
 from tests.processors.requests_to_processors import make_card
 from tests.processors.sandbox_process import Json, Sandbox, running
-from tests.storage.conftest import Till
+from tests.storage.conftest import ALLOWED, Till
 
 THREE_D_SECURE = "4000002760003184"
 
@@ -86,7 +86,9 @@ class Gateway:
         """The merchant."""
         return Caller(self.till.merchant, test_mode=True)
 
-    async def pay(self, instrument: Instrument | None = None, **changes: Any) -> Payment:
+    async def pay(
+        self, instrument: Instrument | None = None, decision: FraudDecision = ALLOWED, **changes: Any
+    ) -> Payment:
         """Asks the processor for 19.99 USD, and returns the payment as it stands then."""
         wallet = isinstance(instrument, Wallet)
         processor = "paypal" if wallet else "stripe"
@@ -99,7 +101,7 @@ class Gateway:
             "return_url": "https://shop.example/done",
             "cancel_url": "https://shop.example/cancelled",
         }
-        opened = await self.till.open(make_payment(**(facts | changes)))
+        opened = await self.till.open(make_payment(**(facts | changes)), decision=decision)
         assert isinstance(opened, Opened)
         settled = await self.core.act.authorize(opened.payment, opened.transaction, instrument or make_card())
         return settled.payment
