@@ -62,7 +62,7 @@ def since(till: Till, payment: Payment, moment: datetime) -> timedelta:
 
 async def test_a_payment_that_is_held_opens_a_review_with_its_terms(till: Till) -> None:
     terms = ReviewTerms(5 * HOUR, Verdict.APPROVE)
-    payment = await held(till, Lifetimes(review=terms))
+    payment = await held(till, Lifetimes(hold=100 * HOUR, review=terms))
     found = await review(till, payment)
     assert (found.state, found.default_verdict, found.decided_through) == (ReviewState.OPEN, Verdict.APPROVE, None)
     assert since(till, payment, found.deadline) == 5 * HOUR
@@ -263,7 +263,7 @@ def take(till: Till) -> list[UUID]:
 
 
 async def test_an_overdue_review_is_taken_once_and_again_only_after_a_pause(till: Till) -> None:
-    overdue = await held(till, Lifetimes(review=ReviewTerms(timedelta())))
+    overdue = await held(till, Lifetimes(hold=100 * HOUR, review=ReviewTerms(timedelta())))
     await held(till)
     with till.engine.connect() as other:
         assert [one.payment_id for one in take_due_reviews(other, 1000) if one.merchant_id == till.merchant] == [
@@ -277,6 +277,6 @@ async def test_an_overdue_review_is_taken_once_and_again_only_after_a_pause(till
 
 
 async def test_a_review_that_is_over_is_not_taken(till: Till) -> None:
-    payment = await held(till, Lifetimes(review=ReviewTerms(timedelta())))
+    payment = await held(till, Lifetimes(hold=100 * HOUR, review=ReviewTerms(timedelta())))
     await till.store.approve_review(approval(till, payment, "approve-1"))
     assert take(till) == []

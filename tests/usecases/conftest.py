@@ -16,6 +16,7 @@ from server.bootstrap import Core, make_use_cases, open_core
 from server.domain.payment import CaptureMethod, FraudDecision, Method, Payment, Transaction
 from server.metrics import Metrics
 from server.processors.contract import Instrument, Wallet
+from server.rpc.fraud_service import FraudUseCases
 from server.rpc.payment_service import PaymentUseCases
 from server.screening.screen import Screening
 from server.settings import Settings
@@ -147,6 +148,11 @@ class Gateway:
         """Changes rows of this merchant (`:merchant`) behind the gateway's back; returns how many."""
         with self.till.engine.begin() as connection:
             return connection.execute(text(sql), {"merchant": self.till.merchant} | values).rowcount
+
+
+def fraud_use_cases(core: Core) -> FraudUseCases:
+    """What FraudService calls."""
+    return make_use_cases(core, cast(Screening, None)).fraud
 
 
 @asynccontextmanager
