@@ -18,7 +18,7 @@ from server.domain.review import ReviewState, Ruling, Through, Verdict
 from server.rpc import fields
 from server.rpc.call import current_call
 from server.rpc.vocabulary import take, take_optional, to_wire
-from server.storage.decisions import DecisionFilter
+from server.storage.decision_reads import DecisionFilter
 from server.storage.list_entries import ListEntryFilter
 from server.storage.review_reads import ReviewFilter
 from server.usecases.answers import Caller

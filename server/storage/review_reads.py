@@ -10,7 +10,7 @@ from sqlalchemy import Connection, text
 
 from server.domain.review import Review, ReviewNote, ReviewState
 from server.domain.review_case import ReviewCase
-from server.storage.decisions import read_decided
+from server.storage.decision_reads import read_decided
 from server.storage.labels import JOIN_LABEL
 from server.storage.reviews import read_review
 from server.storage.rows import read_payment

@@ -8,7 +8,7 @@ from uuid import UUID
 
 from sqlalchemy import Connection, text
 
-from server.storage.decisions import id_bounds
+from server.storage.decision_reads import id_bounds
 from server.storage.labels import JOIN_LABEL
 
 # The id bounds are what the indexes of fraud_decisions are read by; created_at says it exactly.

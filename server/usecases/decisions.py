@@ -10,7 +10,7 @@ from server.clock import utc_now
 from server.domain.errors import InvalidField, KassaError, Reason
 from server.domain.label import PaymentLabel
 from server.domain.review_case import Decided
-from server.storage.decisions import DecisionFilter, get_decision, list_decisions
+from server.storage.decision_reads import DecisionFilter, get_decision, list_decisions
 from server.storage.engine import Reads
 from server.storage.labels import label_payment
 from server.storage.rule_statistics import Statistics, count_rules

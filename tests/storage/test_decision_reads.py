@@ -14,7 +14,7 @@ from server.domain.errors import InvalidField, KassaError, Reason
 from server.domain.ids import new_id
 from server.domain.label import Label, LabelSource, PaymentLabel
 from server.domain.payment import FraudDecision, FraudOutcome, Payment
-from server.storage.decisions import DecisionFilter
+from server.storage.decision_reads import DecisionFilter
 from server.storage.labels import read_labels
 from server.storage.open_payments import Opened
 from server.storage.settle_disputes import SettleDispute
