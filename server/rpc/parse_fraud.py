@@ -12,7 +12,7 @@ from server.domain.card import holds_card_number
 from server.domain.errors import InvalidField
 from server.domain.ids import Prefix, parse_id
 from server.domain.label import Label, LabelSource, PaymentLabel
-from server.domain.list_entry import EVERY_MERCHANT, NewListEntry
+from server.domain.list_entry import EVERY_MERCHANT, NewListEntry, check_list_name, check_value
 from server.domain.payment import FraudOutcome
 from server.domain.review import ReviewState, Ruling, Through, Verdict
 from server.rpc import fields
@@ -26,9 +26,8 @@ from server.usecases.answers import Caller
 _STATES = {wire: domain for domain, wire in to_wire(ReviewState, pb.Review.State).items()}
 _OUTCOMES = {wire: domain for domain, wire in to_wire(FraudOutcome, payment_pb.FraudDecision.Outcome).items()}
 _LABELS = {wire: domain for domain, wire in to_wire(Label, pb.PaymentLabel.Label).items()}
-_LIST_NAME = re.compile(r"[a-z][a-z0-9_]{0,63}")
 _RULE = re.compile(r"[a-z][a-z0-9_]{0,63}")
-_MAX_NAME, _MAX_REASON, _MAX_NOTE, _MAX_VALUE = 200, 1_000, 2_000, 254
+_MAX_NAME, _MAX_REASON, _MAX_NOTE = 200, 1_000, 2_000
 
 
 def own_merchant() -> UUID | None:
@@ -109,37 +108,25 @@ def parse_new_entry(request: pb.AddListEntryRequest) -> NewListEntry:
     Raises:
         InvalidField: The first field that is wrong.
     """
-    value = _words(request.value, "value", longest=_MAX_VALUE, required=True).strip()
-    if not value.isprintable():
-        raise InvalidField("value", "must be one line of printable characters")
     expires_at = fields.instant(request.expires_at, "expires_at") if request.HasField("expires_at") else None
     if expires_at is not None and expires_at <= utc_now():
         raise InvalidField("expires_at", "must be in the future, or absent")
     return NewListEntry(
         merchant_id=named_merchant(request.merchant_id) or EVERY_MERCHANT,
-        list_name=parse_list_name(request.list_name),
-        value=value,
+        list_name=check_list_name(request.list_name),
+        value=check_value(request.value),
         author=parse_name(request.author, "author"),
         reason=_words(request.reason, "reason", longest=_MAX_REASON, required=True),
         expires_at=expires_at,
     )
 
 
-def parse_list_name(given: str) -> str:
-    """Reads a list's name, as rules write it."""
-    if _LIST_NAME.fullmatch(given) is None:
-        raise InvalidField(
-            "list_name", "must be a small letter, then small letters, digits and underscores, 64 at most"
-        )
-    return given
-
-
 def parse_entry_filter(request: pb.ListListEntriesRequest) -> ListEntryFilter:
     """Reads the filters of a ListListEntries."""
     return ListEntryFilter(
         merchant_id=named_merchant(request.merchant_id),
-        list_name=parse_list_name(request.list_name) if request.list_name else None,
-        value=fields.text(request.value, "value", longest=_MAX_VALUE) or None,
+        list_name=check_list_name(request.list_name) if request.list_name else None,
+        value=check_value(request.value) if request.value else None,
         include_past=request.include_past,
     )
 
