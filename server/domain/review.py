@@ -3,6 +3,7 @@
 A review is open exactly while its payment is IN_REVIEW, so whatever moves the payment on ends it.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -19,6 +20,7 @@ BEFORE_EXPIRY = timedelta(hours=1)
 EXPIRED = "EXPIRED"
 """The reason of a void that nobody asked for but the clock."""
 _DETAIL = "ruling"
+"""Where a transaction keeps who decided a review by it."""
 
 
 class ReviewState(StrEnum):
@@ -140,9 +142,14 @@ def end_of_review(before: State, after: Payment, transaction: Transaction) -> Re
     return ReviewEnd(state, Through.MERCHANT)
 
 
-def carries_ruling(transaction: Transaction) -> bool:
-    """Whether an analyst or a deadline asked for the transaction, and not its merchant."""
-    return _DETAIL in transaction.detail
+def verdict_of(detail: Mapping[str, Any]) -> Verdict | None:
+    """By which verdict of an analyst or of a deadline a transaction came about; None where its merchant asked for it.
+
+    Args:
+        detail: The transaction's.
+    """
+    ruling = detail.get(_DETAIL)
+    return None if ruling is None else Verdict(ruling["verdict"])
 
 
 def review_deadline(now: datetime, authorized_at: datetime, terms: ReviewTerms, hold: timedelta) -> datetime:
