@@ -17,6 +17,7 @@ from server.domain.rulesets import Role, Version
 from server.metrics import RulesMetrics
 from server.screening.gates import Gates, released_version
 from server.screening.rulesets import Rulesets
+from server.screening.runtime_lists import ListSnapshots
 from server.screening.screen import Screening, refuse_unservable
 from server.screening.watched_file import WatchedFile
 from server.settings import DatabaseSettings, Settings
@@ -34,7 +35,7 @@ _log = logging.getLogger(__name__)
 
 @asynccontextmanager
 async def open_screening(
-    settings: Settings, reads: Reads, transactions: ShortTransactions, registry: CollectorRegistry
+    settings: Settings, reads: Reads, transactions: ShortTransactions, lists: ListSnapshots, registry: CollectorRegistry
 ) -> AsyncIterator[Screening]:
     """Brings the rules in force and follows what is released and edited, until the block ends.
 
@@ -53,7 +54,7 @@ async def open_screening(
         await follow.begin()
         following = asyncio.create_task(keep_following(follow))
         try:
-            yield Screening(rulesets)
+            yield Screening(rulesets, lambda: lists.current)
         finally:
             following.cancel()
 

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
-from fraud_rules import Decision, Facts, Function, Problem, Ruleset
+from fraud_rules import EMPTY, Decision, Facts, Function, Problem, Ruleset, RuntimeLists
 from fraud_rules.share import in_share
 from server.domain.card import Card
 from server.domain.decline import Advice, DeclineCode, Failure
@@ -22,8 +22,9 @@ Screen = Callable[[Counted], tuple[Payment, FraudDecision]]
 class Screening:
     """Decides with the rulesets in force: live or candidate, and after that the shadow."""
 
-    def __init__(self, rulesets: Rulesets) -> None:
-        self._rulesets = rulesets
+    def __init__(self, rulesets: Rulesets, lists: Callable[[], RuntimeLists] = lambda: EMPTY) -> None:
+        """Takes the rulesets, and what gives the entries that stand on lists right now."""
+        self._rulesets, self._lists = rulesets, lists
         self._asked: tuple[Lineup, tuple[Velocity, ...]] | None = None
 
     def prepare(
@@ -39,13 +40,17 @@ class Screening:
         Both belong to the same rulesets, also when others are swapped in between. The second does no I/O and returns
         the payment, FAILED where it is blocked, and why.
         """
-        lineup = self._rulesets.lineup
+        lineup, lists = self._rulesets.lineup, self._lists()
 
         def screen(counted: Counted) -> tuple[Payment, FraudDecision]:
             facts = facts_of(payment, card, time_zone, card_fingerprint)
+
+            def decide(ruleset: Ruleset) -> Decision:
+                return ruleset.decide({**facts, **_numbers(ruleset, counted)}, lists, payment.created_at)
+
             role, ruleset = _who_decides(lineup, facts)
-            decided = _apply(payment, _decide(ruleset, facts, counted), role, can_hold)
-            return decided if lineup.shadow is None else _beside(*decided, lineup.shadow, facts, counted)
+            decided = _apply(payment, decide(ruleset), role, can_hold)
+            return decided if lineup.shadow is None else _beside(*decided, lineup.shadow, decide)
 
         return self._questions(lineup), screen
 
@@ -65,15 +70,11 @@ def _who_decides(lineup: Lineup, facts: Facts) -> tuple[Role, Ruleset]:
     return Role.LIVE, lineup.live
 
 
-def _decide(ruleset: Ruleset, facts: Facts, counted: Counted) -> Decision:
-    return ruleset.decide({**facts, **_numbers(ruleset, counted)})
-
-
 def _beside(
-    payment: Payment, decision: FraudDecision, shadow: Shadow, facts: Facts, counted: Counted
+    payment: Payment, decision: FraudDecision, shadow: Shadow, decide: Callable[[Ruleset], Decision]
 ) -> tuple[Payment, FraudDecision]:
     """Records what the shadow ruleset says of a payment that is decided already."""
-    noted = replace(decision, shadows=shadow.decide(lambda ruleset: _decide(ruleset, facts, counted)))
+    noted = replace(decision, shadows=shadow.decide(decide))
     return replace(payment, fraud=noted), noted
 
 
