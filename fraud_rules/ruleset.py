@@ -52,6 +52,7 @@ class Ruleset:
         rules: Every rule of the file, in order.
         thresholds: In thousandths.
         velocity: The windows over the past that its rules ask for, in order of their names, each once.
+        asked: Names of the facts that its rules mention.
         rates: What amounts are converted with; sums over the past are in US cents by these rates too.
         warnings: What `check` had to say about the file.
     """
@@ -75,6 +76,7 @@ class Ruleset:
         asked = {fact.name: fact for condition in conditions_of(file) for fact in facts_of(condition)}
         windows = {fact.velocity for fact in asked.values() if fact.velocity}
         self.velocity: tuple[VelocityFact, ...] = tuple(sorted(windows, key=lambda window: window.name))
+        self.asked: Set[str] = frozenset(asked)
         self._uses_usd = "amount_usd" in asked
         self._words: Mapping[str, Fact] = {**VOCABULARY, **{window.name: window.fact() for window in self.velocity}}
 

@@ -143,7 +143,14 @@ def _card(card: CardSummary) -> pb.CardSummary:
 def _customer(customer: Customer) -> pb.Customer | None:
     if customer == Customer():
         return None
-    return pb.Customer(id=customer.id, email=customer.email, ip=customer.ip, device_id=customer.device_id)
+    return pb.Customer(
+        id=customer.id,
+        email=customer.email,
+        ip=customer.ip,
+        device_id=customer.device_id,
+        phone=customer.phone,
+        user_agent=customer.user_agent,
+    )
 
 
 def _address(address: Address) -> pb.Address | None:

@@ -4,9 +4,8 @@ from datetime import UTC, datetime, timedelta
 
 from server.domain.ids import new_id
 from server.domain.payment import Customer, State
-from server.domain.velocity import Counted, Velocity
+from server.domain.velocity import Counted, Spent, Traces, Velocity
 from server.storage.open_payments import open_payments
-from server.storage.velocity import servable
 from tests.factories import make_payment
 from tests.storage.conftest import Till
 
@@ -54,14 +53,14 @@ async def test_a_payment_without_the_dimension_leaves_the_number_unknown(till: T
 
 async def test_distinct_cards_by_address(till: Till) -> None:
     for fingerprint in ("a", "b", "a", ""):
-        await till.open(make_payment(merchant_id=till.merchant), fingerprint=fingerprint)
+        await till.open(make_payment(merchant_id=till.merchant), traces=Traces(card_fingerprint=fingerprint))
     assert (await counted(till, CARDS))[CARDS.name] == 2
 
 
 async def test_sums_keep_their_currencies_apart(till: Till) -> None:
     for currency, amount in (("USD", 100), ("EUR", 200), ("USD", 50)):
         await till.open(make_payment(merchant_id=till.merchant, currency=currency, amount=amount))
-    assert (await counted(till, SPENT, HOUR))[SPENT.name] == {"USD": 150, "EUR": 200}
+    assert (await counted(till, SPENT, HOUR))[SPENT.name] == {"USD": Spent(2, 150), "EUR": Spent(1, 200)}
     assert (await counted(till, SPENT, customer=Customer(id="new")))[SPENT.name] == {}
 
 
@@ -71,9 +70,3 @@ async def test_declines_are_told_from_payments(till: Till) -> None:
     await till.open(make_payment(merchant_id=till.merchant, **failure))
     numbers = await counted(till, declines, HOUR)
     assert (numbers[declines.name], numbers[HOUR.name]) == (0, 1)
-
-
-def test_what_cannot_be_counted_is_known_beforehand() -> None:
-    assert servable(HOUR) and servable(CARDS) and servable(SPENT)
-    assert not servable(Velocity("x", "count", "payments", "merchant", 3600))
-    assert not servable(Velocity("x", "distinct", "bin", "ip", 3600))

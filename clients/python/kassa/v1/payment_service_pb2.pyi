@@ -418,6 +418,8 @@ class Customer(_message.Message):
     EMAIL_FIELD_NUMBER: _builtins.int
     IP_FIELD_NUMBER: _builtins.int
     DEVICE_ID_FIELD_NUMBER: _builtins.int
+    PHONE_FIELD_NUMBER: _builtins.int
+    USER_AGENT_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     """The merchant's own identifier of the customer."""
     email: _builtins.str
@@ -426,6 +428,10 @@ class Customer(_message.Message):
     """The address that the customer's order came from, IPv4 or IPv6; fraud rules use it."""
     device_id: _builtins.str
     """The merchant's identifier of the customer's device; fraud rules use it."""
+    phone: _builtins.str
+    """The telephone number in E.164 form, such as `+4930123456`; fraud rules use it."""
+    user_agent: _builtins.str
+    """What the customer's browser calls itself, its `User-Agent`; fraud rules use it."""
     def __init__(
         self,
         *,
@@ -433,10 +439,12 @@ class Customer(_message.Message):
         email: _builtins.str = ...,
         ip: _builtins.str = ...,
         device_id: _builtins.str = ...,
+        phone: _builtins.str = ...,
+        user_agent: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["device_id", b"device_id", "email", b"email", "id", b"id", "ip", b"ip"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["device_id", b"device_id", "email", b"email", "id", b"id", "ip", b"ip", "phone", b"phone", "user_agent", b"user_agent"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
