@@ -36,6 +36,7 @@ from server.rpc.dispute_service import DisputeUseCases
 from server.rpc.merchant_service import MerchantUseCases
 from server.rpc.payment_service import PaymentUseCases
 from server.rpc.server import RpcServer, UseCases
+from server.screening.lookups import load_tables
 from server.screening.screen import Screening, refuse_unservable
 from server.settings import Settings
 from server.storage.engine import Reads, make_engine
@@ -229,7 +230,18 @@ def _payment_use_cases(core: Core, screening: Screening) -> PaymentUseCases:
     replays = Replays(store, lease_s=lease_s)
     operate = Operate(store, act, replays, hasher, shield, lease_s=lease_s)
     return PaymentUseCases(
-        create=CreatePayment(store, core.accounts, registry, screening, act, replays, hasher, shield, lease_s=lease_s),
+        create=CreatePayment(
+            store,
+            core.accounts,
+            registry,
+            screening,
+            act,
+            replays,
+            hasher,
+            shield,
+            lease_s=lease_s,
+            max_daily_transactions=core.settings.max_daily_transactions,
+        ),
         capture=CapturePayment(store, registry, operate),
         cancel=CancelPayment(store, operate),
         confirm=ConfirmPayment(store, act, replays, hasher, shield, lease_s=lease_s),
@@ -299,7 +311,7 @@ def _open_screening(settings: Settings) -> Iterator[Screening]:
         block_threshold=None if settings.fraud_threshold is None else int(settings.fraud_threshold * 1000),
     )
     with closing(holder):
-        yield Screening(holder)
+        yield Screening(holder, load_tables(settings.bin_table_path, settings.ip_table_path))
 
 
 def _alarm(failure: ScreeningFailure) -> None:

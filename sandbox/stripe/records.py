@@ -35,6 +35,7 @@ class PaymentMethod:
     phone: str | None = None
     country: str | None = None
     postal_code: str | None = None
+    line1: str | None = None
     metadata: dict[str, str] = field(default_factory=dict)
 
 

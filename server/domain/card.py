@@ -48,7 +48,7 @@ class Card:
 
     @property
     def bin(self) -> str:
-        """The first eight digits, or six where the number has fewer than sixteen: with the last four, all that may be kept.
+        """The first eight digits, or six of a number of fewer than sixteen: with the last four, all that may be kept.
 
         https://www.pcisecuritystandards.org/faqs/ (1091, truncation)
         """

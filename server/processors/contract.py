@@ -15,7 +15,7 @@ from server.domain.card import Card
 from server.domain.dispute import DisputeReason, DisputeStanding, DisputeState, Evidence
 from server.domain.fee import Fee
 from server.domain.outcome import ActionRequired, Approved, Cancelled, Declined, Outcome, Pending
-from server.domain.payment import Method
+from server.domain.payment import Address, Method
 
 __all__ = [
     "Account",
@@ -161,6 +161,7 @@ class Authorization(Request):
         capture: True takes the funds at once; False holds them.
         instrument: None when it is gone (recovery): then only `resolve` may be called, and it fences.
         challenge: True demands 3-D Secure where the method knows it.
+        billing_address: What the issuer holds against the cardholder's own.
     """
 
     method: Method
@@ -173,6 +174,7 @@ class Authorization(Request):
     customer_email: str = ""
     customer_ip: str = ""
     customer_name: str = ""
+    billing_address: Address = field(default_factory=Address)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

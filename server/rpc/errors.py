@@ -63,6 +63,7 @@ SHAPES: Mapping[Reason, Shape] = MappingProxyType(
         Reason.DISPUTE_NOT_FOUND: _NOT_FOUND,
         Reason.DISPUTE_STATE_INVALID: _PRECONDITION,
         Reason.DISPUTE_DEADLINE_PASSED: _PRECONDITION,
+        Reason.DAILY_LIMIT_REACHED: Shape(StatusCode.RESOURCE_EXHAUSTED, "rate_limit_error"),
         Reason.METHOD_NOT_SUPPORTED: _PRECONDITION,
         Reason.CURRENCY_NOT_SUPPORTED: _PRECONDITION,
         Reason.AMOUNT_NOT_REPRESENTABLE: _INVALID,

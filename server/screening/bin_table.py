@@ -4,8 +4,9 @@ https://www.iso.org/standard/70484.html (ISO/IEC 7812: numbers begin with the is
 """
 
 from bisect import bisect_right
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
 from fraud_rules import VOCABULARY
@@ -40,7 +41,7 @@ class BinTable:
         ranges = sorted(((len(row.fields["first"]), *_range(row)), row) for row in rows)
         for length in sorted({found[0] for found, _ in ranges}, reverse=True):
             of_length = [(first, last, row) for (digits, first, last), row in ranges if digits == length]
-            for (_, last, row), (first, _, next_row) in zip(of_length, of_length[1:], strict=False):
+            for (_, last, row), (first, _, next_row) in pairwise(of_length):
                 if first <= last:
                     raise next_row.wrong(f"shares numbers with line {row.line}; a number may stand in one range only")
             self._by_length[length] = (

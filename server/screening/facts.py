@@ -16,7 +16,7 @@ from server.screening.lookups import NO_TABLES, Tables
 Value = str | int | bool | None
 
 
-def facts_of(
+def facts_of(  # noqa: PLR0913, PLR0917 - all that a payment's facts are made of, each named
     payment: Payment,
     card: Card | None,
     time_zone: str,

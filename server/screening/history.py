@@ -1,4 +1,4 @@
-"""Facts that are in the vocabulary and yet must be looked up among earlier payments: asked for where a rule names one."""
+"""Words of the vocabulary that must be looked up among earlier payments; that is done where a rule names one."""
 
 from collections.abc import Mapping, Set
 from types import MappingProxyType

@@ -7,6 +7,7 @@ from datetime import datetime
 from functools import lru_cache
 
 from fraud_rules import Decision, Function, Problem, Rejected, Reloaded, Ruleset, RulesetHolder, VelocityFact
+from fraud_rules.facts import MAX_INTEGER
 from server.domain.card import Card
 from server.domain.decline import Advice, DeclineCode, Failure
 from server.domain.payment import FraudDecision, FraudOutcome, Payment
@@ -28,7 +29,7 @@ class Screening:
     def __init__(self, holder: RulesetHolder, tables: Tables = NO_TABLES) -> None:
         self._holder, self._tables = holder, tables
 
-    def prepare(
+    def prepare(  # noqa: PLR0913 - all that a payment's facts are made of, each named
         self, payment: Payment, card: Card | None, time_zone: str, card_fingerprint: str, *, can_hold: bool,
         merchant_since: datetime | None = None,
     ) -> tuple[tuple[Velocity, ...], Screen]:  # fmt: skip

@@ -61,7 +61,7 @@ def _open(path: Path) -> TextIO:
 def _rows(name: str, file: TextIO, columns: Sequence[str]) -> Iterator[TableRow]:
     heading: list[str] | None = None
     number = 0
-    for number, line in enumerate(file, 1):  # noqa: B007 - the last one is named where there is no heading
+    for number, line in enumerate(file, 1):
         if not line.strip() or line.startswith("#"):
             continue
         try:

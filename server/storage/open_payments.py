@@ -10,11 +10,13 @@ from uuid import UUID
 from sqlalchemy import Connection, text
 
 from server.crash_points import durable
+from server.domain.daily_limit import DailyLimit
 from server.domain.errors import KassaError
 from server.domain.ids import new_id
 from server.domain.payment import FraudDecision, Payment, State, Transaction
 from server.domain.velocity import Counted, Traces, Velocity
-from server.storage.claims import Claim, Replay, claim_keys, store_answers
+from server.storage.claims import Claim, Replay, claim_keys, release_keys, store_answers
+from server.storage.daily_limits import beyond_limit
 from server.storage.engine import dumps
 from server.storage.group_commit import Postponed
 from server.storage.rows import (
@@ -72,6 +74,7 @@ class OpenPayment:
         traces: What it is found again by.
         velocity: The numbers that the ruleset in force asks for.
         screen: Decides with them.
+        limit: How many payments its merchant may open on this day; None where there is no limit.
         owner: The process that will act; until `lease_s` seconds have passed nobody else may.
     """
 
@@ -83,6 +86,7 @@ class OpenPayment:
     screen: Screen
     owner: UUID
     lease_s: float
+    limit: DailyLimit | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,8 +107,19 @@ def open_payments(
         (row for row in rows if row.claim.attempt_id not in lost),
         key=lambda row: (row.payment.merchant_id, row.payment.id),
     )
-    opened = _open(connection, winners) if winners else {}
-    return [lost.get(row.claim.attempt_id) or opened[row.claim.attempt_id] for row in rows]
+    refused = _refuse_beyond_limit(connection, winners)
+    within = [row for row in winners if row.claim.attempt_id not in refused]
+    results = {**lost, **refused, **(_open(connection, within) if within else {})}
+    return [results[row.claim.attempt_id] for row in rows]
+
+
+def _refuse_beyond_limit(connection: Connection, rows: Sequence[OpenPayment]) -> dict[UUID, KassaError]:
+    """Frees the keys of payments that their merchants' daily limits do not allow, as though they had never come."""
+    limited = [(row, row.limit) for row in rows if row.limit is not None]
+    beyond = beyond_limit(connection, [(row.payment.merchant_id, limit) for row, limit in limited])
+    refused = [(row, limit) for (row, limit), too_many in zip(limited, beyond, strict=True) if too_many]
+    release_keys(connection, [(row.claim.merchant_id, row.claim.key) for row, _ in refused])
+    return {row.claim.attempt_id: limit.refusal(row.payment.created_at) for row, limit in refused}
 
 
 def _open(connection: Connection, rows: Sequence[OpenPayment]) -> dict[UUID, Opened]:

@@ -1,4 +1,4 @@
-"""The older payments of the very batch that is being opened, which no counter holds yet. Used by `velocity_counters`."""
+"""The older payments of the very batch that is being opened: no counter holds them. Used by `velocity_counters`."""
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
@@ -13,7 +13,7 @@ from server.domain.velocity import Spent, Velocity
 
 @dataclass(frozen=True, slots=True)
 class Before:
-    """The batch's payments of one merchant and value that are older than the one at hand, which was made at `moment`."""
+    """The older payments of the batch, of one merchant and value; `moment` is when the one at hand was made."""
 
     moment: datetime
     payments: Sequence[Payment]
@@ -24,32 +24,25 @@ class Before:
         Args:
             known: As `Counted` has it; None where the counters know of none.
         """
-        if velocity.over != "payments":
+        within = self._within(velocity.within_s) if velocity.over == "payments" else ()
+        if not within:
             return known
-        window = None if velocity.within_s is None else timedelta(seconds=velocity.within_s)
-        if not self.payments:
-            return known
-        within = self.payments
-        if window is not None and within[0].created_at <= self.moment - window:
-            within = [one for one in within if one.created_at > self.moment - window]
-            if not within:
-                return known
-        match velocity.function:
-            case "count":
-                return known + len(within)
-            case "first_seen":
-                return False
-            case "sum" | "average":
-                return _spent(known, within)
-            case "seconds_since_last":
-                return min(self._seconds(within)) if known is None else min(known, *self._seconds(within))
-            case "seconds_since_first":
-                return max(self._seconds(within)) if known is None else max(known, *self._seconds(within))
-            case _:
-                raise AssertionError(f"no counter answers {velocity.function}")
+        if velocity.function == "count":
+            return known + len(within)
+        if velocity.function in {"sum", "average"}:
+            return _spent(known, within)
+        if velocity.function == "first_seen":
+            return False
+        seconds = [max(0, int((self.moment - one.created_at).total_seconds())) for one in within]
+        if known is not None:
+            seconds.append(known)
+        return min(seconds) if velocity.function == "seconds_since_last" else max(seconds)
 
-    def _seconds(self, payments: Sequence[Payment]) -> list[int]:
-        return [max(0, int((self.moment - one.created_at).total_seconds())) for one in payments]
+    def _within(self, within_s: int | None) -> Sequence[Payment]:
+        since = None if within_s is None else self.moment - timedelta(seconds=within_s)
+        if since is None or not self.payments or self.payments[0].created_at > since:
+            return self.payments  # the rule, since a batch is a matter of milliseconds
+        return [one for one in self.payments if one.created_at > since]
 
 
 def _spent(known: Mapping[str, Spent], payments: Sequence[Payment]) -> dict[str, Spent]:

@@ -3,6 +3,7 @@
 Of a key's payments the newest `MOST` within the longest window are looked at. Called by `storage.velocity`.
 """
 
+import re
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from functools import lru_cache
@@ -15,9 +16,10 @@ from server.domain.payment import Payment
 from server.domain.velocity import Counted, Spent, Traces, Velocity
 from server.storage.engine import dumps
 
-MOST = 2_000
-"""Payments of one key that are looked at, the newest first: beyond it counts stand still, and an average, a first or a
-number of different values is that of the newest. What asks for the newest or the very first payment alone needs none."""
+MOST, MOST_OF_SHARED = 2_000, 500
+"""Payments of one key that are looked at, the newest first; fewer of a key that many share, since every payment pays for
+it. Beyond them counts stand still, and an average, a first or a number of different values is that of the newest. What
+asks for the newest or for the very first payment alone needs no scan."""
 
 KEYS: Mapping[str, str] = {
     "customer": "customer_id",
@@ -33,6 +35,7 @@ KEYS: Mapping[str, str] = {
 """By what payments can be found again, and the column that holds it; each has an index."""
 MERCHANT = "merchant"
 """The one key that every payment has; the primary key serves it."""
+_SHARED = frozenset({MERCHANT, "bin", "email_domain"})
 
 OVER: Mapping[str, str] = {
     "payments": "true",
@@ -57,13 +60,9 @@ _SAID: Mapping[str, str] = {
     "three_d_secure": "p.processor_checks->>'three_d_secure'",
     "decline_code": f"CASE WHEN {OVER['declines']} THEN lower(p.failure->>'decline_code') END",
 }
-_NEEDED = (
-    "p.id, p.created_at, p.amount, p.currency, p.amount_authorized, p.amount_refunded, p.amount_disputed, p.state, "
-    "p.failure, p.early_fraud_warning, p.processor_checks, p.billing_address, p.shipping_address, "
-    + ", ".join(f"p.{column}" for column in KEYS.values())
-)
 _FIRST = UUID(int=0)
 _EPOCH_MS_BITS = 80  # a UUIDv7 begins with 48 bits of milliseconds since 1970: RFC 9562, 5.7
+_COLUMN = re.compile(r"\bp\.(\w+)")
 _PROBES = ("seconds_since_last", "seconds_since_first", "first_seen")
 
 Asked = tuple[Payment, Traces, tuple[Velocity, ...]]
@@ -163,9 +162,12 @@ def _statement(velocities: tuple[Velocity, ...]) -> TextClause:
 def _lateral(by: str, asked: Sequence[tuple[str, Velocity]]) -> str:
     scanned = [_scanned(name, velocity) for name, velocity in asked if not _is_probe(velocity)]
     probed = [f"{_probed(velocity)} AS {name}" for name, velocity in asked if _is_probe(velocity)]
-    past = f"""WITH past AS MATERIALIZED (
-                SELECT {_NEEDED} FROM payments p WHERE {_of_key(by, f"q.oldest_{by}")} {_order(by, "DESC")} LIMIT {MOST}
-            ) """
+    # Rows are wide, so no column is carried along that nothing asks for.
+    needed = dict.fromkeys(("id", *_COLUMN.findall(" ".join(scanned))))
+    past = f"""WITH past AS (
+                SELECT {", ".join(f"p.{column}" for column in needed)} FROM payments p
+                WHERE {_of_key(by, f"q.oldest_{by}")} {_order(by, "DESC")}
+                LIMIT {MOST_OF_SHARED if by in _SHARED else MOST}) """
     # Without an aggregate, sums and last words alone would be told once for each payment.
     from_past = "FROM past p HAVING count(*) >= 0" if scanned else ""
     has_key = "true" if by == MERCHANT else f"q.{KEYS[by]} <> ''"
@@ -184,12 +186,12 @@ def _of_key(by: str, oldest: str) -> str:
     if by == MERCHANT:
         return f"p.merchant_id = q.merchant_id AND p.id < q.id AND p.id >= {oldest}"
     column = KEYS[by]
-    return f"""(p.merchant_id, p.{column}, p.id) < (q.merchant_id, q.{column}, q.id)
-               AND (p.merchant_id, p.{column}, p.id) >= (q.merchant_id, q.{column}, {oldest}) AND p.{column} <> ''"""
+    return f"""p.merchant_id = q.merchant_id AND (p.{column}, p.id) < (q.{column}, q.id)
+               AND (p.{column}, p.id) >= (q.{column}, {oldest}) AND p.{column} <> ''"""
 
 
 def _order(by: str, direction: str) -> str:
-    columns = ("id",) if by == MERCHANT else ("merchant_id", KEYS[by], "id")
+    columns = ("id",) if by == MERCHANT else (KEYS[by], "id")
     return "ORDER BY " + ", ".join(f"p.{column} {direction}" for column in columns)
 
 

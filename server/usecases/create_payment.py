@@ -8,6 +8,7 @@ from uuid import uuid4
 
 from server.clock import utc_now
 from server.domain.card import Card
+from server.domain.daily_limit import daily_limit
 from server.domain.ids import new_id
 from server.domain.normal_form import domain_of, one_line, one_line_of
 from server.domain.payment import (
@@ -78,15 +79,17 @@ class CreatePayment:
 
     Args:
         lease_s: Seconds for which only this attempt may act; longer than the processor's deadline.
+        max_daily_transactions: Payments a day, of a merchant without a limit of its own; None for no limit.
     """
 
     def __init__(
         self, store: PaymentStore, accounts: Accounts, routing: Routing, screening: Screening, act: Act,
         replays: Replays, hasher: RequestHasher, shield: Shield, *, lease_s: float,
+        max_daily_transactions: int | None = None,
     ) -> None:  # fmt: skip
         self._store, self._accounts, self._routing, self._screening = store, accounts, routing, screening
         self._act, self._replays, self._hasher, self._shield = act, replays, hasher, shield
-        self._lease_s = lease_s
+        self._lease_s, self._max_daily_transactions = lease_s, max_daily_transactions
 
     async def __call__(self, caller: Caller, key: str, command: CreatePaymentCommand) -> Answer[Payment]:
         """Makes one payment for one key, however often it is called.
@@ -155,6 +158,7 @@ class CreatePayment:
             screen=screen,
             owner=uuid4(),
             lease_s=self._lease_s,
+            limit=daily_limit(caller.max_daily_transactions or self._max_daily_transactions, caller.time_zone, now),
         )
 
     def _traces(self, payment: Payment, card: Card | None) -> Traces:

@@ -88,23 +88,21 @@ def _begin(moment: datetime) -> datetime:
 
 
 def _summed_up(velocity: Velocity, moment: datetime, within: Sequence[tuple[datetime, Past]]) -> Any:
-    if velocity.function == "distinct":
-        return len({value_of(velocity.over, one) for _, one in within} - {"", None})
-    if velocity.function == "last":
-        said = [_said(velocity.over, one) for _, one in within]
-        return next((one for one in reversed(said) if one is not None), None)
-    meant = [(at, one) for at, one in within if MEANT[velocity.over](one)]
+    payments = [one for _, one in within]
+    meant = [(at, one) for at, one in within if MEANT.get(velocity.over, MEANT["payments"])(one)]
     ages = [int((moment - at).total_seconds()) for at, _ in meant]
-    match velocity.function:
-        case "count":
-            return len(meant)
-        case "first_seen":
-            return not meant
-        case "seconds_since_last":
-            return min(ages, default=None)
-        case "seconds_since_first":
-            return max(ages, default=None)
-    return _spent(velocity.over, [one.payment for _, one in meant])
+    spent = _spent(velocity.over, [one.payment for _, one in meant])
+    said = [_said(velocity.over, one) for one in payments] if velocity.function == "last" else []
+    return {
+        "distinct": lambda: len({value_of(velocity.over, one) for one in payments} - {"", None}),
+        "last": lambda: next((one for one in reversed(said) if one is not None), None),
+        "count": lambda: len(meant),
+        "first_seen": lambda: not meant,
+        "seconds_since_last": lambda: min(ages, default=None),
+        "seconds_since_first": lambda: max(ages, default=None),
+        "sum": lambda: spent,
+        "average": lambda: spent,
+    }[velocity.function]()
 
 
 def _spent(over: str, payments: Sequence[Payment]) -> dict[str, Spent]:

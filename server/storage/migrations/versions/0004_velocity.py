@@ -17,7 +17,7 @@ ALTER TABLE payments
     ADD COLUMN shipping_key        text NOT NULL DEFAULT '',
     ADD COLUMN processor_checks    jsonb NOT NULL DEFAULT '{}',
     ADD COLUMN early_fraud_warning boolean NOT NULL DEFAULT false;
-COMMENT ON COLUMN payments.card_bin IS 'The first eight digits of a card number of sixteen or more, else the first six.';
+COMMENT ON COLUMN payments.card_bin IS 'The first eight digits of a card number of sixteen digits, else the first six.';
 COMMENT ON COLUMN payments.email_key IS 'customer_email in lower case.';
 COMMENT ON COLUMN payments.holder_hash IS 'Keyed hash of the name on the card, in lower case.';
 COMMENT ON COLUMN payments.shipping_key IS 'Keyed hash of the address that the parcel goes to, in lower case.';
@@ -49,7 +49,7 @@ CREATE TABLE velocity_counters (
     {", ".join(f"{kind} bigint NOT NULL, {kind}_amount bigint NOT NULL" for kind in KINDS)},
     PRIMARY KEY (merchant_id, dimension, value, start_s, width_s, currency, slot)
 ) WITH (fillfactor = 80);
-COMMENT ON TABLE velocity_counters IS 'How many payments, by when they were made and as they stand now, and their amounts.';
+COMMENT ON TABLE velocity_counters IS 'Payments and their amounts, by when they were made and as they stand now.';
 COMMENT ON COLUMN velocity_counters.start_s IS 'Seconds since 1970; the bucket ends width_s seconds later.';
 COMMENT ON COLUMN velocity_counters.slot IS 'Of two transactions at a time none writes the row of the other.';
 CREATE INDEX velocity_counters_to_fold ON velocity_counters (width_s, start_s) WHERE width_s < 2592000;
@@ -87,7 +87,8 @@ def counting(source: str, *, width_s: int = 10, slot: str = "slot.number") -> st
     INSERT INTO velocity_counters AS c (merchant_id, dimension, value, start_s, width_s, currency, slot, {_SUMS})
     SELECT merchant_id, dimension, value, start_s, {width_s}, currency, {slot}, {_SUMS} FROM (
         SELECT p.merchant_id, d.dimension, d.value,
-               floor(extract(epoch FROM p.created_at) / {width_s})::bigint * {width_s} AS start_s, p.currency, {_WEIGHED}
+               floor(extract(epoch FROM p.created_at) / {width_s})::bigint * {width_s} AS start_s, p.currency,
+               {_WEIGHED}
         FROM ({source}) p
         CROSS JOIN LATERAL (VALUES ('merchant', ''), ('bin', p.card_bin), ('email_domain', p.email_domain))
             AS d(dimension, value)
@@ -103,8 +104,9 @@ def counting(source: str, *, width_s: int = 10, slot: str = "slot.number") -> st
 # free is taken until the transaction ends, so two transactions never wait for each other's row, let alone deadlock.
 SLOT = """
     WITH slot AS MATERIALIZED (
-        SELECT COALESCE((SELECT n FROM generate_series(0, 62) AS n
-                         WHERE pg_try_advisory_xact_lock(hashtext('kassa.velocity_counters'), n) LIMIT 1), 63) AS number)
+        SELECT COALESCE((
+            SELECT n FROM generate_series(0, 62) AS n
+            WHERE pg_try_advisory_xact_lock(hashtext('kassa.velocity_counters'), n) LIMIT 1), 63) AS number)
 """
 
 TRIGGERS = f"""
@@ -135,10 +137,10 @@ COMMENT ON COLUMN merchants.max_daily_transactions IS '0: as the server is set.'
 CREATE TABLE daily_transactions (
     merchant_id uuid NOT NULL,
     day         date NOT NULL,
-    opened      integer NOT NULL CHECK (opened > 0),
+    opened      integer NOT NULL CHECK (opened >= 0),
     PRIMARY KEY (merchant_id, day)
 ) WITH (fillfactor = 50);
-COMMENT ON TABLE daily_transactions IS 'Payments opened on a day of the merchant''s own time zone, where a limit is set.';
+COMMENT ON TABLE daily_transactions IS 'Payments that limited merchants opened on a day of their own time zones.';
 """
 
 GRANTS = """
