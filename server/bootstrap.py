@@ -64,6 +64,7 @@ from server.usecases.find_disputes import FindDisputes
 from server.usecases.follow_dispute import FollowDispute
 from server.usecases.handle_event import HandleEvent
 from server.usecases.idempotency import RequestHasher
+from server.usecases.keep_counters import KeepCounters
 from server.usecases.merchants import Merchants
 from server.usecases.newest_first import NewestFirst
 from server.usecases.operate import Operate
@@ -179,6 +180,7 @@ def _wire(
             check_books=CheckBooks(reads, transactions),
             compare_processor=CompareProcessor(store, transactions, accounts, registry),
             find_disputes=FindDisputes(store, transactions, accounts, registry, follow),
+            keep_counters=KeepCounters(transactions),
         ),
         shield=Shield(),
         lease_s=lease_s,

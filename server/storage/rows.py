@@ -29,9 +29,9 @@ PAYMENT_COLUMNS = (
     "amount_captured", "amount_refunded", "amount_refunding", "amount_disputed", "beyond_limit", "card_brand",
     "card_last4", "card_exp_month", "card_exp_year", "customer_id", "customer_email", "customer_ip",
     "customer_device_id", "customer_phone", "customer_user_agent", "billing_address", "shipping_address",
-    "description", "metadata", "return_url", "cancel_url", "redirect_url", "failure", "processor", "processor_account_id",
-    "processor_payment_id", "processor_authorization_id", "processor_capture_id", "test_mode", "created_at",
-    "updated_at", "processor_checks", "early_fraud_warning",
+    "description", "metadata", "return_url", "cancel_url", "redirect_url", "failure", "processor",
+    "processor_account_id", "processor_payment_id", "processor_authorization_id", "processor_capture_id", "test_mode",
+    "created_at", "updated_at", "processor_checks", "early_fraud_warning",
 )  # fmt: skip
 TRACE_COLUMNS = ("card_fingerprint", "card_bin", "email_key", "email_domain", "holder_hash", "shipping_key")
 PAYMENT_CHANGES = (

@@ -17,9 +17,9 @@ from server.domain.velocity import Counted, Spent, Traces, Velocity
 from server.storage.engine import dumps
 
 MOST, MOST_OF_SHARED = 2_000, 500
-"""Payments of one key that are looked at, the newest first; fewer of a key that many share, since every payment pays for
-it. Beyond them counts stand still, and an average, a first or a number of different values is that of the newest. What
-asks for the newest or for the very first payment alone needs no scan."""
+"""Payments of one key that are looked at, the newest first; fewer of a key that many share, since every payment pays
+for it. Beyond them counts stand still, and an average, a first or a number of different values is that of the newest.
+What asks for the newest or for the very first payment alone needs no scan."""
 
 KEYS: Mapping[str, str] = {
     "customer": "customer_id",

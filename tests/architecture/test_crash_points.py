@@ -29,8 +29,8 @@ ADMINISTRATION = {"_choose", "_create", "_issue", "_update", "insert_merchant", 
 """Merchants, keys and accounts: one statement each, no money, and whoever got no answer asks again."""
 WATCHING = {"close_attention", "insert_attention", "record_drift", "resolve_attention", "set_position"}
 """What is told to people: no money, and whoever looks next tells it again."""
-HARMLESS = {"expire_keys"}
-"""Forgets what nobody needs any more."""
+HARMLESS = {"expire_keys", "fold", "forget_days"}
+"""Forgets what nobody needs any more, or keeps it shorter."""
 RUNNERS = {("_commit", "write"), ("_transactions", "run")}
 
 

@@ -2,11 +2,13 @@
 
 from datetime import UTC, datetime, timedelta
 
+from server.domain.decline import Advice, DeclineCode, Failure
 from server.domain.ids import new_id
+from server.domain.outcome import Declined
 from server.domain.payment import Customer, State
 from server.domain.velocity import Counted, Spent, Traces, Velocity
-from server.storage.open_payments import open_payments
-from tests.factories import make_payment
+from server.storage.open_payments import Opened, open_payments
+from tests.factories import approved, make_payment
 from tests.storage.conftest import Till
 
 HOUR = Velocity("count_payments_by_customer_1h", "count", "payments", "customer", 3600)
@@ -70,3 +72,21 @@ async def test_declines_are_told_from_payments(till: Till) -> None:
     await till.open(make_payment(merchant_id=till.merchant, **failure))
     numbers = await counted(till, declines, HOUR)
     assert (numbers[declines.name], numbers[HOUR.name]) == (0, 1)
+
+
+async def test_what_the_processor_said_is_kept_when_settling_and_asked_for_by_card(till: Till) -> None:
+    asked = Velocity("last_cvc_check_by_card_ever", "last", "cvc_check", "card", None)
+    card = Traces(card_fingerprint="fp")
+    for checks in ({"cvc_check": "pass"}, {"cvc_check": "fail", "avs_address": "pass"}, {}):
+        opened = await till.open(traces=card)
+        assert isinstance(opened, Opened)
+        settled = await till.settle(opened.transaction, approved(opened.transaction, checks=checks))
+        assert settled.payment.processor_checks == checks
+    declined = await till.open(traces=card)
+    assert isinstance(declined, Opened)
+    failure = Failure(DeclineCode.INCORRECT_CVC, "No.", Advice.CONFIRM_CARD_DATA, "Incorrect_CVC")
+    await till.settle(declined.transaction, Declined(failure=failure, checks={"cvc_check": "unchecked"}))
+    code = Velocity("last_decline_code_by_card_24h", "last", "decline_code", "card", 86_400)
+    seen: list[Counted] = []
+    await till.open(traces=card, velocity=(asked, code), seen=seen)
+    assert seen == [{asked.name: "unchecked", code.name: "incorrect_cvc"}]
