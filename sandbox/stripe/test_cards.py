@@ -34,6 +34,7 @@ class TestCard:
     Attributes:
         decline: Key of `DECLINES`; empty: it is charged.
         dispute: Reason of the dispute that arrives by itself; empty: none.
+        warned: An early fraud warning arrives by itself.
         avs_line1: What the issuer says of the street, where it is given; `avs_postcode` of the postcode.
     """
 
@@ -52,6 +53,7 @@ class TestCard:
     cvc_check: str = "pass"
     avs_line1: str = "pass"
     avs_postcode: str = "pass"
+    warned: bool = False
 
 
 _DECLINED = "Your card was declined."
@@ -125,6 +127,7 @@ _CARDS: Final = (
     TestCard("pm_card_avsLine1Fail", "4000000000000028", avs_line1="fail"),
     TestCard("pm_card_avsZipFail", "4000000000000036", avs_postcode="fail"),
     TestCard("pm_card_avsUnchecked", "4000000000000044", avs_line1="unavailable", avs_postcode="unavailable"),
+    TestCard("pm_card_createIssuerFraudRecord", "4000000000005423", warned=True),
     TestCard("pm_card_createDispute", "4000000000000259", dispute="fraudulent"),
     TestCard("pm_card_createDisputeProductNotReceived", "4000000000002685", dispute="product_not_received"),
     TestCard("pm_card_createDisputeInquiry", "4000000000001976", dispute="inquiry"),

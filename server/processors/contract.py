@@ -35,6 +35,7 @@ __all__ = [
     "EventRejected",
     "Evidence",
     "Fee",
+    "FraudWarning",
     "Instrument",
     "MethodRule",
     "Outcome",
@@ -222,12 +223,26 @@ class Totals:
     currency: str
 
 
+@dataclass(frozen=True, slots=True)
+class FraudWarning:
+    """What a card network tells early: the cardholder calls a payment a fraud, and may dispute it.
+
+    Attributes:
+        processor_object_ids: The processor's objects of that payment: charge, intent.
+        kind: The processor's own word for the fraud, such as `made_with_stolen_card`.
+    """
+
+    processor_object_ids: tuple[str, ...]
+    kind: str
+
+
 class Subject(StrEnum):
     """What an event is about."""
 
     PAYMENT = "PAYMENT"
     REFUND = "REFUND"
     DISPUTE = "DISPUTE"
+    WARNING = "WARNING"
     OTHER = "OTHER"
 
 
@@ -339,6 +354,9 @@ class Processor(Protocol):
 
         Harmless to repeat. A dispute that takes no answer any more is no error: its standing says so.
         """
+
+    async def read_warning(self, account: Account, processor_warning_id: str) -> FraudWarning:
+        """Reads an early fraud warning. Only a processor whose events tell of warnings is ever asked."""
 
     async def read_fee(self, account: Account, processor_payment_id: str, capture_id: str) -> Fee | None:
         """Reads what the processor kept of a capture; None where it does not say so yet."""

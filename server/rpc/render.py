@@ -69,6 +69,7 @@ def render_payment(payment: Payment) -> pb.Payment:
         created_at=render_time(payment.created_at),
         updated_at=render_time(payment.updated_at),
         test_mode=payment.test_mode,
+        early_fraud_warning=payment.early_fraud_warning,
     )
 
 

@@ -4,7 +4,7 @@ docs/fraud-tables.md has the formats.
 """
 
 import csv
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
@@ -58,7 +58,7 @@ def _open(path: Path) -> TextIO:
     return path.open(encoding="utf-8-sig", newline="")
 
 
-def _rows(name: str, file: TextIO, columns: Sequence[str]) -> Iterator[TableRow]:
+def _rows(name: str, file: Iterable[str], columns: Sequence[str]) -> Iterator[TableRow]:
     heading: list[str] | None = None
     number = 0
     for number, line in enumerate(file, 1):
