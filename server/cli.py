@@ -165,7 +165,7 @@ def _run(settings: Settings, main: Coroutine[Any, Any, None]) -> None:
         print(f"The fraud rules cannot be used, and there are no others to fall back on:\n{error}", file=sys.stderr)
         raise typer.Exit(2) from None
     except TableError as error:
-        print(f"A table of the fraud screening cannot be used: {error}", file=sys.stderr)
+        print(f"A table that fraud rules look up in cannot be used: {error}", file=sys.stderr)
         raise typer.Exit(2) from None
 
 

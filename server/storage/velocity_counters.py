@@ -133,7 +133,7 @@ def _ask(
     listed = list(keys)
     rows = [{"n": n, "merchant_id": key[0], "value": key[1], "at_s": key[2]} for n, key in enumerate(listed)]
     result = connection.execute(_statement(dimension, velocities), {"rows": dumps(rows)})
-    return {listed[row["n"]]: row for row in result.mappings()}
+    return {listed[row["n"]]: dict(row) for row in result.mappings()}
 
 
 @lru_cache(maxsize=32)
