@@ -1,0 +1,146 @@
+"""What can be asked of a key's past: one function a velocity fact, from key and moment to its value. Made by `history`.
+
+They are closures over the containers, since each is called for every payment; None means unknown.
+"""
+
+from bisect import bisect_right
+from collections.abc import Callable, Hashable
+from typing import assert_never
+
+from fraud_rules.backtest.past import Amounts, Extent, Times, Totals, Values
+from fraud_rules.backtest.payments import SECOND
+from fraud_rules.facts import MAX_INTEGER, Value
+from fraud_rules.rates import Rates
+from fraud_rules.velocity import Function
+
+Ask = Callable[[Hashable, int], Value | None]
+_Money = list[tuple[str, int, int]]
+
+
+class Cents:
+    """Turns sums by currency into US cents: each currency's sum is rounded half up, as the gateway does."""
+
+    def __init__(self, rates: Rates) -> None:
+        self._rates = rates
+
+    def total(self, money: _Money) -> int | None:
+        """Returns the sum in US cents; None where a currency has no rate."""
+        cents = 0
+        for currency, amount, _ in money:
+            converted = self._rates.to_usd_cents(amount, currency)
+            if converted is None:
+                return None
+            cents += converted
+        return min(cents, MAX_INTEGER)
+
+    def average(self, money: _Money) -> int | None:
+        """Returns the average in US cents, rounded half up; None where there is none, or a currency has no rate."""
+        cents = self.total(money)
+        count = sum(number for _, _, number in money)
+        return None if cents is None or not count else (2 * cents + count) // (2 * count)
+
+    def by(self, function: Function) -> Callable[[_Money], int | None]:
+        """Returns `total` for SUM and `average` for AVERAGE."""
+        return self.total if function is Function.SUM else self.average
+
+
+def ask_times(times: Times, function: Function, within: int) -> Ask:  # noqa: PLR0915 - four short closures
+    """Asks within a window, in microseconds, that ends at the moment and leaves its beginning out."""
+    by_key = times.by_key
+
+    def count(key: Hashable, now: int) -> int:
+        found = by_key.get(key)
+        if found is None:
+            return 0
+        edge = now - within
+        return len(found) if found[0] > edge else len(found) - bisect_right(found, edge)
+
+    def since_last(key: Hashable, now: int) -> int | None:
+        found = by_key.get(key)
+        return (now - found[-1]) // SECOND if found is not None and found[-1] > now - within else None
+
+    def since_first(key: Hashable, now: int) -> int | None:
+        found = by_key.get(key)
+        if found is None or found[-1] <= now - within:
+            return None
+        return (now - found[bisect_right(found, now - within)]) // SECOND
+
+    def first_seen(key: Hashable, now: int) -> bool:
+        found = by_key.get(key)
+        return found is None or found[-1] <= now - within
+
+    return _choose(function, count, since_last, since_first, first_seen)
+
+
+def ask_extent(extent: Extent, function: Function) -> Ask:
+    """Asks of all time."""
+    by_key = extent.by_key
+
+    def count(key: Hashable, now: int) -> int:
+        found = by_key.get(key)
+        return 0 if found is None else found[0]
+
+    def since_last(key: Hashable, now: int) -> int | None:
+        found = by_key.get(key)
+        return None if found is None else (now - found[2]) // SECOND
+
+    def since_first(key: Hashable, now: int) -> int | None:
+        found = by_key.get(key)
+        return None if found is None else (now - found[1]) // SECOND
+
+    def first_seen(key: Hashable, now: int) -> bool:
+        return key not in by_key
+
+    return _choose(function, count, since_last, since_first, first_seen)
+
+
+def ask_amounts(amounts: Amounts, function: Function, within: int, cents: Cents) -> Ask:
+    """Asks for the sum or the average of a window, in US cents."""
+    convert = cents.by(function)
+    return lambda key, now: convert(amounts.since(key, now - within))
+
+
+def ask_totals(totals: Totals, function: Function, cents: Cents) -> Ask:
+    """Asks for the sum or the average of all time, in US cents."""
+    convert = cents.by(function)
+    return lambda key, now: convert(totals.ever(key))
+
+
+def ask_values(values: Values) -> Ask:
+    """Asks how many different values a window holds."""
+    within, after = values.keep, values.after
+    return lambda key, now: after(key, now - within)
+
+
+def ask_distinct(sets: dict[Hashable, set[Value]]) -> Ask:
+    """Asks how many different values there ever were."""
+    nothing: set[Value] = set()
+    return lambda key, now: len(sets.get(key, nothing))
+
+
+def ask_last(newest: dict[Hashable, tuple[int, str]], within: int | None) -> Ask:
+    """Asks for the newest word, where its payment lies in the window."""
+
+    def last(key: Hashable, now: int) -> str | None:
+        found = newest.get(key)
+        if found is None or (within is not None and found[0] <= now - within):
+            return None
+        return found[1]
+
+    return last
+
+
+def _choose(function: Function, count: Ask, since_last: Ask, since_first: Ask, first_seen: Ask) -> Ask:
+    match function:
+        case Function.COUNT:
+            return count
+        case Function.SECONDS_SINCE_LAST:
+            return since_last
+        case Function.SECONDS_SINCE_FIRST:
+            return since_first
+        case Function.FIRST_SEEN:
+            return first_seen
+        case Function.SUM | Function.AVERAGE | Function.DISTINCT | Function.LAST:
+            raise AssertionError(f"{function} is asked elsewhere")
+        case _:
+            assert_never(function)
