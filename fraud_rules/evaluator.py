@@ -38,12 +38,25 @@ def compile_conditions(conditions: Sequence[Condition]) -> Evaluate:
     The function expects facts as `admission` leaves them, and then raises nothing.
     """
     writer = _Writer()
-    values = ", ".join(f"{_choice(writer.true(item), writer.false(item))}" for item in conditions)
+    choices = [_choice(writer.true(item), writer.false(item)) for item in conditions]
+    return cast(Evaluate, _compile(writer, choices))
+
+
+def compile_tests(conditions: Sequence[Condition]) -> Callable[[Mapping[str, Value]], list[bool]]:
+    """Generates what `compile_conditions` does, but for whoever asks for nothing but truth: unknown counts as false.
+
+    It takes half the time.
+    """
+    writer = _Writer()
+    return cast(Callable[[Mapping[str, Value]], list[bool]], _compile(writer, [writer.true(item) for item in conditions]))
+
+
+def _compile(writer: "_Writer", values: Sequence[str]) -> object:
     loads = [f"    {local} = get({name!r})" for name, local in writer.locals.items()]
-    source = "\n".join(["def evaluate(facts):", "    get = facts.get", *loads, f"    return [{values}]"])
+    source = "\n".join(["def evaluate(facts):", "    get = facts.get", *loads, f"    return [{', '.join(values)}]"])
     namespace: dict[str, Any] = dict(writer.constants)
     exec(compile(source, "<fraud rules>", "exec"), namespace)
-    return cast(Evaluate, namespace["evaluate"])
+    return namespace["evaluate"]
 
 
 def inside(address: str, networks: Sequence[IPv4Network | IPv6Network]) -> bool:

@@ -9,11 +9,11 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal, InvalidOperation
 from types import MappingProxyType
-from typing import Final
+from typing import Any, Final
 
 from fraud_rules.backtest.payments import Label, micros
 from fraud_rules.errors import nearest
-from fraud_rules.facts import MAX_TEXT, Fact, Kind, Unit, Value
+from fraud_rules.facts import MAX_TEXT, Case, Fact, Kind, Unit
 from fraud_rules.velocity import LAST
 
 Read = Callable[[object], object]
@@ -22,6 +22,9 @@ Read = Callable[[object], object]
 REQUIRED: Final = ("time", "amount", "currency")
 LABEL: Final = "label"
 
+_REMEMBERED: Final = 4_096
+_LABELS: Mapping[object, Label] = MappingProxyType({str(label): label for label in Label})
+_MANIFOLD: Final = (Unit.MINOR_UNITS, Unit.US_CENTS)
 _TRUE = frozenset({"true", "1"})
 _FALSE = frozenset({"false", "0"})
 _DERIVED: Mapping[str, str] = MappingProxyType({"hour": "time", "weekday": "time", "email_domain": "email"})
@@ -54,31 +57,47 @@ def read_boolean(cell: object) -> bool:
 
 def read_label(cell: object) -> Label:
     """Reads `fraud` or `legit`, in any case."""
-    try:
-        return Label(str(cell).lower())
-    except ValueError:
-        raise ValueError("is neither fraud nor legit; leave it empty where it is unknown") from None
+    label = _LABELS.get(cell) or _LABELS.get(str(cell).lower())
+    if label is None:
+        raise ValueError("is neither fraud nor legit; leave it empty where it is unknown")
+    return label
+
+
+class Remembered(dict[Any, Any]):
+    """A reader of a column that has few different cells: what was read once is looked up."""
+
+    def __init__(self, read: Read) -> None:
+        super().__init__()
+        self._read = read
+
+    def __missing__(self, cell: Any) -> Any:
+        value = self._read(cell)
+        if len(self) < _REMEMBERED:
+            self[cell] = value
+        return value
 
 
 def reader_of(word: Fact) -> Read:
     """Returns what reads a fact: into the type and case in which rules see it."""
     match word.kind:
         case Kind.BOOLEAN:
-            return read_boolean
+            return Remembered(read_boolean).__getitem__
         case Kind.INTEGER:
-            return _dollars(word) if word.unit is Unit.US_CENTS else _integer(word)
+            read = _dollars(word) if word.unit is Unit.US_CENTS else _integer(word)
+            return read if word.unit in _MANIFOLD else Remembered(read).__getitem__
         case Kind.TEXT:
-            return _text(word)
+            few = word.values or word.case is Case.UPPER or word.name == "merchant"
+            return Remembered(_text(word)).__getitem__ if few else _text(word)
 
 
 def _text(word: Fact) -> Read:
-    normalise = word.normalise
+    normalise, lower, as_is = word.normalise, word.case is Case.LOWER, word.case is Case.AS_IS
 
     def read(cell: object) -> str:
         text = cell if type(cell) is str else _written(cell)
-        if len(text) > MAX_TEXT:
-            text = text[:MAX_TEXT]
-        return normalise(text)[:MAX_TEXT]
+        if len(text) <= MAX_TEXT // 3:  # in another case a text may have three times as many characters
+            return text if as_is else text.lower() if lower else normalise(text)
+        return normalise(text[:MAX_TEXT])[:MAX_TEXT]
 
     return read
 
@@ -106,9 +125,9 @@ def _whole(cell: object) -> int:
         raise ValueError("is not a whole number")
     if isinstance(cell, int):
         return cell
-    text = str(cell)
     if isinstance(cell, float | Decimal) and cell == cell // 1:
         return int(cell)
+    text = cell if isinstance(cell, str) else str(cell)
     if not text.isascii() or not text.removeprefix("-").isdigit() or len(text) > 20:
         raise ValueError("is not a whole number")
     return int(text)
@@ -127,17 +146,19 @@ def _dollars(word: Fact) -> Read:
     return read
 
 
+_SAID: Final = Fact("", Kind.TEXT, "", case=Case.LOWER)
+
 OUTCOMES: Mapping[str, tuple[Read, str]] = MappingProxyType(
     {
-        "approved": (read_boolean, "Whether the processor approved it."),
-        "declined": (read_boolean, "Whether the processor declined it."),
-        "blocked": (read_boolean, "Whether fraud rules blocked it, so that no processor ever saw it."),
+        "approved": (Remembered(read_boolean).__getitem__, "Whether the processor approved it."),
+        "declined": (Remembered(read_boolean).__getitem__, "Whether the processor declined it."),
+        "blocked": (Remembered(read_boolean).__getitem__, "Whether fraud rules blocked it, so that no processor ever saw it."),
         "refunded_at": (read_time, "When something was first returned."),
         "refunded_amount": (_integer(Fact("", Kind.INTEGER, "")), "What was returned, in minor units; else all of it."),
         "disputed_at": (read_time, "When it was disputed."),
         "early_fraud_warning_at": (read_time, "When the card network warned of it."),
     }
-    | {name: (_text(Fact("", Kind.TEXT, "")), "What the processor said.") for name in LAST}
+    | {name: (_text(_SAID), "What the processor said.") for name in LAST}
 )
 """What became of a payment. Each counts for later payments alone, and a moment from then on."""
 

@@ -22,7 +22,6 @@ from fraud_rules.backtest.questions import (
     ask_values,
 )
 from fraud_rules.facts import Value
-from fraud_rules.rates import Rates
 from fraud_rules.velocity import Function, VelocityFact
 
 LATE: Final = ("refunds", "disputes", "early_fraud_warnings")
@@ -50,11 +49,11 @@ class _Event(NamedTuple):
 class History:
     """Everything that the rules may ask of the past, kept as small as their windows allow."""
 
-    def __init__(self, asked: Iterable[VelocityFact], rates: Rates) -> None:
-        """Takes the facts that the rules ask for, each name once, and the rates that their sums are converted with."""
+    def __init__(self, asked: Iterable[VelocityFact], cents: Cents) -> None:
+        """Takes the facts that the rules ask for, each name once, and what converts their sums."""
         facts = tuple(asked)
         self._by = tuple(dict.fromkeys(fact.by for fact in facts))
-        self._cents = Cents(rates)
+        self._cents = cents
         self._times: dict[tuple[int, str], Times] = {}
         self._extents: dict[tuple[int, str], Extent] = {}
         self._amounts: dict[tuple[int, str], Amounts] = {}

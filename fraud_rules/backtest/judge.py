@@ -9,7 +9,7 @@ from itertools import compress
 from typing import Final
 
 from fraud_rules.decision import BUILT_IN, Decision, Outcome
-from fraud_rules.evaluator import compile_conditions
+from fraud_rules.evaluator import compile_tests
 from fraud_rules.expressions import Condition
 from fraud_rules.facts import Value
 from fraud_rules.ruleset import Ruleset
@@ -91,7 +91,7 @@ class Bench:
             Judge(ruleset, [places.setdefault(condition, len(places)) for condition in ruleset.conditions])
             for ruleset in rulesets
         ]
-        self._evaluate = compile_conditions(list(places))
+        self._evaluate = compile_tests(list(places))
         self._all = range(len(places))
 
     def hits(self, known: Mapping[str, Value]) -> tuple[int, ...]:

@@ -6,10 +6,13 @@ all time keeps sums and counts only. Keys are a merchant with a value; times are
 
 from bisect import bisect_right
 from collections import OrderedDict
-from collections.abc import Hashable
+from collections.abc import Hashable, Sequence
 from typing import Final
 
 from fraud_rules.facts import Value
+
+Money = Sequence[tuple[str, int, int]]
+"""Currency, sum in minor units, and number of payments."""
 
 _TRIM: Final = 32
 """Shorter lists are not worth trimming."""
@@ -85,11 +88,6 @@ class Account:
         for later in range(place + 1, len(running)):
             running[later] += amount
 
-    def since(self, edge: int) -> tuple[int, int]:
-        """Returns the sum and the number of the payments after `edge`."""
-        place = bisect_right(self.times, edge)
-        return self.running[-1] - self.running[place], len(self.times) - place
-
     def forget(self, edge: int) -> None:
         """Forgets the payments up to `edge`."""
         place = bisect_right(self.times, edge)
@@ -120,13 +118,18 @@ class Amounts:
         if size > _TRIM and times[size >> 1] <= times[-1] - self.keep:
             account.forget(times[-1] - self.keep)
 
-    def since(self, key: Hashable, edge: int) -> list[tuple[str, int, int]]:
+    def since(self, key: Hashable, edge: int) -> Money:
         """Returns currency, sum and number of the payments after `edge`; currencies without any are left out."""
         accounts = self.by_key.get(key)
         if accounts is None:
-            return []
-        found = [(currency, *account.since(edge)) for currency, account in accounts.items()]
-        return [one for one in found if one[2]]
+            return ()
+        found = []
+        for currency, account in accounts.items():
+            times, running = account.times, account.running
+            place = 0 if times[0] > edge else bisect_right(times, edge)
+            if place < len(times):
+                found.append((currency, running[-1] - running[place], len(times) - place))
+        return found
 
     def sweep(self, edge: int) -> None:
         """Forgets the keys and currencies that saw no payment after `edge`."""
@@ -152,7 +155,7 @@ class Totals:
         total, count = totals.get(currency, (0, 0))
         totals[currency] = (total + amount, count + 1)
 
-    def ever(self, key: Hashable) -> list[tuple[str, int, int]]:
+    def ever(self, key: Hashable) -> Money:
         """Returns currency, sum and number."""
         return [(currency, total, count) for currency, (total, count) in self.by_key.get(key, {}).items()]
 

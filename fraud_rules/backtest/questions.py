@@ -7,39 +7,52 @@ from bisect import bisect_right
 from collections.abc import Callable, Hashable
 from typing import assert_never
 
-from fraud_rules.backtest.past import Amounts, Extent, Times, Totals, Values
+from fraud_rules.backtest.past import Amounts, Extent, Money, Times, Totals, Values
 from fraud_rules.backtest.payments import SECOND
 from fraud_rules.facts import MAX_INTEGER, Value
 from fraud_rules.rates import Rates
 from fraud_rules.velocity import Function
 
 Ask = Callable[[Hashable, int], Value | None]
-_Money = list[tuple[str, int, int]]
 
 
 class Cents:
-    """Turns sums by currency into US cents: each currency's sum is rounded half up, as the gateway does."""
+    """Turns amounts into US cents; of sums by currency each is rounded half up, as the gateway does."""
 
     def __init__(self, rates: Rates) -> None:
-        self._rates = rates
+        self._factors = {
+            currency: (factor.numerator, factor.denominator)
+            for currency, factor in rates.cents_per_minor_unit.items()
+        }
 
-    def total(self, money: _Money) -> int | None:
+    def convert(self, amount: int, currency: str) -> int | None:
+        """Does what `Rates.to_usd_cents` does, faster: fractions take their time."""
+        factor = self._factors.get(currency)
+        if factor is None:
+            return None
+        numerator, denominator = factor
+        return (2 * amount * numerator + denominator) // (2 * denominator)
+
+    def total(self, money: Money) -> int | None:
         """Returns the sum in US cents; None where a currency has no rate."""
-        cents = 0
+        total = 0
         for currency, amount, _ in money:
-            converted = self._rates.to_usd_cents(amount, currency)
-            if converted is None:
+            cents = self.convert(amount, currency)
+            if cents is None:
                 return None
-            cents += converted
-        return min(cents, MAX_INTEGER)
+            total += cents
+        return total if total < MAX_INTEGER else MAX_INTEGER
 
-    def average(self, money: _Money) -> int | None:
+    def average(self, money: Money) -> int | None:
         """Returns the average in US cents, rounded half up; None where there is none, or a currency has no rate."""
-        cents = self.total(money)
-        count = sum(number for _, _, number in money)
-        return None if cents is None or not count else (2 * cents + count) // (2 * count)
+        if not money:
+            return None
+        cents, count = self.total(money), 0
+        for _, _, number in money:
+            count += number
+        return None if cents is None else (2 * cents + count) // (2 * count)
 
-    def by(self, function: Function) -> Callable[[_Money], int | None]:
+    def by(self, function: Function) -> Callable[[Money], int | None]:
         """Returns `total` for SUM and `average` for AVERAGE."""
         return self.total if function is Function.SUM else self.average
 

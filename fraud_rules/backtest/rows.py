@@ -34,14 +34,15 @@ def row_reader(source: str, plan: Plan, label: str = LABEL) -> Make:
                 raise ValueError("is earlier than in the row before; sort the file by time")
             last = at
             facts: dict[str, Value] = {}
+            # Of cells, None and the empty text are unknown; texts, the most, pass at the first test.
             for index, column, read in facts_plan:  # noqa: B007 - the handler names the column
                 cell = cells[index]
-                if cell is not None and cell != "":
+                if cell or cell is False or cell == 0:
                     facts[column] = read(cell)  # type: ignore[assignment] # readers of facts return values
             outcomes = {}
             for index, column, read in outcomes_plan:
                 cell = cells[index]
-                if cell is not None and cell != "":
+                if cell or cell is False or cell == 0:
                     outcomes[column] = read(cell)
             column = label
             word = cells[place_of_label] if place_of_label is not None else None

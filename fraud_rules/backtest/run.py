@@ -3,16 +3,16 @@
 import time
 from collections.abc import Mapping
 
-from fraud_rules.admission import with_usd
 from fraud_rules.backtest.history import History
 from fraud_rules.backtest.judge import Bench
 from fraud_rules.backtest.payments import Label, moment_of
+from fraud_rules.backtest.questions import Cents
 from fraud_rules.backtest.report import Report, Sum, Sums, sums_of
 from fraud_rules.backtest.results import removed_rules, ruleset_result
 from fraud_rules.backtest.sources import Opened, Progress, Source
 from fraud_rules.backtest.tally import Tally
 from fraud_rules.expressions import facts_of
-from fraud_rules.facts import Fact
+from fraud_rules.facts import MAX_INTEGER, Fact
 from fraud_rules.ruleset import Ruleset
 from fraud_rules.velocity import DISTINCT, VelocityFact
 
@@ -32,7 +32,8 @@ def run_backtest(source: Source, ruleset: Ruleset, live: Ruleset | None, progres
     rulesets = [ruleset] if live is None else [ruleset, live]
     asked = {fact.name: fact for one in rulesets for fact in one.velocity}
     opened = source.open(_words(rulesets, asked), _needed(rulesets, asked))
-    walk = _Walk(rulesets, History(asked.values(), ruleset.rates))
+    cents = Cents(ruleset.rates)
+    walk = _Walk(rulesets, History(asked.values(), cents), cents)
     walk.all(opened, progress)
     return walk.report(opened, time.perf_counter() - started)
 
@@ -40,8 +41,8 @@ def run_backtest(source: Source, ruleset: Ruleset, live: Ruleset | None, progres
 class _Walk:
     """Goes over the payments once."""
 
-    def __init__(self, rulesets: list[Ruleset], history: History) -> None:
-        self._rulesets, self._history = rulesets, history
+    def __init__(self, rulesets: list[Ruleset], history: History, cents: Cents) -> None:
+        self._rulesets, self._history, self._cents = rulesets, history, cents
         self._bench = Bench(rulesets)
         self._tally = Tally(self._forget)
         self._first: int | None = None
@@ -51,7 +52,7 @@ class _Walk:
 
     def all(self, opened: Opened, progress: Progress) -> None:
         """Judges every payment by what was known when it was made, and only then lets it be part of the past."""
-        history, tally, rates = self._history, self._tally, self._rulesets[0].rates
+        history, tally, convert = self._history, self._tally, self._cents.convert
         hits_of, judges = self._bench.hits, self._bench.judges
         new, live = judges[0].verdict, judges[1].verdict if len(judges) > 1 else None
         payment = None
@@ -59,15 +60,20 @@ class _Walk:
             if self._first is None:
                 self._first = payment.at
             history.tell(payment)
-            known, without_rate = with_usd(payment.facts, rates)
+            known, without_rate = payment.facts, False
+            cents = known.get("amount_usd")
+            if cents is None:
+                cents = convert(payment.amount, payment.currency)
+                without_rate = cents is None
+                if cents is not None:
+                    known["amount_usd"] = cents = min(cents, MAX_INTEGER)
             hits = hits_of(known)
             verdict = new(hits, known, without_rate)
             before = live(hits, known, without_rate) if live is not None else None
-            cents = known.get("amount_usd", 0)
-            assert isinstance(cents, int)
-            tally.take(payment.at, payment.label, cents, verdict, before)
+            assert cents is None or isinstance(cents, int)
+            tally.take(payment.at, payment.label, cents or 0, verdict, before)
             if without_rate or payment.blocked:
-                self._note(without_rate, payment.blocked, payment.label, cents)
+                self._note(without_rate, payment.blocked, payment.label, cents or 0)
             history.add(payment)
         self._last = payment.at if payment is not None else None
         tally.finish()
