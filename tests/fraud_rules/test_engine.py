@@ -16,7 +16,7 @@ from hypothesis import given, settings
 from fraud_rules.compiler import MAX_NODES, compile_program
 from fraud_rules.engine import Engine, EngineError
 from fraud_rules.expressions import Comparison, Condition, FactRef, Literal, Operator
-from fraud_rules.facts import VOCABULARY, Kind, Unit, Value
+from fraud_rules.facts import VOCABULARY, Fact, Kind, Value
 from fraud_rules.parser import parse_condition
 from tests.fraud_rules.test_back_ends import conditions
 
@@ -108,7 +108,7 @@ def test_arithmetic_that_could_leave_64_bits_is_computed_beforehand() -> None:
 
 
 def test_facts_whose_names_the_engine_cannot_tell_apart_are_refused() -> None:
-    one, other = (FactRef(name, Kind.INTEGER, Unit.NUMBER) for name in ("costarring", "liquid"))
+    one, other = (FactRef(Fact(name, Kind.INTEGER, "")) for name in ("costarring", "liquid"))
     rules = [Comparison(Operator.GT, fact, Literal(1)) for fact in (one, other)]
     with pytest.raises(ValueError, match="cannot tell apart"):
         compile_program(rules)
