@@ -10,9 +10,9 @@ PAST: Final = (
     ("cards_by_ip", 'distinct("card", by="ip", within="24h") >= 4', "action: block"),
     ("cards_by_device", 'distinct("card", by="device", within="24h") >= 4', "score: 0.5"),
     ("cards_by_customer", 'distinct("card", by="customer", within="7d") >= 3', "score: 0.4"),
-    ("bin_declines", 'count("declines", by="bin", within="1h") > 8 and cvc_is_weak', "score: 0.4"),
+    ("bin_declines", 'count("declines", by="bin", within="1h") > 8', "score: 0.4"),
     ("spending_by_customer", 'sum("payments", by="customer", within="24h") > 2_000', "score: 0.2"),
-    ("far_above_habit", '3 * average("payments", by="customer", within="90d") < amount_usd and amount_usd > 300', "score: 0.3"),
+    ("far_above_habit", 'amount_usd > 3 * average("payments", by="customer", within="90d") + 300', "score: 0.3"),
     ("refunds_by_customer", 'count("refunds", by="customer", within="30d") >= 4', "action: review"),
     ("warned_card", 'count("early_fraud_warnings", by="card", within="ever") > 0', "action: block"),
 )  # fmt: skip
@@ -38,7 +38,9 @@ _PLAIN: Final = (
 def ruleset_text() -> str:
     """The rule file."""
     rules = [*PAST, *_PLAIN]
-    rules += [(f"from_{place.lower()}", f'ip_country == "{place}" and amount_usd > 100', "score: 0.2") for place in _PLACES]
+    rules += [
+        (f"from_{place.lower()}", f'ip_country == "{place}" and amount_usd > 100', "score: 0.2") for place in _PLACES
+    ]
     rules += [
         (f"tier_{step}", f"{step * 400} < amount_usd <= {(step + 1) * 400} and customer_age_days < 30", "score: 0.1")
         for step in range(1, 51 - len(rules))

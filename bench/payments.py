@@ -81,7 +81,7 @@ def _cells(random: Random, number: int, row: Row, end: float) -> tuple[object, .
     draw = random.random()
     refunded, warned, disputed, label = row.refunded_at, None, None, ""
     friendly = not row.fraud and row.approved and draw < 0.0012
-    if row.approved and row.fraud and row.fraud != "refund_abuse" or friendly:
+    if friendly or (row.approved and row.fraud and row.fraud != "refund_abuse"):
         warned = row.at + (1 + 9 * random.random()) * _DAY if random.random() < 0.6 else None
         disputed = row.at + (4 + 40 * random.random()) * _DAY if random.random() < 0.85 else None
         label = "fraud" if min(warned or end, disputed or end) < end else ""

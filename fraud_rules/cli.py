@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from fraud_rules.backtest_cli import backtest
 from fraud_rules.check import CheckReport, check_files
 from fraud_rules.errors import Problem, RulesError, Severity
 from fraud_rules.loading import load_ruleset, run_own_tests
@@ -18,6 +19,7 @@ from fraud_rules.sources import DEFAULT_RULES
 from fraud_rules.testing import TestResult, describe
 
 app = typer.Typer(name="rules", help="Check and test fraud rules.", no_args_is_help=True)
+app.command()(backtest)
 
 Files = Annotated[
     list[Path] | None, typer.Argument(help="Rule files; without any, the default rules.", show_default=False)

@@ -29,6 +29,7 @@ from fraud_rules.lists import Networks
 from fraud_rules.patterns import compile_pattern
 
 Evaluate = Callable[[Mapping[str, Value]], list[bool | None]]
+Test = Callable[[Mapping[str, Value]], list[bool]]
 
 
 def compile_conditions(conditions: Sequence[Condition]) -> Evaluate:
@@ -41,13 +42,13 @@ def compile_conditions(conditions: Sequence[Condition]) -> Evaluate:
     return cast(Evaluate, _compile(writer, choices))
 
 
-def compile_tests(conditions: Sequence[Condition]) -> Callable[[Mapping[str, Value]], list[bool]]:
+def compile_tests(conditions: Sequence[Condition]) -> Test:
     """Generates what `compile_conditions` does, but for whoever asks for nothing but truth: unknown counts as false.
 
     It takes half the time.
     """
     writer = _Writer()
-    return cast(Callable[[Mapping[str, Value]], list[bool]], _compile(writer, [writer.true(item) for item in conditions]))
+    return cast(Test, _compile(writer, [writer.true(item) for item in conditions]))
 
 
 def _compile(writer: "_Writer", values: Sequence[str]) -> object:

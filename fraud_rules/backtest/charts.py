@@ -14,6 +14,7 @@ _WIDTH: Final = 920.0
 _LEFT: Final = 62.0
 _MOST_BARS: Final = 100
 _MOST_RULES: Final = 14
+_CELL: Final = 44.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,9 +62,7 @@ def _bars(days: Sequence[Day]) -> Iterator[_Bar]:
     if not days:
         return
     width = ceil(((days[-1].day - days[0].day).days + 1) / _MOST_BARS)
-    groups: dict[int, list[Day]] = {
-        place: [] for place in range(((days[-1].day - days[0].day).days // width) + 1)
-    }
+    groups: dict[int, list[Day]] = {place: [] for place in range(((days[-1].day - days[0].day).days // width) + 1)}
     for day in days:
         groups[(day.day - days[0].day).days // width].append(day)
     for place, group in groups.items():
@@ -127,15 +126,13 @@ def scores(result: RulesetResult, payments: Sums) -> Element:
         parts.append(e("text", percent(top * fraction), x=_LEFT - 8, y=y + 4, class_="tick end"))
     for place, (fraud, good) in sorted(pairs.items()):
         x = _LEFT + place * step
-        told = f"score {place / 20:g} to {(place + 1) / 20:g}: {percent(fraud)} of fraud, {percent(good)} of good payments"
-        parts.append(
-            e(
-                "g",
-                e("title", told),
-                e("rect", x=x + 3, y=bottom - high * fraud / top, width=step / 2 - 3, height=high * fraud / top, class_="missed"),
-                e("rect", x=x + step / 2, y=bottom - high * good / top, width=step / 2 - 3, height=high * good / top, class_="good"),
-            )
-        )
+        told = f"score {place / 20:g} to {(place + 1) / 20:g}: {percent(fraud)} of fraud, {percent(good)} of good"
+        pair = e("g", e("title", told))
+        for side, (kind, value) in enumerate((("missed", fraud), ("good", good))):
+            height = high * value / top
+            left = x + 3 + side * (step / 2 - 1.5)
+            pair.append(e("rect", x=left, y=bottom - height, width=step / 2 - 3, height=height, class_=kind))
+        parts.append(pair)
     parts += _thresholds(result, right, bottom, high)
     return _svg(228, "Scores of fraud and of good payments", parts)
 
@@ -164,7 +161,8 @@ def _shares(bottom: float, high: float, right: float) -> Iterator[Element]:
 def heatmap(report: Report) -> Element:
     """Of the payments for which the rule of a row fired, the share for which that of a column did too."""
     rules = sorted(by_worth(report), key=lambda rule: -rule.hits.all.count)[:_MOST_RULES]
-    side, left, top = 44.0, 250.0, 150.0
+    side, left, top = _CELL, 250.0, 150.0
+    overlap = {pair: count for (a, b), count in report.ruleset.overlap.items() for pair in ((a, b), (b, a))}
     parts = []
     for row, rule in enumerate(rules):
         y = top + row * side
@@ -173,22 +171,21 @@ def heatmap(report: Report) -> Element:
         turned = f"rotate(-50 {x:.0f} {top - 8:.0f})"
         parts.append(e("text", _short(rule.id), x=x, y=top - 8, transform=turned, class_="label"))
         for column, other in enumerate(rules):
-            parts.append(_cell(report.ruleset, rule, other, left + column * side, y, side))
+            both = rule.hits.all.count if rule is other else overlap.get((rule.id, other.id), 0)
+            parts.append(_cell(rule, other, both, (left + column * side, y)))
     width = max(left + len(rules) * side + 110, 480)
     return _svg(top + len(rules) * side + 6, "How far rules fire for the same payments", parts, width)
 
 
-def _cell(result: RulesetResult, rule: RuleResult, other: RuleResult, x: float, y: float, side: float) -> Element:
-    pair = (rule.id, other.id) if (rule.id, other.id) in result.overlap else (other.id, rule.id)
-    both = rule.hits.all.count if rule is other else result.overlap.get(pair, 0)
-    part = both / rule.hits.all.count
+def _cell(rule: RuleResult, other: RuleResult, both: int, corner: tuple[float, float]) -> Element:
+    part, (x, y), size = both / rule.hits.all.count, corner, _CELL - 2
     told = f"{percent(part)} of {rule.id} is {other.id} too: {both:,} payments"
     cell = e("g", e("title", told))
     strength = 0.06 if rule is other else max(0.06, part)
-    cell.append(e("rect", x=x + 1, y=y + 1, width=side - 2, height=side - 2, rx=4, class_="heat", fill_opacity=strength))
+    cell.append(e("rect", x=x + 1, y=y + 1, width=size, height=size, rx=4, class_="heat", fill_opacity=strength))
     if rule is not other and part >= 0.005:
         kind = "tick middle strong" if part > 0.55 else "tick middle"
-        cell.append(e("text", f"{100 * part:.0f}", x=x + side / 2, y=y + side / 2 + 4, class_=kind))
+        cell.append(e("text", f"{100 * part:.0f}", x=x + _CELL / 2, y=y + _CELL / 2 + 4, class_=kind))
     return cell
 
 

@@ -1,4 +1,4 @@
-"""The columns of a file of payments: which there are, how each is read, and which a backtest needs. Called by the readers.
+"""The columns of a file of payments: which there are, how each is read, which are needed. Called by the readers.
 
 Beside the facts of the vocabulary there are the columns below; all but `time`, `amount` and `currency` may be missing.
 """
@@ -13,7 +13,9 @@ from typing import Any, Final
 
 from fraud_rules.backtest.payments import Label, micros
 from fraud_rules.errors import nearest
+from fraud_rules.expressions import LISTED
 from fraud_rules.facts import MAX_TEXT, Case, Fact, Kind, Unit
+from fraud_rules.metadata import converted
 from fraud_rules.velocity import LAST
 
 Read = Callable[[object], object]
@@ -79,6 +81,8 @@ class Remembered(dict[Any, Any]):
 
 def reader_of(word: Fact) -> Read:
     """Returns what reads a fact: into the type and case in which rules see it."""
+    if word.told:
+        return _told(word)
     match word.kind:
         case Kind.BOOLEAN:
             return Remembered(read_boolean).__getitem__
@@ -88,6 +92,17 @@ def reader_of(word: Fact) -> Read:
         case Kind.TEXT:
             few = word.values or word.case is Case.UPPER or word.name == "merchant"
             return Remembered(_text(word)).__getitem__ if few else _text(word)
+
+
+def _told(word: Fact) -> Read:
+    """What merchants tell is unknown where it is not of its type, as in production."""
+    text = _text(word)
+
+    def read(cell: object) -> object:
+        value = converted(cell if isinstance(cell, int) else _written(cell), word)
+        return text(value) if isinstance(value, str) else value
+
+    return read
 
 
 def _text(word: Fact) -> Read:
@@ -152,7 +167,10 @@ OUTCOMES: Mapping[str, tuple[Read, str]] = MappingProxyType(
     {
         "approved": (Remembered(read_boolean).__getitem__, "Whether the processor approved it."),
         "declined": (Remembered(read_boolean).__getitem__, "Whether the processor declined it."),
-        "blocked": (Remembered(read_boolean).__getitem__, "Whether fraud rules blocked it, so that no processor ever saw it."),
+        "blocked": (
+            Remembered(read_boolean).__getitem__,
+            "Whether rules blocked it, so that no processor saw it.",
+        ),
         "refunded_at": (read_time, "When something was first returned."),
         "refunded_amount": (_integer(Fact("", Kind.INTEGER, "")), "What was returned, in minor units; else all of it."),
         "disputed_at": (read_time, "When it was disputed."),
@@ -217,7 +235,7 @@ def plan_columns(header: Sequence[str], words: Mapping[str, Fact], needed: Itera
         tuple((places[name], name, reader_of(words[name])) for name in read),
         tuple((places[name], name, read_cell) for name, (read_cell, _) in OUTCOMES.items() if name in places),
         derived,
-        tuple(name for name in absent if name != "amount_usd"),
+        tuple(name for name in absent if name != "amount_usd" and not name.startswith(LISTED)),
         tuple(_notes(header, words, derived, label)),
     )
 

@@ -116,6 +116,17 @@ class History:
             self._await(payment)
         self._add_values(payment)
 
+    def size(self) -> int:
+        """Returns how many payments, values and events it remembers within windows; what is asked of all time aside."""
+        held = len(self._events)
+        for times in self._times.values():
+            held += sum(map(len, times.by_key.values()))
+        for amounts in self._amounts.values():
+            held += sum(len(account.times) for accounts in amounts.by_key.values() for account in accounts.values())
+        for _, _, values in self._values:
+            held += sum(map(len, values.by_key.values()))
+        return held + sum(len(newest.by_key) for newest in self._said.values())
+
     def _take(self, kind: str, keys: tuple[_Key | None, ...], at: int, currency: str, amount: int) -> None:
         takers = self._takes.get(kind)
         if takers is None:
@@ -188,7 +199,7 @@ class History:
                 times = self._times.setdefault(place, Times(keep))
                 times.keep = max(times.keep, keep)
 
-    def _ask(self, fact: VelocityFact) -> Ask:
+    def _ask(self, fact: VelocityFact) -> Ask:  # noqa: PLR0911 - one for each kind of container
         place = (self._by.index(fact.by), fact.over)
         within = None if fact.within_seconds is None else fact.within_seconds * SECOND
         match fact.function:

@@ -42,8 +42,9 @@ class Judge:
         for own, joint in enumerate(places):
             self._own.setdefault(joint, []).append(own)
         self._acting = {rule.id for rule in ruleset.rules if rule.action is not None} | set(BUILT_IN)
-        self._differs_by_payment = any(rule.percent < 100 for rule in ruleset.rules)
-        self._by_hits: dict[tuple[tuple[int, ...], bool], Verdict] = {}
+        self._by_customer = any(rule.percent < 100 for rule in ruleset.rules)
+        self._by_merchant = bool(ruleset.file.merchants) or any(rule.merchants for rule in ruleset.rules)
+        self._by_hits: dict[tuple[tuple[int, ...], bool, Value | None], Verdict] = {}
         self._same: dict[tuple[object, ...], Verdict] = {}
 
     def verdict(self, hits: tuple[int, ...], known: Mapping[str, Value], without_rate: bool) -> Verdict:
@@ -54,9 +55,9 @@ class Judge:
             known: The facts, admitted, with `amount_usd`.
             without_rate: The payment's currency has no rate.
         """
-        if self._differs_by_payment:
+        if self._by_customer:
             return self._interned(self._decide(hits, known, without_rate))
-        key = (hits, without_rate)
+        key = (hits, without_rate, known.get("merchant") if self._by_merchant else None)
         found = self._by_hits.get(key)
         if found is None:
             if len(self._by_hits) >= _REMEMBERED:

@@ -11,7 +11,7 @@ _FORBIDDEN = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\
 
 
 def e(tag: str, *children: Child, **attributes: object) -> Element:
-    """Makes an element; in names of attributes `_` stands for `-`, one at the end is dropped, and None leaves it out."""
+    """Makes an element; in attributes' names `_` stands for `-`, one at the end is dropped; None leaves it out."""
     found = Element(tag)
     for name, value in attributes.items():
         if value is not None:

@@ -74,8 +74,8 @@ def _changes(report: Report) -> Element:
     newly, freed = report.changed(newly=Outcome.BLOCK), report.no_longer(Outcome.BLOCK)
     sentence = (
         f"The new rules block {newly.all.count:,} payments more, among them {newly.fraud.count:,} of fraud "
-        f"({dollars(newly.fraud.cents)}) and {newly.legit.count:,} good ones ({dollars(newly.legit.cents)}). They no longer "
-        f"block {freed.all.count:,}, among them {freed.fraud.count:,} of fraud ({dollars(freed.fraud.cents)}) and "
+        f"({dollars(newly.fraud.cents)}) and {newly.legit.count:,} good ones ({dollars(newly.legit.cents)}). They no "
+        f"longer block {freed.all.count:,}, among them {freed.fraud.count:,} of fraud ({dollars(freed.fraud.cents)}) and "
         f"{freed.legit.count:,} good ones ({dollars(freed.legit.cents)})."
     )
     rows = [
@@ -95,7 +95,11 @@ def _changes(report: Report) -> Element:
         e("p", sentence),
         e("p", names, class_="soft") if names else None,
         _table(("live → new", "payments", "money", "fraud", "good", "unlabelled"), rows) if rows else None,
-        e("p", f"{same:,} payments ({percent(share(same, report.payments.all.count))}) are decided as before.", class_="soft"),
+        e(
+            "p",
+            f"{same:,} payments ({percent(share(same, report.payments.all.count))}) are decided as before.",
+            class_="soft",
+        ),
     )
 
 
@@ -164,8 +168,8 @@ def _rules(report: Report) -> Element:
         e("h2", "Rules"),
         e(
             "p",
-            "Those that met most fraud first. Precision is the share of fraud among the labelled payments for which a rule "
-            "fired, recall the share of all known fraud. Alone: no other rule fired.",
+            "Those that met most fraud first. Precision is the share of fraud among the labelled payments for which a "
+            "rule fired, recall the share of all known fraud. Alone: no other rule fired.",
             class_="soft",
         ),
         _table(head, [_rule(rule, report) for rule in by_worth(report)]),
@@ -209,7 +213,7 @@ def _threshold(report: Report) -> Element:
         e("h2", "Scores"),
         e(
             "p",
-            "Shares of all known fraud and of all good payments by score. Left out: score 0, and what an action settled.",
+            "Shares of all known fraud and of all good payments. Left out: score 0, and what an action settled.",
             class_="soft",
         ),
         e("ul", e("li", e("i", class_="missed"), "fraud"), e("li", e("i", class_="good"), "good"), class_="legend"),
@@ -223,8 +227,8 @@ def _overlap(report: Report) -> Element:
         e("h2", "Overlap"),
         e(
             "p",
-            "Percent of a row's hits for which the column's rule fired too. A row with a dark cell adds little of its own. "
-            "The rules that fired most are shown.",
+            "Percent of a row's hits for which the column's rule fired too. A row with a dark cell adds little "
+            "of its own. The rules that fired most are shown.",
             class_="soft",
         ),
         e("div", charts.heatmap(report), class_="wide"),

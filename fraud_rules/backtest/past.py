@@ -161,7 +161,7 @@ class Totals:
 
 
 class Values:
-    """Which different values the payments of each key had within one window; each with its newest time, oldest first."""
+    """Which different values the payments of each key had within one window, each with its newest time."""
 
     __slots__ = ("by_key", "keep")
 

@@ -21,8 +21,7 @@ class Cents:
 
     def __init__(self, rates: Rates) -> None:
         self._factors = {
-            currency: (factor.numerator, factor.denominator)
-            for currency, factor in rates.cents_per_minor_unit.items()
+            currency: (factor.numerator, factor.denominator) for currency, factor in rates.cents_per_minor_unit.items()
         }
 
     def convert(self, amount: int, currency: str) -> int | None:
@@ -57,7 +56,7 @@ class Cents:
         return self.total if function is Function.SUM else self.average
 
 
-def ask_times(times: Times, function: Function, within: int) -> Ask:  # noqa: PLR0915 - four short closures
+def ask_times(times: Times, function: Function, within: int) -> Ask:
     """Asks within a window, in microseconds, that ends at the moment and leaves its beginning out."""
     by_key = times.by_key
 

@@ -1,10 +1,11 @@
 """Files of payments, CSV or Parquet, read as a stream in the order of their rows. Called by the command line."""
 
 import csv
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 from io import TextIOWrapper
+from math import isnan
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,8 @@ from fraud_rules.backtest.payments import DataError, Payment
 from fraud_rules.backtest.rows import row_reader
 from fraud_rules.backtest.sources import Opened, Progress, Source
 from fraud_rules.facts import Fact
+
+Asked = tuple[Mapping[str, Fact], Iterable[str]]
 
 _EVERY = 4_096
 _BATCH = 8_192
@@ -37,7 +40,8 @@ class CsvSource:
     def open(self, words: Mapping[str, Fact], needed: Iterable[str]) -> Opened:
         """Reads the first line."""
         for _, header in self._lines(lambda share: None):
-            return _opened(str(self.path), header, words, needed, self.label, self._payments)
+            plan = _planned(str(self.path), header, (words, needed), self.label)
+            return Opened(str(self.path), partial(self._payments, plan), plan.missing, plan.notes)
         raise DataError(str(self.path), 0, "", "is empty; its first line must name the columns")
 
     def _payments(self, plan: Plan, progress: Progress) -> Iterator[Payment]:
@@ -82,9 +86,15 @@ class ParquetSource:
 
     def open(self, words: Mapping[str, Fact], needed: Iterable[str]) -> Opened:
         """Reads the file's schema."""
+        arrow = _arrow(str(self.path))
         with self._file() as file:
-            names = list(file.schema_arrow.names)
-        return _opened(str(self.path), names, words, needed, self.label, self._payments)
+            schema = file.schema_arrow
+            names = list(schema.names)
+            for field in schema:
+                if arrow.types.is_nested(field.type) or arrow.types.is_binary(field.type):
+                    raise DataError(str(self.path), 0, field.name, "is a column of lists, structures or bytes")
+        plan = _planned(str(self.path), names, (words, needed), self.label)
+        return Opened(str(self.path), partial(self._payments, plan), plan.missing, plan.notes)
 
     def _payments(self, plan: Plan, progress: Progress) -> Iterator[Payment]:
         source = str(self.path)
@@ -121,19 +131,11 @@ class ParquetSource:
             raise DataError(source, 0, "", f"is not a Parquet file: {_first_line(error)}") from error
 
 
-def _opened(
-    name: str,
-    header: list[str],
-    words: Mapping[str, Fact],
-    needed: Iterable[str],
-    label: str,
-    payments: Callable[[Plan, Progress], Iterator[Payment]],
-) -> Opened:
+def _planned(source: str, header: list[str], asked: Asked, label: str) -> Plan:
     try:
-        plan = plan_columns(header, words, needed, label)
+        return plan_columns(header, *asked, label)
     except ValueError as error:
-        raise DataError(name, 1, "", str(error)) from None
-    return Opened(name, partial(payments, plan), plan.missing, plan.notes)
+        raise DataError(source, 1, "", str(error)) from None
 
 
 def _arrow(source: str) -> Any:
@@ -146,10 +148,13 @@ def _arrow(source: str) -> Any:
 
 
 def _cells(arrow: Any, column: Any) -> list[Any]:
-    """Turns timestamps into whole microseconds; those without a zone are taken for UTC, as Parquet stores them."""
+    """Turns timestamps into whole microseconds, those without a zone are taken for UTC; and NaN into nothing."""
     if arrow.types.is_timestamp(column.type):
         return list(column.cast(arrow.timestamp("us"), safe=False).cast(arrow.int64()).to_pylist())
-    return list(column.to_pylist())
+    cells = list(column.to_pylist())
+    if arrow.types.is_floating(column.type):
+        return [None if cell is None or isnan(cell) else cell for cell in cells]
+    return cells
 
 
 def _first_line(error: Exception) -> str:

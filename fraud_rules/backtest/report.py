@@ -1,7 +1,7 @@
-"""What a backtest found, as plain values. Made by `tally` and `run`, shown by `terminal`, `markdown`, `html` and as JSON.
+"""What a backtest found, as plain values. Made by `run`, shown by `terminal`, `markdown`, `page` and `as_json`.
 
-Money is in US cents by the ruleset's rates. "Labelled" are payments of which it is known whether they were fraud; whatever
-speaks of precision or recall speaks of them alone.
+Money is in US cents by the ruleset's rates. "Labelled" are payments of which it is known whether they were fraud;
+whatever speaks of precision or recall speaks of them alone.
 """
 
 from collections.abc import Mapping

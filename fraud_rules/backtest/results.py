@@ -21,14 +21,14 @@ def ruleset_result(ruleset: Ruleset, tally: RulesetTally, live: Ruleset | None) 
         sums = sums_of(built_in.hits), sums_of(built_in.unique)
         rules.append(RuleResult(CURRENCY_WITHOUT_RATE, why, "review", "live", *sums))
     order = {rule.id: place for place, rule in enumerate(rules)}
-    pairs = {(min(pair, key=order.__getitem__), max(pair, key=order.__getitem__)): n for pair, n in tally.overlap.items()}
+    pairs = {tuple(sorted(pair, key=order.__getitem__)): count for pair, count in tally.overlap.items()}
     return RulesetResult(
         ruleset.name,
         ruleset.hash,
         tally.results(),
         _thresholds(ruleset.thresholds),
         tuple(rules),
-        pairs,
+        {(first, second): count for (first, second), count in pairs.items()},
         tally.score_results(),
         tally.curve(),
     )
@@ -53,7 +53,7 @@ def _rule_result(rule: Rule, tally: RuleTally, before: Mapping[str, Rule] | None
 
 
 def _decides(rule: Rule) -> tuple[object, ...]:
-    return (rule.condition, rule.score_thousandths, rule.action, rule.mode, rule.percent)
+    return (rule.condition, rule.score_thousandths, rule.action, rule.mode, rule.percent, rule.merchants)
 
 
 def _thresholds(thresholds: Thresholds) -> Mapping[Outcome, int]:

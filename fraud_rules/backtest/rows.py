@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 from fraud_rules.backtest.columns import LABEL, Plan, read_label, read_time
-from fraud_rules.backtest.payments import SECOND, DataError, Payment
+from fraud_rules.backtest.payments import SECOND, DataError, Label, Payment
 from fraud_rules.facts import Value
 from fraud_rules.velocity import LAST
 
@@ -35,10 +35,13 @@ def row_reader(source: str, plan: Plan, label: str = LABEL) -> Make:
             last = at
             facts: dict[str, Value] = {}
             # Of cells, None and the empty text are unknown; texts, the most, pass at the first test.
-            for index, column, read in facts_plan:  # noqa: B007 - the handler names the column
+            for index, column, read in facts_plan:
                 cell = cells[index]
                 if cell or cell is False or cell == 0:
                     facts[column] = read(cell)  # type: ignore[assignment] # readers of facts return values
+            for column in ("amount", "currency"):
+                if column not in facts:
+                    raise ValueError("is empty")
             outcomes = {}
             for index, column, read in outcomes_plan:
                 cell = cells[index]
@@ -51,16 +54,13 @@ def row_reader(source: str, plan: Plan, label: str = LABEL) -> Make:
             raise DataError(source, place, column, str(error)) from None
         if derive is not None:
             derive(facts, at)
-        return _payment(source, place, at, facts, outcomes, known)
+        return _payment(place, at, facts, outcomes, known)
 
     return make
 
 
-def _payment(source: str, place: int, at: int, facts: dict[str, Value], outcomes: dict[str, Any], label: Any) -> Payment:
-    try:
-        amount, currency = facts["amount"], facts["currency"]
-    except KeyError as error:
-        raise DataError(source, place, str(error.args[0]), "is empty") from None
+def _payment(place: int, at: int, facts: dict[str, Value], outcomes: dict[str, Any], label: Label | None) -> Payment:
+    amount, currency = facts["amount"], facts["currency"]
     merchant = facts.get("merchant", "")
     assert isinstance(amount, int) and isinstance(currency, str) and isinstance(merchant, str)
     if not outcomes:

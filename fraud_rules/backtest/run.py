@@ -11,9 +11,10 @@ from fraud_rules.backtest.report import Report, Sum, Sums, sums_of
 from fraud_rules.backtest.results import removed_rules, ruleset_result
 from fraud_rules.backtest.sources import Opened, Progress, Source
 from fraud_rules.backtest.tally import Tally
-from fraud_rules.expressions import facts_of
+from fraud_rules.expressions import facts_of, memberships_of
 from fraud_rules.facts import MAX_INTEGER, Fact
 from fraud_rules.ruleset import Ruleset
+from fraud_rules.share import STABLE_BY
 from fraud_rules.velocity import DISTINCT, VelocityFact
 
 
@@ -117,5 +118,6 @@ def _needed(rulesets: list[Ruleset], asked: Mapping[str, VelocityFact]) -> set[s
     """The facts that the rules name, those that their velocity rests on, and those that say whose payment it is."""
     named = {fact.name for one in rulesets for condition in one.conditions for fact in facts_of(condition)}
     keys = {fact.by for fact in asked.values()} | {fact.over for fact in asked.values() if fact.over in DISTINCT}
-    shares = {"payment_id"} if any(rule.percent < 100 for one in rulesets for rule in one.rules) else set()
-    return (named | keys | shares | {"merchant"}) - asked.keys()
+    listed = {one.listed for each in rulesets for condition in each.conditions for one in memberships_of(condition)}
+    shares = set(STABLE_BY) if any(rule.percent < 100 for one in rulesets for rule in one.rules) else set()
+    return (named | keys | listed | shares | {"merchant"}) - asked.keys()

@@ -1,4 +1,4 @@
-"""What a backtest reads its payments from, whatever holds them. Fulfilled by `reading` and by whoever keeps decisions."""
+"""What a backtest reads its payments from. Fulfilled by `reading`, and by whoever keeps decisions."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""Counts verdicts while payments pass, and adds them up at the end. Called by `run`; its result is the report's numbers.
+"""Counts verdicts while payments pass, and adds them up at the end. Called by `run`, which makes the report of it.
 
 What is counted for each payment is two small tables by verdict and by day; all else follows from them. Where payments
 are so odd that the first grows large, it is added up in between.

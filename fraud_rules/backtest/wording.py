@@ -31,9 +31,9 @@ def dollars(cents: int) -> str:
 
 
 def percent(part: float | None) -> str:
-    """Writes a share: `12.3 %`, `0.04 %`, or a dash where there is none."""
+    """Writes a share: `12.3 %`, `0.04 %`, or n/a where there is none."""
     if part is None:
-        return "–"
+        return "n/a"
     return f"{part:.1%}".replace("%", " %") if abs(part) >= 0.001 or not part else f"{part:.2%}".replace("%", " %")
 
 
@@ -62,6 +62,7 @@ def tiles(report: Report) -> list[Tile]:
     """Returns the headlines, the most important first."""
     new = report.ruleset.of(Outcome.BLOCK)
     live = report.live.of(Outcome.BLOCK) if report.live else None
+    labelled = share(report.payments.labelled, report.payments.all.count)
     return [
         _caught(report, new, live),
         _good_stopped(report, new, live),
@@ -71,8 +72,7 @@ def tiles(report: Report) -> list[Tile]:
         Tile(
             "Payments",
             f"{report.payments.all.count:,}",
-            f"{dollars(report.payments.all.cents)}, {percent(share(report.payments.labelled, report.payments.all.count))}"
-            " labelled",
+            f"{dollars(report.payments.all.cents)}, {percent(labelled)} labelled",
         ),
     ]
 
@@ -80,7 +80,7 @@ def tiles(report: Report) -> list[Tile]:
 def _caught(report: Report, new: Sums, live: Sums | None) -> Tile:
     whole = report.payments.fraud
     now = share(new.fraud.cents, whole.cents)
-    value = percent(now) if whole.count else "–"
+    value = percent(now) if whole.count else "n/a"
     detail = f"{dollars(new.fraud.cents)} of {dollars(whole.cents)}; {new.fraud.count:,} of {whole.count:,} payments"
     if live is None or now is None:
         return Tile("Known fraud blocked, by money", value, detail)
@@ -116,7 +116,7 @@ def _handled(report: Report, outcome: Outcome, title: str) -> Tile:
 
 
 def _better(difference: float) -> bool | None:
-    return None if not difference else difference > 0
+    return None if abs(difference) < 0.0005 else difference > 0
 
 
 def period(report: Report) -> str:
@@ -147,8 +147,8 @@ def caveats(report: Report) -> Iterator[str]:
         yield f"The data lacks {_listed(report.missing)}: unknown in every payment, so rules on them cannot fire."
     yield from report.notes
     yield (
-        "What the past holds is counted anew as of each payment's time, from the first payment of the data on. The past "
-        "stays as it was: what the new rules would have blocked still counts for later payments."
+        "What the past holds is counted anew as of each payment's time, from the first payment of the data on. The "
+        "past stays as it was: what the new rules would have blocked still counts for later payments."
     )
 
 
