@@ -73,10 +73,9 @@ def _tile(tile: Tile) -> Element:
 def _changes(report: Report) -> Element:
     newly, freed = report.changed(newly=Outcome.BLOCK), report.no_longer(Outcome.BLOCK)
     sentence = (
-        f"The new rules block {newly.all.count:,} payments more, among them {newly.fraud.count:,} of fraud "
-        f"({dollars(newly.fraud.cents)}) and {newly.legit.count:,} good ones ({dollars(newly.legit.cents)}). They no "
-        f"longer block {freed.all.count:,}, among them {freed.fraud.count:,} of fraud ({dollars(freed.fraud.cents)}) and "
-        f"{freed.legit.count:,} good ones ({dollars(freed.legit.cents)})."
+        f"The new rules block {_told(newly)} more, and no longer block {_told(freed)}. Of money, that is "
+        f"{dollars(newly.fraud.cents - freed.fraud.cents)} of fraud and "
+        f"{dollars(newly.legit.cents - freed.legit.cents)} of good payments, newly blocked less no longer blocked."
     )
     rows = [
         e(
@@ -101,6 +100,10 @@ def _changes(report: Report) -> Element:
             class_="soft",
         ),
     )
+
+
+def _told(sums: Sums) -> str:
+    return f"{sums.all.count:,} payments ({sums.fraud.count:,} fraud, {sums.legit.count:,} good)"
 
 
 def _renamed(report: Report) -> str:

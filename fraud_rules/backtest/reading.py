@@ -37,12 +37,13 @@ class CsvSource:
     path: Path
     label: str = LABEL
 
-    def open(self, words: Mapping[str, Fact], needed: Iterable[str]) -> Opened:
-        """Reads the first line."""
-        for _, header in self._lines(lambda share: None):
-            plan = _planned(str(self.path), header, (words, needed), self.label)
-            return Opened(str(self.path), partial(self._payments, plan), plan.missing, plan.notes)
-        raise DataError(str(self.path), 0, "", "is empty; its first line must name the columns")
+    def open(self, words: Mapping[str, Fact], needed: Iterable[str], reach_s: int | None) -> Opened:
+        """Reads the first line; how far the rules reach back is no matter, since the file is all there is."""
+        _, header = next(self._lines(lambda share: None), (0, None))
+        if header is None:
+            raise DataError(str(self.path), 0, "", "is empty; its first line must name the columns")
+        plan = _planned(str(self.path), header, (words, needed), self.label)
+        return Opened(str(self.path), partial(self._payments, plan), lambda: plan.missing, plan.notes)
 
     def _payments(self, plan: Plan, progress: Progress) -> Iterator[Payment]:
         source = str(self.path)
@@ -84,8 +85,8 @@ class ParquetSource:
     path: Path
     label: str = LABEL
 
-    def open(self, words: Mapping[str, Fact], needed: Iterable[str]) -> Opened:
-        """Reads the file's schema."""
+    def open(self, words: Mapping[str, Fact], needed: Iterable[str], reach_s: int | None) -> Opened:
+        """Reads the file's schema; how far the rules reach back is no matter, since the file is all there is."""
         arrow = _arrow(str(self.path))
         with self._file() as file:
             schema = file.schema_arrow
@@ -94,7 +95,7 @@ class ParquetSource:
                 if arrow.types.is_nested(field.type) or arrow.types.is_binary(field.type):
                     raise DataError(str(self.path), 0, field.name, "is a column of lists, structures or bytes")
         plan = _planned(str(self.path), names, (words, needed), self.label)
-        return Opened(str(self.path), partial(self._payments, plan), plan.missing, plan.notes)
+        return Opened(str(self.path), partial(self._payments, plan), lambda: plan.missing, plan.notes)
 
     def _payments(self, plan: Plan, progress: Progress) -> Iterator[Payment]:
         source = str(self.path)

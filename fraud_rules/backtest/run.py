@@ -32,7 +32,9 @@ def run_backtest(source: Source, ruleset: Ruleset, live: Ruleset | None, progres
     started = time.perf_counter()
     rulesets = [ruleset] if live is None else [ruleset, live]
     asked = {fact.name: fact for one in rulesets for fact in one.velocity}
-    opened = source.open(_words(rulesets, asked), _needed(rulesets, asked))
+    windows = [fact.within_seconds for fact in asked.values()]
+    reach = None if None in windows else max((window for window in windows if window is not None), default=0)
+    opened = source.open(_words(rulesets, asked), _needed(rulesets, asked), reach)
     cents = Cents(ruleset.rates)
     walk = _Walk(rulesets, History(asked.values(), cents), cents)
     walk.all(opened, progress)
@@ -58,9 +60,12 @@ class _Walk:
         new, live = judges[0].verdict, judges[1].verdict if len(judges) > 1 else None
         payment = None
         for payment in opened.payments(progress):
+            history.tell(payment)
+            if payment.at < opened.judged_from:
+                history.add(payment)
+                continue
             if self._first is None:
                 self._first = payment.at
-            history.tell(payment)
             known, without_rate = payment.facts, False
             cents = known.get("amount_usd")
             if cents is None:
@@ -76,7 +81,7 @@ class _Walk:
             if without_rate or payment.blocked:
                 self._note(without_rate, payment.blocked, payment.label, cents or 0)
             history.add(payment)
-        self._last = payment.at if payment is not None else None
+        self._last = payment.at if payment is not None and self._first is not None else None
         tally.finish()
 
     def report(self, opened: Opened, seconds: float) -> Report:
@@ -96,7 +101,7 @@ class _Walk:
             changes=tally.changes(),
             days=tally.days(),
             removed=removed_rules(ruleset, live),
-            missing=opened.missing,
+            missing=opened.missing(),
             notes=opened.notes,
         )
 

@@ -18,25 +18,28 @@ class Opened:
     Attributes:
         name: How reports and errors call it.
         payments: Walks the payments once, in the order of time; raises DataError where one is not sound.
-        missing: Facts that the rules need and no payment of this source brings.
+        missing: Says, after the walk, which facts the rules need and no payment brought.
         notes: What else a reader of the report must know of the source, a sentence each.
+        judged_from: Earlier payments are part of the past alone; microseconds since 1970.
     """
 
     name: str
     payments: Callable[[Progress], Iterator[Payment]]
-    missing: tuple[str, ...] = ()
+    missing: Callable[[], tuple[str, ...]] = tuple
     notes: tuple[str, ...] = ()
+    judged_from: int = -(2**63)
 
 
 class Source(Protocol):
     """Where the payments of a backtest come from."""
 
-    def open(self, words: Mapping[str, Fact], needed: Iterable[str]) -> Opened:
+    def open(self, words: Mapping[str, Fact], needed: Iterable[str], reach_s: int | None) -> Opened:
         """Looks into the source.
 
         Args:
             words: The facts that rules may name, velocity facts excluded.
             needed: Those that the rules do name, or that their velocity rests on.
+            reach_s: How far back the rules' windows reach, in seconds; None for all time.
 
         Raises:
             DataError: It cannot be read.

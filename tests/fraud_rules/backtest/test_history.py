@@ -38,23 +38,9 @@ def payments(draw: st.DrawFn) -> list[Payment]:
         facts = {name: value for name, value in named.items() if value} | {"amount": amount, "currency": currency}
         moments = [None if wait is None else at + wait for wait in (draw(later), draw(later), draw(later))]
         said = {"cvc_check": draw(st.sampled_from(["pass", "fail"]))} if draw(st.booleans()) else None
-        made.append(
-            Payment(
-                place,
-                at,
-                draw(st.sampled_from(["m", "n"])),
-                facts,
-                amount,
-                currency,
-                None,
-                draw(st.booleans()),
-                draw(st.booleans()),
-                draw(st.booleans()),
-                *moments,
-                draw(st.integers(0, 99)),
-                said,
-            )  # fmt: skip
-        )
+        happened = [draw(st.booleans()) for _ in ("approved", "declined", "blocked")]
+        rest = (*happened, *moments, draw(st.integers(0, 99)), said)
+        made.append(Payment(place, at, draw(st.sampled_from(["m", "n"])), facts, amount, currency, None, *rest))
     return made
 
 

@@ -18,7 +18,7 @@ from tests.fraud_rules.backtest.datafiles import row, write_csv
 
 
 def read(path: Path, *needed: str, words: dict[str, Fact] | None = None, label: str = "label") -> list[Payment]:
-    opened = source_of(path, label).open({**VOCABULARY, **(words or {})}, needed)
+    opened = source_of(path, label).open({**VOCABULARY, **(words or {})}, needed, None)
     return list(opened.payments(lambda share: None))
 
 
@@ -72,10 +72,10 @@ def test_outcomes_and_labels_are_read(tmp_path: Path) -> None:
 
 def test_what_the_file_lacks_is_computed_or_told(tmp_path: Path) -> None:
     path = write_csv(tmp_path, [row(7 * 3_600, email="a@x.org", emial_domain="x")])
-    opened = source_of(path).open(VOCABULARY, ["hour", "weekday", "email_domain", "card"])
+    opened = source_of(path).open(VOCABULARY, ["hour", "weekday", "email_domain", "card"], None)
     [payment] = opened.payments(lambda share: None)
     assert (payment.facts["hour"], payment.facts["weekday"], payment.facts["email_domain"]) == (7, 7, "x.org")
-    assert opened.missing == ("card",)
+    assert opened.missing() == ("card",)
     assert "The column 'emial_domain' is not used: did you mean 'email_domain'?" in opened.notes
     assert "hour was computed from time, in UTC." in opened.notes
 
@@ -152,7 +152,7 @@ def test_the_label_may_stand_in_another_column(tmp_path: Path) -> None:
 def test_the_share_that_is_done_is_told(tmp_path: Path) -> None:
     path = write_csv(tmp_path, [row(second) for second in range(9_000)])
     told: list[float] = []
-    assert sum(1 for _ in source_of(path).open(VOCABULARY, []).payments(told.append)) == 9_000
+    assert sum(1 for _ in source_of(path).open(VOCABULARY, [], None).payments(told.append)) == 9_000
     assert told == sorted(told)
     assert 0 <= told[0] < told[-1] <= 1
 
