@@ -10,6 +10,7 @@ import csv
 import heapq
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from math import ceil
 from pathlib import Path
 from random import Random
 from typing import Annotated, Final
@@ -69,7 +70,7 @@ def _ordinary(random: Random, customers: list[Customer], count: int, days: int) 
 def _planted(random: Random, customers: list[Customer], count: int, days: int) -> list[Row]:
     found: list[Row] = []
     for campaign, share, size in CAMPAIGNS:
-        for _ in range(round(count * share / size)):
+        for _ in range(ceil(count * share / size)):
             found += campaign(random, customers, START + random.uniform(0.02, 0.9) * days * _DAY)
     found = [row for row in found if row.at < START + days * _DAY]
     found.sort(key=lambda row: row.at)

@@ -223,11 +223,12 @@ def plan_columns(header: Sequence[str], words: Mapping[str, Fact], needed: Itera
     """
     _refuse(header, label)
     places = {name: place for place, name in enumerate(header)}
-    asked = {*needed, "amount", "currency"}
+    needed = set(needed)
+    asked = {*needed, "amount", "currency", "merchant"}
     derived = tuple(name for name in words if name in asked and name not in places and _DERIVED.get(name) in places)
     # What a fact is derived from is read even where no rule names it.
     read = [name for name in words if name in places and (name in asked or name in {_DERIVED[one] for one in derived})]
-    absent = [name for name in words if name in asked and name not in places and name not in derived]
+    absent = [name for name in words if name in needed and name not in places and name not in derived]
     return Plan(
         len(header),
         places["time"],

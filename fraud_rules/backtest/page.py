@@ -11,6 +11,7 @@ from fraud_rules.backtest.wording import Tile, by_worth, caveats, dollars, perce
 from fraud_rules.decision import Outcome
 
 _STYLE: Final = Path(__file__).parent / "style.css"
+_FIRST_RULES: Final = 15
 _POLICY: Final = "default-src 'none'; style-src 'unsafe-inline'"
 
 
@@ -72,10 +73,10 @@ def _tile(tile: Tile) -> Element:
 
 def _changes(report: Report) -> Element:
     newly, freed = report.changed(newly=Outcome.BLOCK), report.no_longer(Outcome.BLOCK)
+    fraud, good = newly.fraud.cents - freed.fraud.cents, newly.legit.cents - freed.legit.cents
     sentence = (
-        f"The new rules block {_told(newly)} more, and no longer block {_told(freed)}. Of money, that is "
-        f"{dollars(newly.fraud.cents - freed.fraud.cents)} of fraud and "
-        f"{dollars(newly.legit.cents - freed.legit.cents)} of good payments, newly blocked less no longer blocked."
+        f"The new rules block {_told(newly)} more, and no longer block {_told(freed)}. Together that is "
+        f"{_signed(fraud)} of fraud and {_signed(good)} of good money blocked."
     )
     rows = [
         e(
@@ -100,6 +101,10 @@ def _changes(report: Report) -> Element:
             class_="soft",
         ),
     )
+
+
+def _signed(cents: int) -> str:
+    return dollars(cents) if cents < 0 else f"+{dollars(cents)}"
 
 
 def _told(sums: Sums) -> str:
@@ -165,7 +170,7 @@ def _day_row(day: Day) -> Element:
 
 def _rules(report: Report) -> Element:
     head = ("rule", "does", "fired", "money", "precision", "recall", "good money hit", "alone")
-    never = silent(report)
+    never, rows = silent(report), [_rule(rule, report) for rule in by_worth(report)]
     return e(
         "section",
         e("h2", "Rules"),
@@ -175,7 +180,10 @@ def _rules(report: Report) -> Element:
             "rule fired, recall the share of all known fraud. Alone: no other rule fired.",
             class_="soft",
         ),
-        _table(head, [_rule(rule, report) for rule in by_worth(report)]),
+        _table(head, rows[:_FIRST_RULES]),
+        e("details", e("summary", f"{len(rows) - _FIRST_RULES} more"), _table(head, rows[_FIRST_RULES:]))
+        if len(rows) > _FIRST_RULES
+        else None,
         e("p", f"Never fired: {', '.join(never)}.", class_="soft") if never else None,
     )
 
