@@ -29,6 +29,7 @@ from fraud_rules.lists import Networks
 from fraud_rules.patterns import compile_pattern
 
 Evaluate = Callable[[Mapping[str, Value]], list[bool | None]]
+Test = Callable[[Mapping[str, Value]], list[bool]]
 
 
 def compile_conditions(conditions: Sequence[Condition]) -> Evaluate:
@@ -37,12 +38,25 @@ def compile_conditions(conditions: Sequence[Condition]) -> Evaluate:
     The function expects facts as `admission` leaves them, and then raises nothing.
     """
     writer = _Writer()
-    values = ", ".join(f"{_choice(writer.true(item), writer.false(item))}" for item in conditions)
+    choices = [_choice(writer.true(item), writer.false(item)) for item in conditions]
+    return cast(Evaluate, _compile(writer, choices))
+
+
+def compile_tests(conditions: Sequence[Condition]) -> Test:
+    """Generates what `compile_conditions` does, but for whoever asks for nothing but truth: unknown counts as false.
+
+    It takes half the time.
+    """
+    writer = _Writer()
+    return cast(Test, _compile(writer, [writer.true(item) for item in conditions]))
+
+
+def _compile(writer: "_Writer", values: Sequence[str]) -> object:
     loads = [f"    {local} = get({name!r})" for name, local in writer.locals.items()]
-    source = "\n".join(["def evaluate(facts):", "    get = facts.get", *loads, f"    return [{values}]"])
+    source = "\n".join(["def evaluate(facts):", "    get = facts.get", *loads, f"    return [{', '.join(values)}]"])
     namespace: dict[str, Any] = dict(writer.constants)
     exec(compile(source, "<fraud rules>", "exec"), namespace)
-    return cast(Evaluate, namespace["evaluate"])
+    return namespace["evaluate"]
 
 
 def _choice(true: str, false: str) -> str:
