@@ -3,8 +3,6 @@
 from collections.abc import Mapping
 from typing import assert_never
 
-import re2  # type: ignore[import-untyped]
-
 from fraud_rules.evaluator import inside
 from fraud_rules.expressions import (
     ARITHMETIC,
@@ -24,6 +22,8 @@ from fraud_rules.expressions import (
     TextTestKind,
 )
 from fraud_rules.facts import Value
+from fraud_rules.patterns import compile_pattern
+from fraud_rules.terms import word_of
 
 _ORDER = {Operator.LT: (True, False, False), Operator.GT: (False, False, True), Operator.EQ: (False, True, False)}
 _ORDER |= {Operator.LE: (True, True, False), Operator.GE: (False, True, True), Operator.NE: (True, False, True)}
@@ -87,6 +87,6 @@ def _test(condition: TextTest, text: str) -> bool:
         case TextTestKind.CONTAINS:
             return text.find(condition.argument) >= 0
         case TextTestKind.MATCHES:
-            return re2.search(condition.argument, text) is not None
+            return compile_pattern(condition.argument, word_of(condition.fact)).search(text) is not None
         case _:
             assert_never(condition.kind)
