@@ -9,9 +9,10 @@ from fraud_rules.decision import CURRENCY_WITHOUT_RATE, SCREENING_FAILED, Backen
 from fraud_rules.errors import Problem, RulesError, Severity
 from fraud_rules.facts import VOCABULARY, Facts
 from fraud_rules.holder import Rejected, Reloaded, RulesetHolder
-from fraud_rules.loading import DEFAULT_RULES, load_ruleset
+from fraud_rules.loading import Checked, check_sources, load_ruleset, load_sources
 from fraud_rules.rates import Rates
 from fraud_rules.ruleset import Ruleset, ScreeningFailure
+from fraud_rules.sources import DEFAULT_RULES, Sources, read_sources
 from fraud_rules.velocity import Function, VelocityFact
 
 __all__ = [
@@ -20,6 +21,7 @@ __all__ = [
     "SCREENING_FAILED",
     "VOCABULARY",
     "Backend",
+    "Checked",
     "Decision",
     "Facts",
     "Function",
@@ -33,6 +35,10 @@ __all__ = [
     "RulesetHolder",
     "ScreeningFailure",
     "Severity",
+    "Sources",
     "VelocityFact",
+    "check_sources",
     "load_ruleset",
+    "load_sources",
+    "read_sources",
 ]

@@ -12,8 +12,9 @@ from rich.text import Text
 
 from fraud_rules.check import CheckReport, check_files
 from fraud_rules.errors import Problem, RulesError, Severity
-from fraud_rules.loading import DEFAULT_RULES, load_ruleset, run_own_tests
+from fraud_rules.loading import load_ruleset, run_own_tests
 from fraud_rules.rules import Rule, RuleFile
+from fraud_rules.sources import DEFAULT_RULES
 from fraud_rules.testing import TestResult, describe
 
 app = typer.Typer(name="rules", help="Check and test fraud rules.", no_args_is_help=True)

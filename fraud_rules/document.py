@@ -57,7 +57,7 @@ def read_document(content: bytes, file: str) -> tuple[Node, str]:
             a tag, a duplicate key, or a second document.
     """
     if len(content) > MAX_BYTES:
-        raise RulesError([Problem(file, 0, 0, f"the file has {len(content):,} bytes; the limit is {MAX_BYTES:,}")])
+        raise RulesError([Problem(file, 0, 0, f"the file has more than {MAX_BYTES:,} bytes", "split it")])
     try:
         text = content.decode("utf-8-sig")
     except UnicodeDecodeError as error:

@@ -7,10 +7,11 @@ from pathlib import Path
 from fraud_rules.decision import Decision
 from fraud_rules.errors import Problem, RulesError
 from fraud_rules.facts import Facts
-from fraud_rules.loading import LISTS, RATES, load_ruleset
+from fraud_rules.loading import load_sources
 from fraud_rules.ruleset import OnFailure, Ruleset
+from fraud_rules.sources import LISTS, RATES, Sources, read_sources
 
-Trial = Callable[[Path, Path | None, Path | None], None]
+Trial = Callable[[Sources, int | None], None]
 Accept = Callable[[Ruleset], Sequence[Problem]]
 
 
@@ -35,10 +36,10 @@ _Stamp = tuple[tuple[str, int, int, int], ...]
 
 
 class RulesetHolder:
-    """Holds the ruleset in force. `decide` may be called from any thread, `refresh` from one at a time.
+    """Holds the ruleset in force. `decide` may be called from any thread, `refresh` and `adopt` from one at a time.
 
     Attributes:
-        ruleset: The one in force; ask anew for each payment, since `refresh` closes the old one.
+        ruleset: The one in force; ask anew for each payment, since a swap closes the old one.
     """
 
     def __init__(  # noqa: PLR0913 - the files, and what to do at each step of a swap
@@ -56,8 +57,8 @@ class RulesetHolder:
 
         Args:
             path, lists, rates, on_failure, block_threshold: As for `load_ruleset`.
-            trial: Called before each reload with path, lists and rates, such as `trial.try_in_child`; not for the
-                first ruleset, where there is nothing yet that a killed process could lose.
+            trial: Called before each reload with the sources and `block_threshold`, such as `trial.try_in_child`; not
+                for the first ruleset, where there is nothing yet that a killed process could lose.
             accept: Called with each loaded ruleset before it is in force; problems that it returns keep it out.
 
         Raises:
@@ -67,7 +68,7 @@ class RulesetHolder:
         self._on_failure, self._trial, self._accept = on_failure, trial, accept
         self._block_threshold = block_threshold
         self._stamp = self._look()
-        self.ruleset: Ruleset = self._load()
+        self.ruleset: Ruleset = self._load(self._read())
 
     def decide(self, facts: Facts) -> Decision:
         """Decides by the ruleset in force: see `Ruleset.decide`."""
@@ -82,11 +83,19 @@ class RulesetHolder:
         if stamp == self._stamp:
             return None
         self._stamp = stamp
+        try:
+            sources = self._read()
+        except RulesError as error:
+            return Rejected(self.ruleset.hash, error.problems)
+        return self.adopt(sources)
+
+    def adopt(self, sources: Sources) -> Reloaded | Rejected | None:
+        """Puts sources in force that came from elsewhere than the files; None where they already are."""
         old = self.ruleset
         try:
             if self._trial is not None:
-                self._trial(self._path, self._lists, self._rates)
-            new = self._load()
+                self._trial(sources, self._block_threshold)
+            new = self._load(sources)
         except RulesError as error:
             return Rejected(old.hash, error.problems)
         if new.hash == old.hash:
@@ -100,14 +109,11 @@ class RulesetHolder:
         """Releases the ruleset in force; it can still decide, by the evaluator."""
         self.ruleset.close()
 
-    def _load(self) -> Ruleset:
-        ruleset = load_ruleset(
-            self._path,
-            lists=self._lists,
-            rates=self._rates,
-            on_failure=self._on_failure,
-            block_threshold=self._block_threshold,
-        )
+    def _read(self) -> Sources:
+        return read_sources(self._path, lists=self._lists, rates=self._rates)
+
+    def _load(self, sources: Sources) -> Ruleset:
+        ruleset = load_sources(sources, on_failure=self._on_failure, block_threshold=self._block_threshold)
         problems = self._accept(ruleset) if self._accept is not None else ()
         if problems:
             ruleset.close()

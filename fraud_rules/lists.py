@@ -1,8 +1,7 @@
-"""Lists of values in text files, which rules name with `list("name")`. Read by `loading`, asked by `parser`."""
+"""Lists of values in text files, which rules name with `list("name")`. Parsed by `loading`, asked by `parser`."""
 
 from collections.abc import Iterable, Mapping
 from ipaddress import IPv4Network, IPv6Network, ip_network
-from pathlib import Path
 
 from fraud_rules.errors import Problem, RulesError
 from fraud_rules.facts import MAX_TEXT
@@ -13,35 +12,39 @@ Lists = Mapping[str, tuple[str, ...]]
 MAX_BYTES = 10_000_000
 
 
-def read_lists(folder: Path) -> Lists:
-    """Reads every `*.txt` of a folder: one value a line; `#` starts a comment line, or follows two spaces.
+def parse_lists(contents: Mapping[str, bytes]) -> Lists:
+    """Reads lists by their names: one value a line; `#` starts a comment line, or follows two spaces.
 
     Raises:
-        RulesError: A file is not UTF-8 text, is over 10 MB, or holds an entry of more than 1,024 characters.
+        RulesError: A list is not UTF-8 text, is over 10 MB, or holds an entry of more than 1,024 characters or with a
+            null character; the problems call it `lists/NAME.txt`.
     """
-    if not folder.is_dir():
-        return {}
-    return {path.stem: _entries(path) for path in sorted(folder.glob("*.txt"))}
+    return {name: _entries(content, f"lists/{name}.txt") for name, content in contents.items()}
 
 
-def _entries(path: Path) -> tuple[str, ...]:
-    content = path.read_bytes()
+def _entries(content: bytes, file: str) -> tuple[str, ...]:
     if len(content) > MAX_BYTES:
-        raise RulesError([Problem(str(path), 0, 0, f"the list has {len(content):,} bytes; the limit is {MAX_BYTES:,}")])
+        raise RulesError([Problem(file, 0, 0, f"the list has more than {MAX_BYTES:,} bytes", "split it")])
     try:
         lines = content.decode("utf-8-sig").splitlines()
     except UnicodeDecodeError as error:
         line = content.count(b"\n", 0, error.start) + 1
-        raise RulesError([Problem(str(path), line, 0, "the list is not UTF-8", "save it as UTF-8")]) from error
-    long = [
-        Problem(str(path), number, 0, f"the entry has {len(line):,} characters; the limit is {MAX_TEXT:,}")
-        for number, line in enumerate(lines, 1)
-        if len(line) > MAX_TEXT
-    ]
-    if long:
-        raise RulesError(long)
+        column = error.start - content.rfind(b"\n", 0, error.start)
+        raise RulesError([Problem(file, line, column, "the list is not UTF-8", "save it as UTF-8")]) from error
+    bad = [problem for number, line in enumerate(lines, 1) if (problem := _bad(file, number, line)) is not None]
+    if bad:
+        raise RulesError(bad)
     values = (line.partition("  #")[0].strip() for line in lines if not line.lstrip().startswith("#"))
     return tuple(dict.fromkeys(value for value in values if value))
+
+
+def _bad(file: str, number: int, line: str) -> Problem | None:
+    if len(line) > MAX_TEXT:
+        message = f"the entry has {len(line):,} characters; the limit is {MAX_TEXT:,}"
+        return Problem(file, number, MAX_TEXT + 1, message, "facts are cut there")
+    if "\0" in line:
+        return Problem(file, number, line.index("\0") + 1, "the entry holds a null character", "save it as UTF-8")
+    return None
 
 
 def entries_for(fact: str, entries: Iterable[str]) -> tuple[frozenset[str], tuple[IPv4Network | IPv6Network, ...]]:

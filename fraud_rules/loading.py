@@ -1,4 +1,4 @@
-"""From a path to a ruleset that may decide: read, check, test, load the engine, compare the back ends. Public."""
+"""From files or stored sources to a ruleset that may decide: check, test, load the engine, compare the back ends."""
 
 import hashlib
 from collections.abc import Sequence
@@ -11,16 +11,13 @@ from fraud_rules.compiler import compile_program
 from fraud_rules.engine import Engine, EngineError
 from fraud_rules.errors import Problem, RulesError
 from fraud_rules.expressions import And, Condition, Membership, Not, Or
-from fraud_rules.lists import Lists, read_lists
+from fraud_rules.lists import Lists, parse_lists
 from fraud_rules.rates import Rates, parse_rates
 from fraud_rules.rulefile import read_rules
 from fraud_rules.rules import RuleFile
 from fraud_rules.ruleset import OnFailure, Ruleset, conditions_of
+from fraud_rules.sources import Sources, read_sources
 from fraud_rules.testing import TestResult, describe, run_tests
-
-LISTS = Path(__file__).parent / "lists"
-RATES = Path(__file__).parent / "rates.yaml"
-DEFAULT_RULES = Path(__file__).parent / "rules" / "default.yaml"
 
 _LANGUAGE = b"1"  # part of every hash: raise it when the meaning of a rule file changes
 _CORPUS = 200
@@ -31,37 +28,68 @@ class Checked:
     """A sound file with all that it needs; nothing is loaded into the engine yet.
 
     Attributes:
-        hash: SHA-256 over the rules, the lists they use and the rates, in hexadecimal.
+        sources: What it was read from, without the lists that no rule names.
+        file: As it was written; where the sources have a block threshold, that is not in it.
+        hash: SHA-256 over the rules, the lists they use, the rates and the block threshold, in hexadecimal.
         warnings: Findings that do not keep the file from being loaded.
     """
 
-    path: str
+    sources: Sources
     file: RuleFile
     rates: Rates
     hash: str
     warnings: tuple[Problem, ...]
 
 
-def read_file(path: Path | str, *, lists: Path | None = None, rates: Path | None = None) -> Checked:
-    """Reads and checks a rule file, without running anything.
+def check_sources(sources: Sources) -> Checked:
+    """Reads and types all that a ruleset is made of, without running anything.
 
-    Args:
-        lists: The folder of `*.txt` lists; None for the one beside this module.
-        rates: The rates file; None for the one beside this module.
+    Raises:
+        RulesError: Something in it is not sound.
+    """
+    entries = parse_lists(sources.lists)
+    rates = parse_rates(sources.rates, "rates.yaml")
+    result = read_rules(sources.rules, sources.name, entries)
+    used = sorted({name for condition in _all_conditions(result.file) for name in _lists_of(condition)})
+    narrowed = replace(sources, lists={name: sources.lists[name] for name in used})
+    return Checked(narrowed, result.file, rates, _hash(narrowed, entries), result.warnings)
+
+
+def read_file(path: Path | str, *, lists: Path | None = None, rates: Path | None = None) -> Checked:
+    """Reads and checks a rule file: `read_sources`, then `check_sources`.
 
     Raises:
         RulesError: A file cannot be read or is not sound.
     """
-    rates_path = rates or RATES
-    content, rates_content = _read(Path(path)), _read(rates_path)
-    try:
-        entries = read_lists(lists or LISTS)
-    except OSError as error:
-        raise RulesError([Problem(str(lists or LISTS), 0, 0, f"cannot be read: {error.strerror}")]) from error
-    exchange = parse_rates(rates_content, str(rates_path))
-    result = read_rules(content, str(path), entries)
-    digest = _hash(content, rates_content, result.file, entries)
-    return Checked(str(path), result.file, exchange, digest, result.warnings)
+    return check_sources(read_sources(path, lists=lists, rates=rates))
+
+
+def load_sources(
+    sources: Sources, *, on_failure: OnFailure | None = None, block_threshold: int | None = None
+) -> Ruleset:
+    """Loads sources so far that they may decide on payments. Takes 0.05 to 2 seconds.
+
+    Args:
+        on_failure: Called by `Ruleset.decide` when a back end failed and another stood in.
+        block_threshold: Where given, in place of the sources' own; the file's own tests run with the file's.
+
+    Raises:
+        RulesError: The file is not sound, one of its own tests fails, the engine refuses it, or the engine and the
+            evaluator disagree about it. Nothing stays loaded.
+    """
+    checked = check_sources(sources if block_threshold is None else replace(sources, block_threshold=block_threshold))
+    failed = [_failed(checked, result) for result in run_own_tests(checked) if not result.passed]
+    if failed:
+        raise RulesError([*checked.warnings, *failed])
+    return Ruleset(
+        _with_threshold(checked.file, checked.sources.block_threshold),
+        ruleset_hash=checked.hash,
+        sources=checked.sources,
+        rates=checked.rates,
+        engine=_engine(checked),
+        warnings=checked.warnings,
+        on_failure=on_failure,
+    )
 
 
 def load_ruleset(
@@ -72,45 +100,21 @@ def load_ruleset(
     on_failure: OnFailure | None = None,
     block_threshold: int | None = None,
 ) -> Ruleset:
-    """Loads a rule file so far that it may decide on payments. Takes 0.05 to 2 seconds.
-
-    Args:
-        lists, rates: As for `read_file`.
-        on_failure: Called by `Ruleset.decide` when a back end failed and another stood in.
-        block_threshold: Thousandths from which on a payment is blocked, instead of the file's own; the file's own
-            tests still run with the file's.
-
-    Raises:
-        RulesError: The file is not sound, one of its own tests fails, the engine refuses it, or the engine and the
-            evaluator disagree about it. Nothing stays loaded.
-    """
-    checked = read_file(path, lists=lists, rates=rates)
-    failed = [_failed(checked, result) for result in run_own_tests(checked) if not result.passed]
-    if failed:
-        raise RulesError([*checked.warnings, *failed])
-    if block_threshold is not None:
-        checked = _with_threshold(checked, block_threshold)
-    engine = _engine(checked)
-    return Ruleset(
-        checked.file,
-        ruleset_hash=checked.hash,
-        rates=checked.rates,
-        engine=engine,
-        warnings=checked.warnings,
-        on_failure=on_failure,
-    )
+    """Loads a rule file: `read_sources`, then `load_sources`, which say what they take and raise."""
+    sources = read_sources(path, lists=lists, rates=rates)
+    return load_sources(sources, on_failure=on_failure, block_threshold=block_threshold)
 
 
-def _with_threshold(checked: Checked, block: int) -> Checked:
-    """Another threshold decides otherwise, so it makes another ruleset with another hash."""
-    file = replace(checked.file, thresholds=replace(checked.file.thresholds, block=block))
-    digest = hashlib.sha256(f"{checked.hash} block={block}".encode()).hexdigest()
-    return replace(checked, file=file, hash=digest)
+def _with_threshold(file: RuleFile, block: int | None) -> RuleFile:
+    return file if block is None else replace(file, thresholds=replace(file.thresholds, block=block))
 
 
 def run_own_tests(checked: Checked) -> Sequence[TestResult]:
     """Runs a file's own tests by the evaluator."""
-    return run_tests(checked.file, Ruleset(checked.file, ruleset_hash=checked.hash, rates=checked.rates, engine=None))
+    ruleset = Ruleset(
+        checked.file, ruleset_hash=checked.hash, sources=checked.sources, rates=checked.rates, engine=None
+    )
+    return run_tests(checked.file, ruleset)
 
 
 def _engine(checked: Checked) -> Engine:
@@ -122,41 +126,37 @@ def _engine(checked: Checked) -> Engine:
     try:
         engine = Engine(compile_program(conditions))
     except (EngineError, ValueError) as error:
-        raise RulesError([Problem(checked.path, 0, 0, f"the engine does not take the rules: {error}")]) from error
+        raise RulesError(
+            [Problem(checked.sources.name, 0, 0, f"the engine does not take the rules: {error}")]
+        ) from error
     try:
         disagreement = first_disagreement(engine, conditions, payments)
     except EngineError as error:
         engine.close()
-        raise RulesError([Problem(checked.path, 0, 0, f"the engine failed on the rules: {error}")]) from error
+        raise RulesError([Problem(checked.sources.name, 0, 0, f"the engine failed on the rules: {error}")]) from error
     if disagreement is not None:
         engine.close()
         indexes = sorted(disagreement.engine_only | disagreement.evaluator_only)
         message = f"engine and evaluator disagree on conditions {indexes} for {dict(disagreement.facts)}"
-        raise RulesError([Problem(checked.path, 0, 0, message, "report this as a bug, with the file")])
+        raise RulesError([Problem(checked.sources.name, 0, 0, message, "report this as a bug, with the file")])
     return engine
 
 
 def _failed(checked: Checked, result: TestResult) -> Problem:
     given = describe(result.given)
     message = f"the test of {result.subject} fails: expected {result.expected}, found {result.found}"
-    return Problem(checked.path, result.line, 0, message, f"given {given}" if given else "nothing is given")
+    return Problem(checked.sources.name, result.line, 0, message, f"given {given}" if given else "nothing is given")
 
 
-def _read(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        raise RulesError([Problem(str(path), 0, 0, f"cannot be read: {error.strerror}")]) from error
-
-
-def _hash(rules: bytes, rates: bytes, file: RuleFile, lists: Lists) -> str:
+def _hash(sources: Sources, lists: Lists) -> str:
     digest = hashlib.sha256()
-    names = sorted({name for condition in _all_conditions(file) for name in _lists_of(condition)})
-    parts = [_LANGUAGE, rules, rates, *(text.encode() for name in names for text in (name, "\n".join(lists[name])))]
-    for part in parts:
+    entries = (text.encode() for name in sources.lists for text in (name, "\n".join(lists[name])))
+    for part in (_LANGUAGE, sources.rules, sources.rates, *entries):
         digest.update(len(part).to_bytes(8, "big"))
         digest.update(part)
-    return digest.hexdigest()
+    if sources.block_threshold is None:
+        return digest.hexdigest()
+    return hashlib.sha256(f"{digest.hexdigest()} block={sources.block_threshold}".encode()).hexdigest()
 
 
 def _all_conditions(file: RuleFile) -> list[Condition]:

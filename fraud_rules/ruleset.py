@@ -14,6 +14,7 @@ from fraud_rules.expressions import Condition, facts_of
 from fraud_rules.facts import VOCABULARY, Fact, Facts, Value
 from fraud_rules.rates import Rates
 from fraud_rules.rules import Action, Mode, Rule, RuleFile, Thresholds
+from fraud_rules.sources import Sources
 from fraud_rules.velocity import VelocityFact
 
 # In this order, whatever the scores: the first that a live rule asks for is the outcome.
@@ -49,6 +50,7 @@ class Ruleset:
     Attributes:
         name: As the file calls it.
         hash: SHA-256 over rules, lists and rates, in hexadecimal: the ruleset's identity.
+        sources: What it is made of; loaded again, they make the same ruleset.
         rules: Every rule of the file, in order.
         thresholds: In thousandths.
         velocity: The windows over the past that its rules ask for, in order of their names, each once.
@@ -61,13 +63,14 @@ class Ruleset:
         file: RuleFile,
         *,
         ruleset_hash: str,
+        sources: Sources,
         rates: Rates,
         engine: Engine | None,
         warnings: Sequence[Problem] = (),
         on_failure: OnFailure | None = None,
     ) -> None:
         """Takes a checked file; without an engine the evaluator decides."""
-        self.name, self.hash, self.rates = file.name, ruleset_hash, rates
+        self.name, self.hash, self.sources, self.rates = file.name, ruleset_hash, sources, rates
         self.rules, self.thresholds, self.warnings = file.rules, file.thresholds, tuple(warnings)
         self._file, self._engine, self._on_failure = file, engine, on_failure
         self._watched = tuple(rule for rule in file.rules if rule.mode is not Mode.OFF)

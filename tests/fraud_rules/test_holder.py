@@ -3,6 +3,7 @@
 import os
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 from itertools import count
 from pathlib import Path
 
@@ -18,6 +19,8 @@ from fraud_rules import (
     Ruleset,
     RulesetHolder,
     ScreeningFailure,
+    Sources,
+    read_sources,
 )
 from tests.fraud_rules.rulefiles import rule, ruleset_text, write_rules
 
@@ -100,16 +103,29 @@ def test_a_changed_list_is_taken_up(tmp_path: Path) -> None:
         holder.close()
 
 
+def test_sources_from_elsewhere_are_adopted(holder: RulesetHolder, tmp_path: Path) -> None:
+    first = holder.ruleset.sources
+    (tmp_path / "other").mkdir()
+    event = holder.adopt(read_sources(write(tmp_path / "other", "10")))
+    assert isinstance(event, Reloaded)
+    assert holder.decide({"amount": 6}).outcome is Outcome.ALLOW
+    assert isinstance(holder.adopt(replace(first, rules=b"")), Rejected)
+    assert holder.decide({"amount": 6}).outcome is Outcome.ALLOW
+    assert isinstance(holder.adopt(first), Reloaded)
+    assert holder.decide({"amount": 6}).outcome is Outcome.BLOCK
+    assert holder.adopt(first) is None
+
+
 def test_there_is_no_first_ruleset_without_a_sound_file(tmp_path: Path) -> None:
     with pytest.raises(RulesError):
         RulesetHolder(write(tmp_path, "many"))
 
 
 def test_a_failed_trial_keeps_the_file_out(tmp_path: Path) -> None:
-    tried: list[Path] = []
+    tried: list[str] = []
 
-    def trial(path: Path, lists: Path | None, rates: Path | None) -> None:
-        tried.append(path)
+    def trial(sources: Sources, _: int | None) -> None:
+        tried.append(sources.name)
         raise RulesError([])
 
     path = write(tmp_path, "5")
@@ -117,7 +133,7 @@ def test_a_failed_trial_keeps_the_file_out(tmp_path: Path) -> None:
     try:
         write(tmp_path, "10")
         assert isinstance(holder.refresh(), Rejected)
-        assert tried == [path]
+        assert tried == [str(path)]
     finally:
         holder.close()
 

@@ -2,8 +2,8 @@
 
 import pytest
 
-from fraud_rules.loading import RATES
 from fraud_rules.rates import parse_rates
+from fraud_rules.sources import RATES
 
 FILE = b"date: 2025-01-31\nusd_per_unit: {EUR: 1.155, JPY: 0.0067, KWD: 3.25, IDR: 0.00006}\n"
 

@@ -1,12 +1,12 @@
 """The documentation in the README is that of the code."""
 
 import re
+from pathlib import Path
 
 from fraud_rules.facts import VOCABULARY
-from fraud_rules.lists import read_lists
-from fraud_rules.loading import LISTS
+from fraud_rules.loading import read_file
 from fraud_rules.reference import README, fact_reference, with_reference
-from fraud_rules.rulefile import read_rules
+from tests.fraud_rules.rulefiles import write_rules
 
 
 def test_the_fact_reference_is_current() -> None:
@@ -15,11 +15,11 @@ def test_the_fact_reference_is_current() -> None:
     assert all(f"| `{name}` |" in fact_reference() for name in VOCABULARY)
 
 
-def test_the_example_in_the_readme_is_sound() -> None:
+def test_the_example_in_the_readme_is_sound(tmp_path: Path) -> None:
     match = re.search(r"```yaml\n(.*?)```", README.read_text(encoding="utf-8"), re.DOTALL)
     assert match is not None
-    result = read_rules(match[1].encode(), "README.md", read_lists(LISTS))
-    assert [rule.id for rule in result.file.rules] == ["amount_above_10k", "many_cards_one_address"]
+    checked = read_file(write_rules(tmp_path, match[1]))
+    assert [rule.id for rule in checked.file.rules] == ["amount_above_10k", "many_cards_one_address"]
 
 
 def test_no_fact_can_hold_a_card_number_or_a_security_code() -> None:
