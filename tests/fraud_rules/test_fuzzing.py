@@ -4,14 +4,19 @@ import itertools
 import sys
 from collections import Counter
 from random import Random
+from unittest.mock import Mock
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from fraud_rules import compiler
+from fraud_rules.errors import Problem, RulesError
 from fraud_rules.expressions import NEGATED, Operator
-from tests.fraud_rules import fuzz_back_ends, fuzzing
+from fraud_rules.loading import check_sources
+from fraud_rules.ruleset import conditions_of
+from fraud_rules.sources import Sources
+from tests.fraud_rules import fuzz_back_ends, fuzz_files, fuzzing
 from tests.fraud_rules.fuzzing import Finding, watch
 
 
@@ -74,3 +79,36 @@ def test_the_command_runs_as_many_evaluations_and_says_how_to_see_a_finding_agai
     bad: list[Counter[str] | Finding] = [Finding(7, "it differs"), Counter(evaluations=10)]
     assert fuzzing.run(iter(bad), "evaluations", 10, ["python", "-m", "fuzz"]) == 1
     assert "-m fuzz --evaluations 1 --seed 7\nit differs" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("first", range(0, 240, 40))
+def test_hostile_files_are_read_or_refused_with_a_place(first: int) -> None:
+    counted = sum((fuzz_files.try_round(seed) for seed in range(first, first + 40)), Counter())
+    assert counted["refused"] > 0
+    assert counted["sound"] > 0
+
+
+def test_what_no_file_may_do_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    sound = Sources("cards.yaml", fuzz_files.RULES[0], {}, fuzz_files.EXCHANGE)
+    assert fuzz_files.try_sources(Random(1), sound) == {"files": 1, "sound": 1}
+    with monkeypatch.context() as patch:
+        patch.setattr(fuzz_files, "_SECONDS", 0.0)
+        with pytest.raises(AssertionError, match="reading took"):
+            fuzz_files.try_sources(Random(1), sound)
+    for problems, complaint in (
+        ([], "nothing is an error"),
+        ([Problem("cards.yaml", 0, 0, "something is wrong")], "no place"),
+        ([Problem("cards.yaml", 999, 1, "something is wrong")], "no such line"),
+        ([Problem("cards.yaml", 1, 1, "two\nlines")], "control characters"),
+    ):
+        monkeypatch.setattr(fuzz_files, "check_sources", Mock(side_effect=RulesError(problems)))
+        with pytest.raises(AssertionError, match=complaint):
+            fuzz_files.try_sources(Random(1), sound)
+
+
+def test_a_rule_that_is_silently_always_true_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    sound = Sources("cards.yaml", fuzz_files.RULES[0], {}, fuzz_files.EXCHANGE)
+    count = len(conditions_of(check_sources(sound).file))
+    monkeypatch.setattr(fuzz_files, "compile_conditions", lambda conditions: lambda facts: [True] * count)
+    with pytest.raises(AssertionError, match="always true"):
+        fuzz_files.try_sources(Random(1), sound)
