@@ -68,13 +68,9 @@ class Fact:
 
     def normalise(self, text: str) -> str:
         """Returns the text in the fact's case."""
-        match self.case:
-            case Case.UPPER:
-                return text.upper()
-            case Case.LOWER:
-                return text.lower()
-            case Case.AS_IS:
-                return text
+        if self.case is Case.AS_IS:
+            return text
+        return text.upper() if self.case is Case.UPPER else text.lower()
 
 
 def _text(name: str, meaning: str, case: Case = Case.AS_IS, values: tuple[str, ...] = ()) -> Fact:
