@@ -19,7 +19,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from bench.screening_rules import VELOCITY, rule_file
+from bench.screening_rules import VELOCITY, VELOCITY_NAMES, rule_file
 from fraud_rules import Ruleset, RulesetHolder
 from fraud_rules.evaluator import compile_conditions
 from fraud_rules.facts import Value
@@ -82,7 +82,9 @@ def _engine_of(ruleset: Ruleset) -> Callable[[dict[str, Value]], object]:
 
 
 def _screen(screening: Screening, payment: Payment, past: dict[str, int]) -> dict[str, Value]:
-    _, screen = screening.prepare(payment, None, "Europe/Berlin", f"card-{payment.amount % 97}", can_hold=True)
+    _, screen = screening.prepare(
+        payment, None, "Europe/Berlin", f"card-{payment.amount % 97}", can_hold=True, can_challenge=True
+    )
     _, decision = screen(past)
     return decision.facts
 
@@ -124,8 +126,6 @@ def _payments(count: int) -> list[Payment]:
 
 
 def _counted(number: int) -> dict[str, int]:
-    from bench.screening_rules import VELOCITY_NAMES  # noqa: PLC0415
-
     return {name: (number * 7 + place) % 4 for place, name in enumerate(VELOCITY_NAMES)}
 
 

@@ -12,6 +12,7 @@ from server.domain.payment import FraudDecision, FraudOutcome, Payment
 from server.domain.states import Event, next_state
 from server.domain.velocity import Counted, Velocity
 from server.screening.facts import facts_of
+from server.screening.feasible import feasible
 
 _log = logging.getLogger(__name__)
 
@@ -25,15 +26,22 @@ class Screening:
     def __init__(self, holder: RulesetHolder) -> None:
         self._holder = holder
 
-    def prepare(
-        self, payment: Payment, card: Card | None, time_zone: str, card_fingerprint: str, *, can_hold: bool
+    def prepare(  # noqa: PLR0913 - the payment, and what can be done with it
+        self,
+        payment: Payment,
+        card: Card | None,
+        time_zone: str,
+        card_fingerprint: str,
+        *,
+        can_hold: bool,
+        can_challenge: bool,
     ) -> tuple[tuple[Velocity, ...], Screen]:
         """Returns the numbers to be counted, and what decides the payment with them.
 
         Args:
             card: The raw card; None where a token or another method stands for it.
             time_zone: IANA name of the merchant's zone.
-            can_hold: Whether the method's funds can be held, so that a review is possible.
+            can_hold, can_challenge: As for `feasible`.
 
         Both belong to one ruleset, also when another is swapped in between. The second does no I/O and returns the
         payment, FAILED where it is blocked, and why.
@@ -44,7 +52,7 @@ class Screening:
         def screen(counted: Counted) -> tuple[Payment, FraudDecision]:
             facts = facts_of(payment, card, time_zone, card_fingerprint)
             decision = ruleset.decide({**facts, **_numbers(ruleset, counted)})
-            return _apply(payment, decision, can_hold)
+            return _apply(payment, decision, can_hold, can_challenge)
 
         return velocity, screen
 
@@ -93,14 +101,13 @@ def _numbers(ruleset: Ruleset, counted: Counted) -> dict[str, int]:
     return numbers
 
 
-def _apply(payment: Payment, decision: Decision, can_hold: bool) -> tuple[Payment, FraudDecision]:
-    outcome = FraudOutcome(decision.outcome.value)
+def _apply(payment: Payment, decision: Decision, can_hold: bool, can_challenge: bool) -> tuple[Payment, FraudDecision]:
+    decided = FraudOutcome(decision.outcome.value)
+    outcome = feasible(decided, can_hold=can_hold, can_challenge=can_challenge)
     failure = None
     if outcome is FraudOutcome.BLOCK:
-        failure = _refusal(DeclineCode.FRAUD_BLOCKED)
-    elif outcome is FraudOutcome.REVIEW and not can_hold:
-        # Funds that cannot be held cannot wait for an analyst.
-        outcome, failure = FraudOutcome.BLOCK, _refusal(DeclineCode.REVIEW_NOT_POSSIBLE)
+        blocked = decided is FraudOutcome.BLOCK
+        failure = _refusal(DeclineCode.FRAUD_BLOCKED if blocked else DeclineCode.REVIEW_NOT_POSSIBLE)
     stored = FraudDecision(
         outcome,
         decision.score_thousandths,

@@ -56,8 +56,9 @@ class Screening(Protocol):
     """Decides payments by the ruleset in force."""
 
     def prepare(
-        self, payment: Payment, card: Card | None, time_zone: str, card_fingerprint: str, *, can_hold: bool
-    ) -> tuple[tuple[Velocity, ...], Screen]:
+        self, payment: Payment, card: Card | None, time_zone: str, card_fingerprint: str, *, can_hold: bool,
+        can_challenge: bool,
+    ) -> tuple[tuple[Velocity, ...], Screen]:  # fmt: skip
         """The numbers that the ruleset asks for, and what decides the payment with them."""
 
 
@@ -128,7 +129,9 @@ class CreatePayment:
         transaction = _first_authorization(payment, key, caller.request_id)
         card = command.instrument if isinstance(command.instrument, Card) else None
         fingerprint = self._hasher.fingerprint(card.number) if card else ""
-        velocity, screen = self._screening.prepare(payment, card, caller.time_zone, fingerprint, can_hold=rule.holds)
+        velocity, screen = self._screening.prepare(
+            payment, card, caller.time_zone, fingerprint, can_hold=rule.holds, can_challenge=rule.challenge
+        )
         fields = {name: getattr(command, name) for name in CreatePaymentCommand.__slots__}
         return OpenPayment(
             claim=Claim(
