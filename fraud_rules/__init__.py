@@ -12,12 +12,15 @@ from fraud_rules.holder import Rejected, Reloaded, RulesetHolder
 from fraud_rules.loading import Checked, check_sources, load_ruleset, load_sources
 from fraud_rules.rates import Rates
 from fraud_rules.ruleset import Ruleset, ScreeningFailure
+from fraud_rules.runtime_lists import EMPTY, ListEntry, RuntimeLists
+from fraud_rules.share import in_share
 from fraud_rules.sources import DEFAULT_RULES, Sources, read_sources
 from fraud_rules.velocity import Function, VelocityFact
 
 __all__ = [
     "CURRENCY_WITHOUT_RATE",
     "DEFAULT_RULES",
+    "EMPTY",
     "SCREENING_FAILED",
     "VOCABULARY",
     "Backend",
@@ -25,6 +28,7 @@ __all__ = [
     "Decision",
     "Facts",
     "Function",
+    "ListEntry",
     "Outcome",
     "Problem",
     "Rates",
@@ -33,11 +37,13 @@ __all__ = [
     "RulesError",
     "Ruleset",
     "RulesetHolder",
+    "RuntimeLists",
     "ScreeningFailure",
     "Severity",
     "Sources",
     "VelocityFact",
     "check_sources",
+    "in_share",
     "load_ruleset",
     "load_sources",
     "read_sources",

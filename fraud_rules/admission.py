@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 
 from fraud_rules.facts import MAX_INTEGER, MAX_TEXT, Fact, Facts, Kind, Value
+from fraud_rules.metadata import converted
 from fraud_rules.rates import Rates
 
 
@@ -14,7 +15,7 @@ def admit(facts: Facts, words: Mapping[str, Fact]) -> dict[str, Value]:
     """Returns the known facts that rules may see, in the order of `words`.
 
     Names that are not words are dropped, as are None and empty texts, which mean unknown. Texts are cut to 1,024
-    characters and brought into their fact's case.
+    characters and brought into their fact's case. What merchants tell is converted to its fact's type, else dropped.
 
     Raises:
         FactError: A value is not of its fact's type, or an integer is out of its fact's range.
@@ -22,6 +23,8 @@ def admit(facts: Facts, words: Mapping[str, Fact]) -> dict[str, Value]:
     admitted: dict[str, Value] = {}
     for name, word in words.items():
         value = facts.get(name)
+        if word.told and value is not None:
+            value = converted(value, word)
         if value is None or value == "":
             continue
         admitted[name] = _checked(value, word)

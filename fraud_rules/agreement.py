@@ -22,7 +22,6 @@ from fraud_rules.expressions import (
     facts_of,
 )
 from fraud_rules.facts import Kind, Value
-from fraud_rules.terms import word_of
 
 _UNKNOWN_SHARE = 0.2
 
@@ -58,7 +57,7 @@ def corpus(conditions: Sequence[Condition], count: int) -> list[Mapping[str, Val
     values: dict[str, list[Value]] = {}
     for condition in conditions:
         for fact, value in _interesting(condition):
-            word = word_of(fact)
+            word = fact.word
             if not isinstance(value, int) or isinstance(value, bool) or word.minimum <= value <= word.maximum:
                 values.setdefault(fact.name, []).append(value)
     choices = {name: list(dict.fromkeys(found)) for name, found in values.items()}
@@ -88,6 +87,9 @@ def _interesting(condition: Condition) -> Iterator[tuple[FactRef, Value]]:
             some: list[Value] = list(condition.values)
             members = [*sorted(some, key=str)[:3], *addresses, *_default(condition.fact)]
             yield from ((condition.fact, value) for value in members)
+            if condition.listed:
+                listed = FactRef(condition.listed)
+                yield from ((listed, value) for value in _default(listed))
         case TextTest():
             text = condition.argument
             yield from ((condition.fact, value) for value in (text, f"a{text}", f"{text}a", "a", "-"))
@@ -111,7 +113,7 @@ def _default(fact: FactRef) -> tuple[Value, ...]:
         case Kind.TEXT:
             return ("a", "b")
         case Kind.INTEGER:
-            return (0, 1, 2, 1_000)
+            return (0, 1, 2, 1_000, -1_000)
 
 
 def _kind(value: Value) -> Kind:

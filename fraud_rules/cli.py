@@ -13,7 +13,7 @@ from rich.text import Text
 from fraud_rules.check import CheckReport, check_files
 from fraud_rules.errors import Problem, RulesError, Severity
 from fraud_rules.loading import load_ruleset, run_own_tests
-from fraud_rules.rules import Rule, RuleFile
+from fraud_rules.rules import Rule, RuleFile, words_of
 from fraud_rules.sources import DEFAULT_RULES
 from fraud_rules.testing import TestResult, describe
 
@@ -107,7 +107,7 @@ def _show_results(console: Console, file: RuleFile, results: Sequence[TestResult
     for column in ("line", "of", "given", "expected", "found"):
         table.add_column(column)
     for result in failed:
-        given = describe(result.given)
+        given = describe(result.given, words_of(file.conditions, file.metadata))
         table.add_row(*map(Text, (str(result.line), result.subject, given, result.expected, result.found)))
     console.print(table)
 

@@ -1,9 +1,14 @@
 """What can be wrong with a rule file, and how it is told. Raised by `loading`, shown by `check` and `cli`."""
 
 import difflib
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+
+IDENTIFIER = re.compile(r"[a-z][a-z0-9_]{0,63}")
+"""What rulesets, rules and lists are called."""
+IDENTIFIER_HINT = "use up to 64 of a-z, 0-9 and _, a letter first"
 
 
 class Severity(StrEnum):

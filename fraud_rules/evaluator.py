@@ -5,7 +5,6 @@ out twice, for where it is true and for where it is false, because unknown is ne
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from ipaddress import IPv4Network, IPv6Network, ip_address
 from typing import Any, assert_never, cast
 
 from fraud_rules.expressions import (
@@ -26,8 +25,8 @@ from fraud_rules.expressions import (
     facts_of,
 )
 from fraud_rules.facts import Value
+from fraud_rules.lists import Networks
 from fraud_rules.patterns import compile_pattern
-from fraud_rules.terms import word_of
 
 Evaluate = Callable[[Mapping[str, Value]], list[bool | None]]
 
@@ -46,21 +45,12 @@ def compile_conditions(conditions: Sequence[Condition]) -> Evaluate:
     return cast(Evaluate, namespace["evaluate"])
 
 
-def inside(address: str, networks: Sequence[IPv4Network | IPv6Network]) -> bool:
-    """Says whether an address lies in any of the networks; what is no address lies in none."""
-    try:
-        parsed = ip_address(address)
-    except ValueError:
-        return False
-    return any(parsed in network for network in networks)
-
-
 class _Writer:
     """Writes conditions as Python expressions, and collects the facts and constants they mention."""
 
     def __init__(self) -> None:
         self.locals: dict[str, str] = {}
-        self.constants: dict[str, object] = {"inside": inside}
+        self.constants: dict[str, object] = {}
 
     def truth(self, condition: Condition) -> str:
         """Writes an expression that is True, False or None; what a simple condition tests is worked out once."""
@@ -111,8 +101,10 @@ class _Writer:
     def _membership(self, condition: Membership) -> str:
         local = self._local(condition.fact)
         test = f"{local} in {self._constant(condition.values)}"
+        if condition.listed:
+            test = f"{test} or {self._named(condition.listed.name)} is True"
         if condition.networks:
-            test = f"{test} or inside({local}, {self._constant(condition.networks)})"
+            test = f"{test} or {self._constant(Networks(condition.networks))}.contain({local})"
         return f"({test})"
 
     def _text_test(self, condition: TextTest) -> str:
@@ -123,13 +115,16 @@ class _Writer:
             case TextTestKind.CONTAINS:
                 return f"({self._constant(argument)} in {local})"
             case TextTestKind.MATCHES:
-                pattern = compile_pattern(argument, word_of(condition.fact))
+                pattern = compile_pattern(argument, condition.fact.word)
                 return f"({self._constant(pattern)}.search({local}) is not None)"
             case _:
                 assert_never(condition.kind)
 
     def _local(self, fact: FactRef) -> str:
-        return self.locals.setdefault(fact.name, f"f{len(self.locals)}")
+        return self._named(fact.name)
+
+    def _named(self, name: str) -> str:
+        return self.locals.setdefault(name, f"f{len(self.locals)}")
 
     def _constant(self, value: object) -> str:
         """Binds a constant to a name, so that no text of a rule file is ever part of the generated source."""

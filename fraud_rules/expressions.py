@@ -10,10 +10,17 @@ from dataclasses import dataclass
 from enum import StrEnum
 from ipaddress import IPv4Network, IPv6Network
 from types import MappingProxyType
-from typing import assert_never
+from typing import Final, assert_never
 
-from fraud_rules.facts import MAX_INTEGER, Kind, Unit, Value
+from fraud_rules.facts import MAX_INTEGER, Fact, Kind, Unit, Value
 from fraud_rules.velocity import VelocityFact
+
+LISTED: Final = "listed_"
+
+
+def listed_word(list_name: str, fact: str) -> Fact:
+    """Returns the word for: a run-time entry of the list holds the value of the fact."""
+    return Fact(f"{LISTED}{list_name}_{fact}", Kind.BOOLEAN, f"`{fact}` was on the list `{list_name}` at run time.")
 
 
 class Operator(StrEnum):
@@ -58,12 +65,25 @@ class Literal:
 
 @dataclass(frozen=True, slots=True)
 class FactRef:
-    """A fact by its name; `velocity` is set where the fact is a window over the past."""
+    """A fact by its word; `velocity` is set where the fact is a window over the past."""
 
-    name: str
-    kind: Kind
-    unit: Unit
+    word: Fact
     velocity: VelocityFact | None = None
+
+    @property
+    def name(self) -> str:
+        """The key under which the value is found."""
+        return self.word.name
+
+    @property
+    def kind(self) -> Kind:
+        """The value's type."""
+        return self.word.kind
+
+    @property
+    def unit(self) -> Unit:
+        """What an integer counts."""
+        return self.word.unit
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,12 +116,21 @@ class Known:
 
 @dataclass(frozen=True, slots=True)
 class Membership:
-    """Whether the fact's value is one of `values` or lies in one of `networks`; `list_name` where a list gave them."""
+    """Whether the fact's value is one of `values` or lies in one of `networks`, or is on the list at run time.
+
+    Attributes:
+        list_name: The list that gave values and networks; empty where the rule itself did.
+    """
 
     fact: FactRef
     values: frozenset[str] | frozenset[int]
     networks: tuple[IPv4Network | IPv6Network, ...] = ()
     list_name: str = ""
+
+    @property
+    def listed(self) -> Fact | None:
+        """The boolean that says whether a run-time entry holds the value; None where there is no list."""
+        return listed_word(self.list_name, self.fact.name) if self.list_name else None
 
 
 class TextTestKind(StrEnum):
@@ -165,6 +194,18 @@ def facts_of(part: Condition | Term) -> Iterator[FactRef]:
                 yield from facts_of(operand)
         case _:
             assert_never(part)
+
+
+def memberships_of(condition: Condition) -> Iterator[Membership]:
+    """Yields every mention of a list by its name, repeats included."""
+    match condition:
+        case And() | Or():
+            for operand in condition.operands:
+                yield from memberships_of(operand)
+        case Not():
+            yield from memberships_of(condition.operand)
+        case Membership() if condition.list_name:
+            yield condition
 
 
 def bounds(term: Term) -> tuple[int, int]:

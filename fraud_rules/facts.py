@@ -6,6 +6,7 @@ A payment brings only the facts that are known of it; the others are unknown, an
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from ipaddress import IPv6Address, ip_address
 from types import MappingProxyType
 
 Value = str | int | bool
@@ -45,6 +46,7 @@ class Case(StrEnum):
 
     UPPER = "upper"
     LOWER = "lower"
+    ADDRESS = "ip address"
     AS_IS = "as it is"
 
 
@@ -55,6 +57,7 @@ class Fact:
     Attributes:
         values: Where not empty, the only values there are.
         minimum, maximum: The least and greatest value of an integer.
+        told: The merchant tells it as a text: it is converted, and unknown where that fails.
     """
 
     name: str
@@ -65,12 +68,25 @@ class Fact:
     values: tuple[str, ...] = ()
     minimum: int = 0
     maximum: int = MAX_INTEGER
+    told: bool = False
 
     def normalise(self, text: str) -> str:
-        """Returns the text in the fact's case."""
-        if self.case is Case.AS_IS:
+        """Returns the text in the fact's case; of an IP address, its shortest form, by which alone it is compared."""
+        case = self.case
+        if case is Case.AS_IS:
             return text
-        return text.upper() if self.case is Case.UPPER else text.lower()
+        if case is Case.ADDRESS:
+            return _address(text)
+        return text.upper() if case is Case.UPPER else text.lower()
+
+
+def _address(text: str) -> str:
+    try:
+        address = ip_address(text)
+    except ValueError:
+        return text.lower()
+    mapped = address.ipv4_mapped if isinstance(address, IPv6Address) else None
+    return str(mapped or address).lower()
 
 
 def _text(name: str, meaning: str, case: Case = Case.AS_IS, values: tuple[str, ...] = ()) -> Fact:
@@ -94,7 +110,7 @@ _ALL = (
     _text("currency", "ISO 4217 code.", Case.UPPER),
     _text("method", "How the customer pays.", Case.LOWER, _METHODS),
     _text("processor", "Who is to move the money, such as `stripe`.", Case.LOWER),
-    _text("payment_id", "The payment; it also settles whether a rule's `percent` includes the payment."),
+    _text("payment_id", "The payment's id."),
     _text("merchant", "The merchant's id."),
     _text("description", "The merchant's free text."),
     Fact("hour", Kind.INTEGER, "Hour of the payment in the merchant's time zone, else UTC.", Unit.HOUR, maximum=23),
@@ -105,7 +121,7 @@ _ALL = (
     _text("email", "The customer's address.", Case.LOWER),
     _text("email_domain", "What follows the @ of `email`.", Case.LOWER),
     _text("phone", "The customer's number, in E.164 form."),
-    _text("ip", "Address the payment came from.", Case.LOWER),
+    _text("ip", "Address the payment came from.", Case.ADDRESS),
     _text("ip_country", "ISO 3166 code of `ip`.", Case.UPPER),
     _boolean("ip_is_proxy", "True where `ip` belongs to a proxy, a VPN or Tor."),
     _text("device", "Fingerprint of the customer's device."),

@@ -1,23 +1,24 @@
 """Reads typed fields out of a document and collects every problem on the way. Called by `rulefile`."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from decimal import Decimal
 from enum import StrEnum
 from typing import TypeVar
 
 from fraud_rules.document import Entries, Node, Scalar, Sequence
-from fraud_rules.errors import Problem, Severity, nearest
-from fraud_rules.expressions import Condition
-from fraud_rules.facts import VOCABULARY, Fact, Value
+from fraud_rules.errors import IDENTIFIER, IDENTIFIER_HINT, Problem, Severity, nearest
+from fraud_rules.expressions import LISTED, Condition, listed_word
+from fraud_rules.facts import VOCABULARY, Fact, Kind, Value
 from fraud_rules.lists import Lists
 from fraud_rules.literals import LiteralError, number, value_of
 from fraud_rules.parser import parse_condition
 from fraud_rules.source import ExpressionError
+from fraud_rules.terms import unknown_fact_hint
 from fraud_rules.velocity import BY, Function, velocity_fact
 
 _Choice = TypeVar("_Choice", bound=StrEnum)
-_IDENTIFIER = re.compile(r"[a-z][a-z0-9_]{0,63}")
+_MERCHANT = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _VELOCITY = re.compile(rf"({'|'.join(Function)})_(\w+)_by_({'|'.join(BY)})_(\w+)")
 
 
@@ -26,13 +27,17 @@ class Fields:
 
     Attributes:
         problems: What was found so far.
-        windows_given: The velocity facts that tests name, with their places.
+        lists: Those that conditions may name; what the file declares is added to them.
+        words: The facts that conditions and tests may name; what the file declares is added to them.
+        asked_given: The facts that tests give and that are only there where a rule asks for them, with their places.
     """
 
     def __init__(self, file: str, source: str, lists: Lists) -> None:
-        self._file, self._source, self._lists = file, source, lists
+        self._file, self._source = file, source
+        self.lists: Lists = lists
+        self.words: Mapping[str, Fact] = VOCABULARY
         self.problems: list[Problem] = []
-        self.windows_given: list[tuple[str, Node]] = []
+        self.asked_given: list[tuple[str, Node]] = []
 
     def problem(self, node: Node, message: str, hint: str = "", severity: Severity = Severity.ERROR) -> None:
         """Notes a problem at a node."""
@@ -40,15 +45,19 @@ class Fields:
 
     def entries(self, node: Node, what: str, allowed: Iterable[str]) -> dict[str, Node]:
         """Reads a table whose keys are all among `allowed`."""
-        if not isinstance(node, Entries):
-            self.problem(node, f"{what} is a table of `key: value` lines")
-            return {}
-        allowed = tuple(allowed)
-        for name, (key, _) in node.items.items():
+        table, allowed = self.table(node, what), tuple(allowed)
+        for name, (key, _) in table.items():
             if name not in allowed:
                 hint = nearest(name, allowed) or f"{what} has {', '.join(allowed)}"
                 self.problem(key, f"{what} has no field {name[:80]!r}", hint)
-        return {name: value for name, (_, value) in node.items.items()}
+        return {name: value for name, (_, value) in table.items()}
+
+    def table(self, node: Node | None, what: str) -> Mapping[str, tuple[Scalar, Node]]:
+        """Reads a table with whatever keys; a missing one is empty."""
+        if node is None or isinstance(node, Entries):
+            return {} if node is None else node.items
+        self.problem(node, f"{what} is a table of `key: value` lines")
+        return {}
 
     def sequence(self, node: Node | None, what: str) -> list[Node]:
         """Reads a list; a missing one is empty."""
@@ -71,8 +80,15 @@ class Fields:
             self.problem(where, f"{what} is missing")
             return None
         text = self.text(node)
-        if isinstance(node, Scalar) and not _IDENTIFIER.fullmatch(text):
-            self.problem(node, f"{what} {text[:80]!r} is not a name", "use up to 64 of a-z, 0-9 and _, a letter first")
+        if isinstance(node, Scalar) and not IDENTIFIER.fullmatch(text):
+            self.problem(node, f"{what} {text[:80]!r} is not a name", IDENTIFIER_HINT)
+        return text
+
+    def merchant(self, node: Node) -> str:
+        """Reads a merchant's id."""
+        text = self.text(node)
+        if isinstance(node, Scalar) and not _MERCHANT.fullmatch(text):
+            self.problem(node, f"{text[:80]!r} is not a merchant's id", "write it like mer_01k8x5qz6vfyr9a7t2m3c4d5e6")
         return text
 
     def choice(self, node: Node | None, choices: type[_Choice]) -> _Choice | None:
@@ -125,7 +141,7 @@ class Fields:
             self.text(node)
             return None
         try:
-            return parse_condition(node.text, self._lists)
+            return parse_condition(node.text, self.lists, self.words)
         except ExpressionError as error:
             line, column = self._place(node, error.offset)
             self.problems.append(Problem(self._file, line, column, error.message, error.hint))
@@ -140,11 +156,9 @@ class Fields:
             self.problem(node, "given is a table of facts", "write given: {amount_usd: 12_000}")
             return given
         for name, (key, value) in node.items.items():
-            fact = VOCABULARY.get(name) or _velocity_word(name)
-            if fact is not None and name not in VOCABULARY:
-                self.windows_given.append((name, key))
+            fact = self.words.get(name) or self._asked_word(name, key)
             if fact is None:
-                self.problem(key, f"unknown fact {name[:80]!r}", nearest(name, VOCABULARY))
+                self.problem(key, f"unknown fact {name[:80]!r}", unknown_fact_hint(name, self.words))
             elif not isinstance(value, Scalar):
                 self.problem(value, f"{name} is a {fact.kind}")
             else:
@@ -153,6 +167,23 @@ class Fields:
                 except LiteralError as error:
                     self.problem(value, error.message, error.hint)
         return given
+
+    def _asked_word(self, name: str, key: Node) -> Fact | None:
+        """Finds what a name stands for that follows from what rules ask: `count_…_by_…_1h`, `listed_…`."""
+        fact = _velocity_word(name) or self._listed_word(name)
+        if fact is not None:
+            self.asked_given.append((name, key))
+        return fact
+
+    def _listed_word(self, name: str) -> Fact | None:
+        for listed in self.lists:
+            prefix = f"{LISTED}{listed}_"
+            if name.startswith(prefix):
+                of = name.removeprefix(prefix)
+                word = self.words.get(of) or _velocity_word(of)
+                if word is not None and word.kind is Kind.TEXT:
+                    return listed_word(listed, of)
+        return None
 
     def _place(self, node: Scalar, offset: int) -> tuple[int, int]:
         """Finds where in the file the expression's character stands, whatever YAML did to its white space."""

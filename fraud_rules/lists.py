@@ -1,13 +1,15 @@
 """Lists of values in text files, which rules name with `list("name")`. Parsed by `loading`, asked by `parser`."""
 
 from collections.abc import Iterable, Mapping
-from ipaddress import IPv4Network, IPv6Network, ip_network
+from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 
 from fraud_rules.errors import Problem, RulesError
-from fraud_rules.facts import MAX_TEXT
+from fraud_rules.facts import MAX_TEXT, Case, Fact
 
 Lists = Mapping[str, tuple[str, ...]]
 """Entries by the list's name, in the order of the file."""
+
+Network = IPv4Network | IPv6Network
 
 MAX_BYTES = 10_000_000
 
@@ -47,12 +49,35 @@ def _bad(file: str, number: int, line: str) -> Problem | None:
     return None
 
 
-def entries_for(fact: str, entries: Iterable[str]) -> tuple[frozenset[str], tuple[IPv4Network | IPv6Network, ...]]:
-    """Splits entries into whole values and, for `ip`, networks such as `203.0.113.0/24`.
+def entries_for(word: Fact, entries: Iterable[str]) -> tuple[frozenset[str], tuple[Network, ...]]:
+    """Splits entries into whole values, in the fact's case, and for addresses networks such as `203.0.113.0/24`.
 
     Raises:
-        ValueError: An entry for `ip` has a slash and is no network.
+        ValueError: An entry for an address has a slash and is no network.
     """
     entries = tuple(entries)
-    ranges = tuple(entry for entry in entries if fact == "ip" and "/" in entry)
-    return frozenset(entries).difference(ranges), tuple(ip_network(entry, strict=False) for entry in ranges)
+    ranges = tuple(entry for entry in entries if word.case is Case.ADDRESS and "/" in entry)
+    values = frozenset(word.normalise(entry) for entry in frozenset(entries).difference(ranges))
+    return values, tuple(ip_network(entry, strict=False) for entry in ranges)
+
+
+class Networks:
+    """Networks that are asked by length of their prefix, so that asking thousands costs no more than a few."""
+
+    def __init__(self, networks: Iterable[Network]) -> None:
+        self._by_prefix: dict[tuple[int, int], set[int]] = {}
+        for network in networks:
+            shift = network.max_prefixlen - network.prefixlen
+            prefixes = self._by_prefix.setdefault((network.version, shift), set())
+            prefixes.add(int(network.network_address) >> shift)
+
+    def contain(self, address: str) -> bool:
+        """Says whether an address lies in any of the networks; what is no address lies in none."""
+        if not self._by_prefix:
+            return False
+        try:
+            parsed = ip_address(address)
+        except ValueError:
+            return False
+        number, version = int(parsed), parsed.version
+        return any(number >> shift in found for (of, shift), found in self._by_prefix.items() if of == version)

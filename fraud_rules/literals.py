@@ -8,6 +8,9 @@ from fraud_rules.facts import MAX_INTEGER, MAX_TEXT, Fact, Kind, Unit, Value
 
 _NUMBER = re.compile(r"-?[0-9](_?[0-9]){0,20}(\.[0-9](_?[0-9]){0,10})?")
 
+_DURATION = re.compile(r"(0|[1-9][0-9]{0,6})([smhd])")
+_SECONDS = {"s": 1, "m": 60, "h": 3_600, "d": 86_400}
+
 
 class LiteralError(ValueError):
     """The constant cannot be a value of the fact; the first argument says why, the second what to write instead."""
@@ -29,6 +32,18 @@ def number(text: str) -> Fraction:
     if abs(value) > MAX_INTEGER:
         raise LiteralError(f"{text[:40]} is out of range", f"the largest number is {MAX_INTEGER:,}")
     return value
+
+
+def seconds(text: str) -> int:
+    """Reads a length of time: `45s`, `10m`, `24h`, `90d`.
+
+    Raises:
+        LiteralError: Something else.
+    """
+    match = _DURATION.fullmatch(text)
+    if match is None:
+        raise LiteralError(f"{text[:40]!r} is no length of time", 'write it like "45s", "10m", "24h" or "90d"')
+    return int(match[1]) * _SECONDS[match[2]]
 
 
 def in_unit(value: Fraction, unit: Unit) -> int:
@@ -65,7 +80,7 @@ def text_value(text: str, fact: Fact) -> str:
 
 
 def value_of(text: str, fact: Fact) -> Value:
-    """Reads a test's value for a fact, which is a bare text in the file: `12_000`, `true`, `NO`, `012345`.
+    """Reads a test's value for a fact, which is a bare text in the file: `12_000`, `true`, `NO`, `012345`, `10m`.
 
     Raises:
         LiteralError: The text is no value of the fact's type or is out of its range.
@@ -78,7 +93,8 @@ def value_of(text: str, fact: Fact) -> Value:
                 raise LiteralError(f"{fact.name} is true or false, not {text[:40]!r}")
             return text == "true"
         case Kind.INTEGER:
-            value = in_unit(number(text), fact.unit)
+            timed = fact.unit is Unit.SECONDS and text[-1:] in _SECONDS
+            value = seconds(text) if timed else in_unit(number(text), fact.unit)
             if not fact.minimum <= value <= fact.maximum:
-                raise LiteralError(f"{fact.name} is never {text[:40]}", f"it is {fact.minimum} to {fact.maximum:,}")
+                raise LiteralError(f"{fact.name} is never {text[:40]}", f"it is {fact.minimum:,} to {fact.maximum:,}")
             return value

@@ -10,16 +10,16 @@ from fraud_rules.agreement import corpus, first_disagreement
 from fraud_rules.compiler import compile_program
 from fraud_rules.engine import Engine, EngineError
 from fraud_rules.errors import Problem, RulesError
-from fraud_rules.expressions import And, Condition, Membership, Not, Or
+from fraud_rules.expressions import memberships_of
 from fraud_rules.lists import Lists, parse_lists
 from fraud_rules.rates import Rates, parse_rates
 from fraud_rules.rulefile import read_rules
-from fraud_rules.rules import RuleFile
+from fraud_rules.rules import RuleFile, words_of
 from fraud_rules.ruleset import OnFailure, Ruleset, conditions_of
 from fraud_rules.sources import Sources, read_sources
 from fraud_rules.testing import TestResult, describe, run_tests
 
-_LANGUAGE = b"1"  # part of every hash: raise it when the meaning of a rule file changes
+_LANGUAGE = b"2"  # part of every hash: raise it when the meaning of a rule file changes
 _CORPUS = 200
 
 
@@ -50,8 +50,8 @@ def check_sources(sources: Sources) -> Checked:
     entries = parse_lists(sources.lists)
     rates = parse_rates(sources.rates, "rates.yaml")
     result = read_rules(sources.rules, sources.name, entries)
-    used = sorted({name for condition in _all_conditions(result.file) for name in _lists_of(condition)})
-    narrowed = replace(sources, lists={name: sources.lists[name] for name in used})
+    used = {one.list_name for condition in result.file.conditions for one in memberships_of(condition)}
+    narrowed = replace(sources, lists={name: sources.lists[name] for name in sorted(used & sources.lists.keys())})
     return Checked(narrowed, result.file, rates, _hash(narrowed, entries), result.warnings)
 
 
@@ -143,7 +143,7 @@ def _engine(checked: Checked) -> Engine:
 
 
 def _failed(checked: Checked, result: TestResult) -> Problem:
-    given = describe(result.given)
+    given = describe(result.given, words_of(checked.file.conditions, checked.file.metadata))
     message = f"the test of {result.subject} fails: expected {result.expected}, found {result.found}"
     return Problem(checked.sources.name, result.line, 0, message, f"given {given}" if given else "nothing is given")
 
@@ -157,20 +157,3 @@ def _hash(sources: Sources, lists: Lists) -> str:
     if sources.block_threshold is None:
         return digest.hexdigest()
     return hashlib.sha256(f"{digest.hexdigest()} block={sources.block_threshold}".encode()).hexdigest()
-
-
-def _all_conditions(file: RuleFile) -> list[Condition]:
-    applies_to = [] if file.applies_to is None else [file.applies_to]
-    return applies_to + [rule.condition for rule in file.rules]
-
-
-def _lists_of(condition: Condition) -> set[str]:
-    match condition:
-        case And() | Or():
-            return set().union(*(_lists_of(operand) for operand in condition.operands))
-        case Not():
-            return _lists_of(condition.operand)
-        case Membership(list_name=name) if name:
-            return {name}
-        case _:
-            return set()

@@ -3,7 +3,7 @@
 import ast
 from collections.abc import Mapping
 
-from fraud_rules.errors import nearest
+from fraud_rules.errors import IDENTIFIER, IDENTIFIER_HINT, nearest
 from fraud_rules.expressions import (
     And,
     Comparison,
@@ -20,11 +20,11 @@ from fraud_rules.expressions import (
     TextTestKind,
     facts_of,
 )
-from fraud_rules.facts import Kind, Unit
+from fraud_rules.facts import VOCABULARY, Fact, Kind, Unit
 from fraud_rules.lists import Lists, entries_for
 from fraud_rules.patterns import compile_pattern
 from fraud_rules.source import Source
-from fraud_rules.terms import Number, Side, Terms, kind_of, unit_of, word_of
+from fraud_rules.terms import Number, Side, Terms, kind_of, unit_of
 
 _OPERATORS: Mapping[type[ast.cmpop], Operator] = {
     ast.Eq: Operator.EQ,
@@ -37,21 +37,28 @@ _OPERATORS: Mapping[type[ast.cmpop], Operator] = {
 _METHODS = {"startswith": TextTestKind.STARTS_WITH, "endswith": TextTestKind.ENDS_WITH}
 
 
-def parse_condition(text: str, lists: Lists) -> Condition:
+def parse_condition(text: str, lists: Lists, words: Mapping[str, Fact] = VOCABULARY) -> Condition:
     """Parses and types one expression.
+
+    Args:
+        words: The facts that it may name.
 
     Raises:
         ExpressionError: Not in the grammar, an unknown fact or list, or kinds or units that do not fit.
     """
     source = Source(text)
-    return _Conditions(source, lists).condition(source.tree())
+    return _Conditions(source, lists, words).condition(source.tree())
+
+
+def _text(side: Side) -> bool:
+    return isinstance(side, Literal) and isinstance(side.value, str)
 
 
 class _Conditions:
     """Reads what is true or false; `Terms` reads what is compared."""
 
-    def __init__(self, source: Source, lists: Lists) -> None:
-        self._source, self._lists, self._terms = source, lists, Terms(source)
+    def __init__(self, source: Source, lists: Lists, words: Mapping[str, Fact]) -> None:
+        self._source, self._lists, self._terms = source, lists, Terms(source, words)
 
     def condition(self, node: ast.expr) -> Condition:
         match node:
@@ -107,6 +114,8 @@ class _Conditions:
         terms = [side for side in sides if not isinstance(side, Number) and any(True for _ in facts_of(side))]
         if not terms:
             self._source.fail(left, "both sides are constants", "compare a fact with something")
+        if unit_of(terms[0]) is Unit.SECONDS and any(_text(side) for side in sides):
+            return Kind.INTEGER, Unit.SECONDS
         kinds = [kind_of(side) for side in sides]
         if kinds[0] is not kinds[1]:
             self._source.fail(right, f"{kinds[0]} compared with {kinds[1]}", "both sides must be of one type")
@@ -117,7 +126,7 @@ class _Conditions:
 
     def _settled(self, node: ast.expr, side: Side, other: Side, unit: Unit) -> Term:
         """Gives a constant the unit and the case of the fact that it meets."""
-        if isinstance(side, Number):
+        if isinstance(side, Number) or (unit is Unit.SECONDS and _text(side)):
             return self._terms.number_literal(node, side, unit)
         if isinstance(side, Literal) and isinstance(side.value, str) and isinstance(other, FactRef):
             return self._terms.text_literal(node, side.value, other)
@@ -154,11 +163,12 @@ class _Conditions:
         name = self._terms.text(argument)
         entries = self._lists.get(name)
         if entries is None:
-            hint = nearest(name, self._lists) or f"put one value a line into lists/{name[:80]}.txt"
-            self._source.fail(argument, f"there is no list {name[:80]!r}", hint)
-        word = word_of(fact)
+            hint = f"put one value a line into lists/{name[:80]}.txt, or declare `lists: [{name[:80]}]` at the top"
+            self._source.fail(argument, f"there is no list {name[:80]!r}", nearest(name, self._lists) or hint)
+        if not IDENTIFIER.fullmatch(name):
+            self._source.fail(argument, f"the list's name {name[:80]!r} is not a name", IDENTIFIER_HINT)
         try:
-            values, networks = entries_for(fact.name, [word.normalise(entry) for entry in entries])
+            values, networks = entries_for(fact.word, entries)
         except ValueError as error:
             self._source.fail(argument, f"the list {name!r} does not fit {fact.name}: {error}")
         return Membership(fact, values, networks, name)
@@ -169,7 +179,7 @@ class _Conditions:
         self._terms.require(first, fact, Kind.TEXT)
         pattern = self._terms.text(second)
         try:
-            compile_pattern(pattern, word_of(fact))
+            compile_pattern(pattern, fact.word)
         except ValueError as error:
             hint = "patterns are RE2: no backreferences, no lookaround"
             self._source.fail(second, f"not a pattern: {error}", hint)
@@ -189,4 +199,4 @@ class _Conditions:
         text = self._terms.text(text_node)
         if not text:
             self._source.fail(text_node, "every text holds the empty text", f"ask known({fact.name})")
-        return TextTest(kind, fact, word_of(fact).normalise(text))
+        return TextTest(kind, fact, fact.word.normalise(text))

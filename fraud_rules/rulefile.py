@@ -1,22 +1,22 @@
 """A rule file's text to a `RuleFile`. Called by `loading`; no file is opened here, no rule is run."""
 
 from dataclasses import dataclass
-from decimal import Decimal
 
 from fraud_rules.decision import BUILT_IN, MAX_SCORE, Outcome
-from fraud_rules.document import Node, read_document
-from fraud_rules.errors import Problem, RulesError, Severity, nearest
-from fraud_rules.expressions import Condition, facts_of
+from fraud_rules.declarations import declare_lists, declare_metadata, read_merchant_ids, read_merchants, read_thresholds
+from fraud_rules.document import Entries, Node, Scalar, read_document
+from fraud_rules.errors import Problem, RulesError, Severity
 from fraud_rules.fields import Fields
+from fraud_rules.findings import check_asked, check_conditions, check_declared, check_ids, check_scores
 from fraud_rules.lists import Lists
-from fraud_rules.rules import Action, Mode, Rule, RuleFile, RulesetTest, RuleTest, Thresholds
-from fraud_rules.satisfiability import satisfiable
+from fraud_rules.rules import Action, Mode, Rule, RuleFile, RulesetTest, RuleTest
 
 MAX_RULES = 2_000
 
-_RULESET = ("ruleset", "why", "applies_to", "thresholds", "rules", "tests")
-_RULE = ("id", "why", "when", "score", "action", "mode", "percent", "tests")
-_THRESHOLDS = ("challenge", "review", "block")
+RULESET = ("ruleset", "why", "applies_to", "thresholds", "lists", "metadata", "merchants", "rules", "tests")
+RULE = ("id", "why", "when", "score", "action", "mode", "percent", "merchants", "tests")
+RULE_TEST = ("given", "fires")
+RULESET_TEST = ("given", "outcome", "score")
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,42 +46,54 @@ def read_rules(content: bytes, file: str, lists: Lists) -> ReadResult:
 
 
 def _ruleset(fields: Fields, root: Node) -> RuleFile | None:
-    entries = fields.entries(root, "a rule file", _RULESET)
+    entries = fields.entries(root, "a rule file", RULESET)
     if not entries:
         return None
     name = fields.identifier(entries.get("ruleset"), root, "the ruleset's name, `ruleset:`,")
-    thresholds = _thresholds(fields, entries.get("thresholds"))
-    nodes = fields.sequence(entries.get("rules"), "rules")
-    if not nodes:
-        fields.problem(entries.get("rules", root), "the file has no rules", "put at least one under `rules:`")
-    if len(nodes) > MAX_RULES:
-        fields.problem(nodes[MAX_RULES], f"the file has {len(nodes):,} rules; the limit is {MAX_RULES:,}")
-        nodes = nodes[:MAX_RULES]
-    rules = [rule for node in nodes if (rule := _rule(fields, node)) is not None]
-    _check_ids(fields, rules, nodes)
-    _check_scores(fields, rules, thresholds, entries.get("thresholds", root))
-    tests = [_ruleset_test(fields, node) for node in fields.sequence(entries.get("tests"), "tests")]
-    applies_to = fields.condition(entries["applies_to"]) if "applies_to" in entries else None
     fields.text(entries.get("why"))
-    file = RuleFile(name or "", applies_to, thresholds, tuple(rules), tuple(test for test in tests if test))
-    _check_windows(fields, file)
-    _check_conditions(fields, rules, nodes)
+    lists = declare_lists(fields, entries.get("lists"))
+    metadata = declare_metadata(fields, entries.get("metadata"))
+    thresholds = read_thresholds(fields, entries.get("thresholds"))
+    nodes = _rule_nodes(fields, entries.get("rules"), root)
+    rules = [rule for node in nodes if (rule := _rule(fields, node)) is not None]
+    merchants = read_merchants(fields, entries.get("merchants"), _ids(nodes), thresholds)
+    tests = [_ruleset_test(fields, node) for node in fields.sequence(entries.get("tests"), "tests")]
+    file = RuleFile(
+        name or "",
+        fields.condition(entries["applies_to"]) if "applies_to" in entries else None,
+        thresholds,
+        tuple(rules),
+        tuple(test for test in tests if test),
+        merchants,
+        lists,
+        metadata,
+    )
+    places = {node.line: node for node in nodes}
+    check_ids(fields, rules, places)
+    check_scores(fields, file, entries.get("thresholds", root))
+    check_asked(fields, file, root)
+    check_declared(fields, file, entries.get("lists"), entries.get("metadata"))
+    check_conditions(fields, rules, places)
     return file
 
 
-def _thresholds(fields: Fields, node: Node | None) -> Thresholds:
-    if node is None:
-        return Thresholds()
-    entries = fields.entries(node, "thresholds", _THRESHOLDS)
-    values = {name: fields.thousandths(entries.get(name), 1, MAX_SCORE) for name in _THRESHOLDS}
-    given = [value for value in values.values() if value is not None]
-    if given != sorted(given):
-        fields.problem(node, "thresholds must rise: challenge, then review, then block")
-    return Thresholds(**values)
+def _rule_nodes(fields: Fields, node: Node | None, root: Node) -> list[Node]:
+    nodes = fields.sequence(node, "rules")
+    if not nodes:
+        fields.problem(node or root, "the file has no rules", "put at least one under `rules:`")
+    if len(nodes) > MAX_RULES:
+        fields.problem(nodes[MAX_RULES], f"the file has {len(nodes):,} rules; the limit is {MAX_RULES:,}")
+    return nodes[:MAX_RULES]
+
+
+def _ids(nodes: list[Node]) -> list[str]:
+    """Returns the ids of all rules, also of those that are not sound otherwise."""
+    found = [node.items["id"][1] for node in nodes if isinstance(node, Entries) and "id" in node.items]
+    return [node.text for node in found if isinstance(node, Scalar)]
 
 
 def _rule(fields: Fields, node: Node) -> Rule | None:
-    entries = fields.entries(node, "a rule", _RULE)
+    entries = fields.entries(node, "a rule", RULE)
     if not entries:
         return None
     name = fields.identifier(entries.get("id"), node, "the rule's id")
@@ -100,17 +112,18 @@ def _rule(fields: Fields, node: Node) -> Rule | None:
     percent = fields.whole(entries.get("percent"), 1, 100)
     if percent is not None and mode is not Mode.LIVE:
         fields.problem(entries["percent"], "percent is for live rules", "remove it, or set `mode: live`")
+    merchants = read_merchant_ids(fields, entries.get("merchants"))
     tests = _rule_tests(fields, entries.get("tests"), node)
     if name is None or condition is None:
         return None
     why = fields.text(entries.get("why"))
-    return Rule(name, why, condition, score or 0, action, mode, percent or 100, tests, node.line)
+    return Rule(name, why, condition, score or 0, action, mode, percent or 100, merchants, tests, node.line)
 
 
 def _rule_tests(fields: Fields, node: Node | None, rule: Node) -> tuple[RuleTest, ...]:
     tests = []
     for item in fields.sequence(node, "tests"):
-        entries = fields.entries(item, "a rule's test", ("given", "fires"))
+        entries = fields.entries(item, "a rule's test", RULE_TEST)
         given, fires = fields.given(entries.get("given")), fields.boolean(entries.get("fires"))
         if not {"given", "fires"} <= entries.keys():
             fields.problem(item, "a test needs `given` and `fires`", "{given: {amount_usd: 12_000}, fires: true}")
@@ -123,53 +136,9 @@ def _rule_tests(fields: Fields, node: Node | None, rule: Node) -> tuple[RuleTest
 
 
 def _ruleset_test(fields: Fields, node: Node) -> RulesetTest | None:
-    entries = fields.entries(node, "a ruleset's test", ("given", "outcome", "score"))
+    entries = fields.entries(node, "a ruleset's test", RULESET_TEST)
     given, outcome = fields.given(entries.get("given")), fields.choice(entries.get("outcome"), Outcome)
     score = fields.thousandths(entries.get("score"), 0, MAX_SCORE)
     if not {"given", "outcome"} <= entries.keys():
         fields.problem(node, "a test needs `given` and `outcome`", "{given: {amount_usd: 12_000}, outcome: BLOCK}")
     return RulesetTest(given, outcome, score, node.line) if outcome is not None else None
-
-
-def _check_ids(fields: Fields, rules: list[Rule], nodes: list[Node]) -> None:
-    lines: dict[str, int] = {}
-    for rule in rules:
-        if rule.id in lines:
-            node = next(node for node in nodes if node.line == rule.line)
-            fields.problem(node, f"the id {rule.id!r} is that of the rule in line {lines[rule.id]}", "ids are unique")
-        lines.setdefault(rule.id, rule.line)
-
-
-def _check_windows(fields: Fields, file: RuleFile) -> None:
-    """Warns of tests that give a velocity fact under a name by which no rule asks for it."""
-    applies_to = [] if file.applies_to is None else [file.applies_to]
-    conditions = [*applies_to, *(rule.condition for rule in file.rules)]
-    asked = {fact.name for condition in conditions for fact in facts_of(condition) if fact.velocity}
-    for name, node in fields.windows_given:
-        if name not in asked:
-            fields.problem(node, f"no rule asks for {name}", nearest(name, asked), Severity.WARNING)
-
-
-def _check_conditions(fields: Fields, rules: list[Rule], nodes: list[Node]) -> None:
-    """Warns of rules that can never fire, and of rules that ask the same as another."""
-    places = {node.line: node for node in nodes}
-    first: dict[Condition, Rule] = {}
-    for rule in rules:
-        if not satisfiable(rule.condition):
-            fields.problem(places[rule.line], f"{rule.id} can never fire: it contradicts itself", "", Severity.WARNING)
-        elif rule.condition in first:
-            message = f"{rule.id} asks the same as {first[rule.condition].id}"
-            fields.problem(places[rule.line], message, "", Severity.WARNING)
-        first.setdefault(rule.condition, rule)
-
-
-def _check_scores(fields: Fields, rules: list[Rule], thresholds: Thresholds, node: Node) -> None:
-    """Warns of scores that nothing reads, and of thresholds that no sum can reach."""
-    total = sum(max(0, rule.score_thousandths) for rule in rules if rule.mode is Mode.LIVE)
-    if total and thresholds == Thresholds():
-        fields.problem(node, "rules have scores and there is no threshold", "add `thresholds:`", Severity.WARNING)
-    for name in _THRESHOLDS:
-        value = getattr(thresholds, name)
-        if value is not None and value > total:
-            message = f"the threshold {name} is out of reach: the live scores add up to {Decimal(total) / 1000}"
-            fields.problem(node, message, severity=Severity.WARNING)

@@ -1,8 +1,8 @@
 """A loaded ruleset: facts of one payment in, a decision out. Made by `loading`; this is what a gateway calls."""
 
-import hashlib
 from collections.abc import Callable, Mapping, Sequence, Set
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from types import MappingProxyType
 
 from fraud_rules.admission import FactError, admit, with_usd
@@ -10,10 +10,12 @@ from fraud_rules.decision import CURRENCY_WITHOUT_RATE, MAX_SCORE, SCREENING_FAI
 from fraud_rules.engine import Engine, EngineError
 from fraud_rules.errors import Problem
 from fraud_rules.evaluator import Evaluate, compile_conditions
-from fraud_rules.expressions import Condition, facts_of
-from fraud_rules.facts import VOCABULARY, Fact, Facts, Value
+from fraud_rules.expressions import Condition, facts_of, memberships_of
+from fraud_rules.facts import Fact, Facts, Value
 from fraud_rules.rates import Rates
-from fraud_rules.rules import Action, Mode, Rule, RuleFile, Thresholds
+from fraud_rules.rules import Action, Mode, Rule, RuleFile, Thresholds, words_of
+from fraud_rules.runtime_lists import EMPTY, RuntimeLists
+from fraud_rules.share import in_share
 from fraud_rules.sources import Sources
 from fraud_rules.velocity import VelocityFact
 
@@ -52,8 +54,9 @@ class Ruleset:
         hash: SHA-256 over rules, lists and rates, in hexadecimal: the ruleset's identity.
         sources: What it is made of; loaded again, they make the same ruleset.
         rules: Every rule of the file, in order.
-        thresholds: In thousandths.
+        thresholds: In thousandths; a merchant may have its own, see `RuleFile.thresholds_for`.
         velocity: The windows over the past that its rules ask for, in order of their names, each once.
+        lists: The lists that its rules name, in order of their names, each once.
         rates: What amounts are converted with; sums over the past are in US cents by these rates too.
         warnings: What `check` had to say about the file.
     """
@@ -75,25 +78,37 @@ class Ruleset:
         self._file, self._engine, self._on_failure = file, engine, on_failure
         self._watched = tuple(rule for rule in file.rules if rule.mode is not Mode.OFF)
         self._evaluate: Evaluate = compile_conditions(conditions_of(file))
-        asked = {fact.name: fact for condition in conditions_of(file) for fact in facts_of(condition)}
+        conditions = conditions_of(file)
+        asked = {fact.name: fact for condition in conditions for fact in facts_of(condition)}
         windows = {fact.velocity for fact in asked.values() if fact.velocity}
         self.velocity: tuple[VelocityFact, ...] = tuple(sorted(windows, key=lambda window: window.name))
         self._uses_usd = "amount_usd" in asked
-        self._words: Mapping[str, Fact] = {**VOCABULARY, **{window.name: window.fact() for window in self.velocity}}
+        self._words: Mapping[str, Fact] = words_of(conditions, file.metadata)
+        named = {listed.name: one for each in conditions for one in memberships_of(each) if (listed := one.listed)}
+        self._listed = tuple((name, one.list_name, one.fact.word) for name, one in named.items())
+        self.lists: tuple[str, ...] = tuple(sorted({list_name for _, list_name, _ in self._listed}))
 
     @property
     def words(self) -> Mapping[str, Fact]:
-        """The facts that `decide` takes: the vocabulary and this ruleset's velocity facts."""
+        """The facts that `decide` takes: the vocabulary, declared metadata, and what this ruleset's rules ask for."""
         return MappingProxyType(dict(self._words))
 
-    def decide(self, facts: Facts) -> Decision:
+    @property
+    def file(self) -> RuleFile:
+        """What the rule file says."""
+        return self._file
+
+    def decide(self, facts: Facts, runtime: RuntimeLists = EMPTY, at: datetime | None = None) -> Decision:
         """Decides on one payment; raises nothing, and where it cannot decide the outcome is REVIEW.
 
         Args:
             facts: By name, units as in the vocabulary; what is unknown is None, empty, or left out.
+            runtime: The entries of lists that people added. What was found in them is among the decision's facts, as
+                `listed_…`; where `facts` has such a fact already, that counts, so that a decision can be replayed.
+            at: The moment at which entries must not have expired; None for now.
         """
         try:
-            known, without_rate = with_usd(admit(facts, self._words), self.rates)
+            known, without_rate = self._known(facts, runtime, at)
         except FactError as error:
             self._report("facts", error)
             return self._undecided({})
@@ -106,13 +121,15 @@ class Ruleset:
             return self._decision(Outcome.ALLOW, 0, (), (), known, False, backend)
         return self._settle(fired, known, without_rate and self._uses_usd, backend)
 
-    def truths(self, facts: Facts) -> Mapping[str, bool | None]:
+    def truths(
+        self, facts: Facts, runtime: RuntimeLists = EMPTY, at: datetime | None = None
+    ) -> Mapping[str, bool | None]:
         """Says by the evaluator whether each rule's condition is true, false or unknown (None), by the rule's id.
 
         Raises:
             FactError: A fact is of a wrong type or out of range.
         """
-        known, _ = with_usd(admit(facts, self._words), self.rates)
+        known, _ = self._known(facts, runtime, at)
         truths = self._evaluate(known)[self._offset :]
         return {rule.id: truth for rule, truth in zip(self._watched, truths, strict=True)}
 
@@ -125,6 +142,16 @@ class Ruleset:
     @property
     def _offset(self) -> int:
         return 0 if self._file.applies_to is None else 1
+
+    def _known(self, facts: Facts, runtime: RuntimeLists, at: datetime | None) -> tuple[Mapping[str, Value], bool]:
+        """Returns what the rules see, and whether the payment's currency has no rate."""
+        admitted = admit(facts, self._words)
+        for name, list_name, word in self._listed:
+            value = admitted.get(word.name)
+            if value is not None and name not in admitted:
+                merchant = str(admitted.get("merchant", ""))
+                admitted[name] = runtime.contains(list_name, word, str(value), merchant, at or datetime.now(UTC))
+        return with_usd(admitted, self.rates)
 
     def _fired(self, known: Mapping[str, Value]) -> tuple[Set[int], Backend]:
         engine = self._engine
@@ -140,14 +167,15 @@ class Ruleset:
     def _settle(self, fired: Set[int], known: Mapping[str, Value], without_rate: bool, backend: Backend) -> Decision:
         live: list[Rule] = []
         shadow: list[str] = []
+        merchant = known.get("merchant")
         for index, rule in enumerate(self._watched, self._offset):
-            if index in fired:
-                if rule.mode is Mode.LIVE and in_share(rule, known.get("payment_id")):
+            if index in fired and self._file.concerns(rule, merchant):
+                if rule.mode is Mode.LIVE and in_share(rule.id, known, rule.percent):
                     live.append(rule)
                 else:
                     shadow.append(rule.id)
         score = min(max(0, sum(rule.score_thousandths for rule in live)), MAX_SCORE)
-        outcome, allowed = _outcome(live, score, self.thresholds)
+        outcome, allowed = _outcome(live, score, self._file.thresholds_for(merchant))
         ids = [rule.id for rule in live]
         if without_rate:
             ids.append(CURRENCY_WITHOUT_RATE)
@@ -175,17 +203,6 @@ class Ruleset:
         if self._on_failure is not None:
             detail = str(error) if isinstance(error, FactError | EngineError) else type(error).__name__
             self._on_failure(ScreeningFailure(part, self.hash, detail))
-
-
-def in_share(rule: Rule, payment_id: Value | None) -> bool:
-    """Says whether a rule's `percent` includes a payment: always the same answer for the same two ids.
-
-    Without a payment id only a rule of 100 percent is live.
-    """
-    if rule.percent == 100 or payment_id is None:
-        return rule.percent == 100
-    digest = hashlib.sha256(f"{rule.id}\0{payment_id}".encode()).digest()
-    return int.from_bytes(digest[:8], "big") % 100 < rule.percent
 
 
 def conditions_of(file: RuleFile) -> tuple[Condition, ...]:

@@ -1,130 +1,70 @@
-"""Can a condition ever be true? Called by `rulefile`, to warn of rules that contradict themselves."""
+"""Can a condition ever be true, and does one follow from another? Asked by `findings` and `analysis`.
 
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+Every answer that accuses a rule is certain. What is not looked into (patterns, arithmetic, how counts over different
+windows relate, conditions with hundreds of ways to be true) counts as possible.
+"""
+
+from collections.abc import Iterator, Sequence
 from itertools import islice, product
 from typing import assert_never
 
-from fraud_rules.expressions import (
-    MIRRORED,
-    NEGATED,
-    And,
-    Comparison,
-    Condition,
-    FactRef,
-    Known,
-    Literal,
-    Membership,
-    Not,
-    Operator,
-    Or,
-    TextTest,
-)
-from fraud_rules.facts import Value
-from fraud_rules.terms import word_of
+from fraud_rules.constraints import Atom, Demand, consistent
+from fraud_rules.expressions import And, Comparison, Condition, Known, Membership, Not, Or, TextTest, facts_of
 
-_MAX_WAYS = 256
+MAX_WAYS = 256
 
-_Atom = tuple[Comparison | Known | Membership | TextTest, bool]
+Way = tuple[Demand, ...]
+"""Simple conditions, each with its truth, that together give a condition the truth that is asked for."""
 
 
 def satisfiable(condition: Condition) -> bool:
-    """Says whether any payment could make the condition true.
+    """Says whether any payment could make the condition true; False is certain."""
+    return possible_ways(condition) != ()
 
-    False is certain. True also stands for what is not looked into: text tests, arithmetic, one fact against another,
-    and conditions with more than 256 ways to be true.
+
+def falsifiable(condition: Condition, *, unknown_counts: bool) -> bool:
+    """Says whether any payment could make the condition false; False is certain.
+
+    Args:
+        unknown_counts: Whether it is enough that the condition is unknown.
     """
-    ways = list(islice(_ways(condition, True), _MAX_WAYS + 1))
-    return len(ways) > _MAX_WAYS or any(_consistent(way) for way in ways)
+    return possible_ways(condition, truth=False, certain=not unknown_counts) != ()
 
 
-def _ways(condition: Condition, wanted: bool) -> Iterator[tuple[_Atom, ...]]:
-    """Yields each set of simple conditions that together give the wanted truth."""
+def possible_ways(condition: Condition, *, truth: bool = True, certain: bool = True) -> Sequence[Way] | None:
+    """Returns the ways to a truth that do not contradict themselves; None where there are more than 256 of any.
+
+    Args:
+        certain: Whether the condition must have the truth; else it is enough that it has not the other.
+    """
+    found = list(islice(_ways(condition, truth, certain), MAX_WAYS + 1))
+    return None if len(found) > MAX_WAYS else tuple(way for way in found if consistent(way))
+
+
+def excludes(ways: Sequence[Way], others: Sequence[Way]) -> bool:
+    """Says whether none of the ways can hold together with any of the others; True is certain."""
+    return not any(consistent((*way, *other)) for way in ways for other in others)
+
+
+def _ways(condition: Condition, truth: bool, certain: bool) -> Iterator[Way]:
     match condition:
         case Not():
-            yield from _ways(condition.operand, not wanted)
-        case And() | Or() if isinstance(condition, And) is wanted:
-            parts = [list(islice(_ways(operand, wanted), _MAX_WAYS + 1)) for operand in condition.operands]
+            yield from _ways(condition.operand, not truth, certain)
+        case And() | Or() if isinstance(condition, And) is truth:
+            parts = [list(islice(_ways(operand, truth, certain), MAX_WAYS + 1)) for operand in condition.operands]
             yield from (sum(choice, ()) for choice in product(*parts))
         case And() | Or():
             for operand in condition.operands:
-                yield from _ways(operand, wanted)
+                yield from _ways(operand, truth, certain)
         case Comparison() | Known() | Membership() | TextTest():
-            yield ((condition, wanted),)
+            yield ((condition, truth),)
+            if not certain:
+                yield from _unknown(condition)
         case _:
             assert_never(condition)
 
 
-@dataclass(slots=True)
-class _Range:
-    """What is left of one fact's values."""
-
-    least: int
-    greatest: int
-    allowed: set[Value] | None = None
-    excluded: set[Value] = field(default_factory=set)
-    known: bool = False
-    unknown: bool = False
-
-    def empty(self) -> bool:
-        """Whether no value, and not being unknown either, is left."""
-        if self.unknown:
-            return self.known
-        if self.allowed is None:
-            return self.least > self.greatest
-        return not any(self._fits(value) for value in self.allowed - self.excluded)
-
-    def _fits(self, value: Value) -> bool:
-        return not isinstance(value, int) or isinstance(value, bool) or self.least <= value <= self.greatest
-
-
-def _consistent(way: tuple[_Atom, ...]) -> bool:
-    ranges: dict[str, _Range] = {}
-    for atom, wanted in way:
-        for fact in _mentioned(atom):
-            word = word_of(fact)
-            _narrow(ranges.setdefault(fact.name, _Range(word.minimum, word.maximum)), atom, wanted)
-    return not any(narrowed.empty() for narrowed in ranges.values())
-
-
-def _mentioned(atom: Comparison | Known | Membership | TextTest) -> list[FactRef]:
-    if isinstance(atom, Comparison):
-        return [side for side in (atom.left, atom.right) if isinstance(side, FactRef)]
-    return [atom.fact]
-
-
-def _narrow(narrowed: _Range, atom: Comparison | Known | Membership | TextTest, wanted: bool) -> None:
-    if isinstance(atom, Known) and not wanted:
-        narrowed.unknown = True
-        return
-    narrowed.known = True
-    if isinstance(atom, Membership) and not atom.networks:
-        _keep(narrowed, set(atom.values), wanted)
-    elif isinstance(atom, Comparison):
-        _compare(narrowed, atom, wanted)
-
-
-def _compare(narrowed: _Range, atom: Comparison, wanted: bool) -> None:
-    operator = atom.operator if wanted else NEGATED[atom.operator]
-    literal = atom.right
-    if isinstance(atom.left, Literal):
-        operator, literal = MIRRORED[operator], atom.left
-    if not isinstance(literal, Literal):
-        return
-    value = literal.value
-    match operator:
-        case Operator.EQ | Operator.NE:
-            _keep(narrowed, {value}, operator is Operator.EQ)
-        case Operator.LT | Operator.LE:
-            narrowed.greatest = min(narrowed.greatest, int(value) - (operator is Operator.LT))
-        case Operator.GT | Operator.GE:
-            narrowed.least = max(narrowed.least, int(value) + (operator is Operator.GT))
-        case _:
-            assert_never(operator)
-
-
-def _keep(narrowed: _Range, values: set[Value], wanted: bool) -> None:
-    if wanted:
-        narrowed.allowed = values if narrowed.allowed is None else narrowed.allowed & values
-    else:
-        narrowed.excluded |= values
+def _unknown(atom: Atom) -> Iterator[Way]:
+    """Yields the ways in which a simple condition is unknown: each of its facts being so."""
+    if not isinstance(atom, Known):
+        yield from (((Known(fact), False),) for fact in dict.fromkeys(facts_of(atom)))

@@ -8,8 +8,9 @@ from typing import TypeVar
 
 from fraud_rules.errors import nearest
 from fraud_rules.expressions import Arithmetic, FactRef, Literal, Term
-from fraud_rules.facts import MAX_INTEGER, VOCABULARY, Fact, Kind, Unit
-from fraud_rules.literals import LiteralError, in_unit, number, text_value
+from fraud_rules.facts import MAX_INTEGER, Fact, Kind, Unit
+from fraud_rules.literals import LiteralError, in_unit, number, seconds, text_value
+from fraud_rules.metadata import METADATA
 from fraud_rules.source import Source
 from fraud_rules.velocity import EVER, OVER, WITHOUT_WINDOW, Function, velocity_fact
 
@@ -28,11 +29,6 @@ class Number:
 
 
 Side = Term | Number
-
-
-def word_of(fact: FactRef) -> Fact:
-    """Returns the vocabulary's entry for a fact."""
-    return fact.velocity.fact() if fact.velocity else VOCABULARY[fact.name]
 
 
 def kind_of(side: Side) -> Kind:
@@ -65,8 +61,8 @@ def unit_of(term: Term) -> Unit:
 class Terms:
     """Reads the terms of one expression. Every method raises `ExpressionError` where the text has no meaning."""
 
-    def __init__(self, source: Source) -> None:
-        self._source = source
+    def __init__(self, source: Source, words: Mapping[str, Fact]) -> None:
+        self._source, self._words = source, words
 
     def term(self, node: ast.expr) -> Side:
         """Reads a fact, a constant, or arithmetic."""
@@ -100,11 +96,10 @@ class Terms:
         """Reads the name of a fact, or a velocity function."""
         match node:
             case ast.Name():
-                fact = VOCABULARY.get(node.id)
-                if fact is None:
-                    hint = nearest(node.id, [*VOCABULARY, *FUNCTIONS]) or "the fact reference lists what there is"
-                    self._source.fail(node, f"unknown fact {node.id[:80]!r}", hint)
-                return FactRef(fact.name, fact.kind, fact.unit)
+                word = self._words.get(node.id)
+                if word is None:
+                    self._source.fail(node, f"unknown fact {node.id[:80]!r}", unknown_fact_hint(node.id, self._words))
+                return FactRef(word)
             case ast.Call(func=ast.Name(id=name)) if name in _VELOCITY:
                 return self._velocity(node, Function(name))
             case ast.Call(func=ast.Name(id=name)):
@@ -124,10 +119,13 @@ class Terms:
 
     def text_literal(self, node: ast.expr, text: str, fact: FactRef) -> Literal:
         """Checks and normalises a text that is compared with the whole of a fact."""
-        return self._guarded(node, lambda: Literal(text_value(text, word_of(fact))))
+        return self._guarded(node, lambda: Literal(text_value(text, fact.word)))
 
     def number_literal(self, node: ast.expr, side: Side, unit: Unit) -> Literal:
-        """Converts a constant to the unit of the fact that it meets."""
+        """Converts a constant to the unit of the fact that it meets; seconds may be given as a text such as "10m"."""
+        if unit is Unit.SECONDS and isinstance(side, Literal) and isinstance(side.value, str):
+            text = side.value
+            return self._guarded(node, lambda: Literal(seconds(text)))
         if not isinstance(side, Number):
             self._source.fail(node, f"a number is needed here, not {self._source.written(node)[:80]}")
         return self._guarded(node, lambda: Literal(in_unit(side.value, unit)))
@@ -183,14 +181,21 @@ class Terms:
             velocity = velocity_fact(function, over, by, within)
         except ValueError as error:
             self._source.fail(call, str(error), usage)
-        word = velocity.fact()
-        return FactRef(velocity.name, word.kind, word.unit, velocity)
+        return FactRef(velocity.fact(), velocity)
 
     def _guarded(self, node: ast.expr, make: Callable[[], _Result]) -> _Result:
         try:
             return make()
         except LiteralError as error:
             self._source.fail(node, error.message, error.hint)
+
+
+def unknown_fact_hint(name: str, words: Mapping[str, Fact]) -> str:
+    """Says what to write instead of a name that is no fact."""
+    if name.startswith(METADATA):
+        key = name.removeprefix(METADATA)[:40]
+        return nearest(name, words) or f"declare it at the top of the file: `metadata: {{{key}: text}}`"
+    return nearest(name, [*words, *FUNCTIONS]) or "the fact reference lists what there is"
 
 
 def _arguments(function: Function) -> str:

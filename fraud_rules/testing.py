@@ -7,7 +7,7 @@ from decimal import Decimal
 from fraud_rules.admission import with_usd
 from fraud_rules.decision import Decision
 from fraud_rules.evaluator import compile_conditions
-from fraud_rules.facts import VOCABULARY, Unit, Value
+from fraud_rules.facts import Fact, Unit, Value
 from fraud_rules.rates import Rates
 from fraud_rules.rules import Rule, RuleFile, RulesetTest
 from fraud_rules.ruleset import Ruleset
@@ -36,6 +36,8 @@ class TestResult:
 
 def run_tests(file: RuleFile, ruleset: Ruleset) -> tuple[TestResult, ...]:
     """Runs the tests of every rule, those of rules that are off included, and then the ruleset's.
+
+    A rule's tests are about its `when` alone; a ruleset's are about all that decides, merchants included.
 
     Args:
         ruleset: Made of this file; its back end decides the ruleset's tests.
@@ -73,12 +75,14 @@ def _found(decision: Decision) -> str:
     return f"{decision.outcome}, score {Decimal(decision.score_thousandths) / 1000}{rules}"
 
 
-def describe(given: Mapping[str, Value]) -> str:
+def describe(given: Mapping[str, Value], words: Mapping[str, Fact]) -> str:
     """Writes facts as the file does: amounts in US dollars, which are kept as cents, with their decimals."""
-    return ", ".join(f"{name}: {_as_written(name, value)}" for name, value in given.items())
+    return ", ".join(f"{name}: {as_written(value, words.get(name))}" for name, value in given.items())
 
 
-def _as_written(name: str, value: Value) -> str:
-    fact = VOCABULARY.get(name)
-    dollars = fact is not None and fact.unit is Unit.US_CENTS
+def as_written(value: Value, word: Fact | None) -> str:
+    """Writes a fact's value as a test's `given` has it."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    dollars = word is not None and word.unit is Unit.US_CENTS
     return f"{value // 100}.{value % 100:02}" if dollars and isinstance(value, int) else str(value)

@@ -13,13 +13,13 @@ from fraud_rules.admission import admit
 from fraud_rules.compiler import compile_program
 from fraud_rules.engine import Engine
 from fraud_rules.evaluator import compile_conditions
-from fraud_rules.expressions import Condition, facts_of
-from fraud_rules.facts import VOCABULARY, Fact, Value
+from fraud_rules.expressions import Condition
+from fraud_rules.facts import Value
 from fraud_rules.parser import parse_condition
-from fraud_rules.terms import word_of
+from fraud_rules.rules import words_of
 from tests.fraud_rules import kleene
 from tests.fraud_rules.fuzzing import main
-from tests.fraud_rules.made_up import LISTS, conditions_as_text, payments
+from tests.fraud_rules.made_up import LISTS, METADATA, WORDS, conditions_as_text, payments
 
 _MOST_RULES = 120
 _PAYMENTS = 400
@@ -41,9 +41,8 @@ def compare(draw: Random, most_rules: int, count: int, by_the_book: int = 1) -> 
         DisagreementError: Two opinions differ.
     """
     texts = conditions_as_text(draw, most_rules)
-    conditions = [parse_condition(text, LISTS) for text in texts]
-    asked = {fact.name: word_of(fact) for condition in conditions for fact in facts_of(condition)}
-    words: Mapping[str, Fact] = {**VOCABULARY, **asked}
+    conditions = [parse_condition(text, LISTS, WORDS) for text in texts]
+    words = words_of(conditions, METADATA)
     evaluate = compile_conditions(conditions)
     engine = Engine(compile_program(conditions))
     fired = 0

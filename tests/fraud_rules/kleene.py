@@ -1,9 +1,9 @@
 """Three-valued logic by the book, as a third opinion on what a condition means."""
 
 from collections.abc import Mapping
+from ipaddress import ip_address
 from typing import assert_never
 
-from fraud_rules.evaluator import inside
 from fraud_rules.expressions import (
     ARITHMETIC,
     And,
@@ -22,8 +22,8 @@ from fraud_rules.expressions import (
     TextTestKind,
 )
 from fraud_rules.facts import Value
+from fraud_rules.lists import Network
 from fraud_rules.patterns import compile_pattern
-from fraud_rules.terms import word_of
 
 _ORDER = {Operator.LT: (True, False, False), Operator.GT: (False, False, True), Operator.EQ: (False, True, False)}
 _ORDER |= {Operator.LE: (True, True, False), Operator.GE: (False, True, True), Operator.NE: (True, False, True)}
@@ -45,7 +45,7 @@ def truth(condition: Condition, facts: Mapping[str, Value]) -> bool | None:
             return _compare(condition, facts)
         case Membership() | TextTest():
             found = facts.get(condition.fact.name)
-            return None if found is None else _holds(condition, found)
+            return None if found is None else _holds(condition, found) or _listed(condition, facts)
         case _:
             assert_never(condition)
 
@@ -60,8 +60,20 @@ def _compare(condition: Comparison, facts: Mapping[str, Value]) -> bool | None:
 
 def _holds(condition: Membership | TextTest, found: Value) -> bool:
     if isinstance(condition, Membership):
-        return found in condition.values or inside(str(found), condition.networks)
+        return found in condition.values or any(_inside(str(found), network) for network in condition.networks)
     return _test(condition, str(found))
+
+
+def _listed(condition: Membership | TextTest, facts: Mapping[str, Value]) -> bool:
+    listed = condition.listed if isinstance(condition, Membership) else None
+    return listed is not None and facts.get(listed.name) is True
+
+
+def _inside(address: str, network: Network) -> bool:
+    try:
+        return ip_address(address) in network
+    except ValueError:
+        return False
 
 
 def value(term: Term, facts: Mapping[str, Value]) -> Value | None:
@@ -87,6 +99,6 @@ def _test(condition: TextTest, text: str) -> bool:
         case TextTestKind.CONTAINS:
             return text.find(condition.argument) >= 0
         case TextTestKind.MATCHES:
-            return compile_pattern(condition.argument, word_of(condition.fact)).search(text) is not None
+            return compile_pattern(condition.argument, condition.fact.word).search(text) is not None
         case _:
             assert_never(condition.kind)

@@ -11,7 +11,8 @@ from fraud_rules.agreement import corpus
 from fraud_rules.expressions import Condition, facts_of
 from fraud_rules.facts import MAX_INTEGER, VOCABULARY, Fact, Kind, Unit, Value
 from fraud_rules.lists import Lists
-from fraud_rules.terms import word_of
+from fraud_rules.metadata import MetadataType, metadata_word
+from fraud_rules.rules import words_of
 from fraud_rules.velocity import BY, OVER, WITHOUT_WINDOW, Function, velocity_fact
 
 LISTS: Lists = {
@@ -45,7 +46,15 @@ JUNK: Mapping[str, Value] = {
 }  # fmt: skip
 """What a caller may add: names that mean something to the engine, or collide in its 32-bit hash of names."""
 
-_BY_KIND = {kind: tuple(word for word in VOCABULARY.values() if word.kind is kind) for kind in Kind}
+METADATA: Mapping[str, Fact] = {
+    "gift": metadata_word("gift", MetadataType.BOOLEAN),
+    "seats": metadata_word("seats", MetadataType.INTEGER),
+    "Order_Type": metadata_word("Order_Type", MetadataType.TEXT),
+}
+"""What the made-up rule files declare, as files do."""
+WORDS: Mapping[str, Fact] = {**VOCABULARY, **{word.name: word for word in METADATA.values()}}
+
+_BY_KIND = {kind: tuple(word for word in WORDS.values() if word.kind is kind) for kind in Kind}
 _UNITS = tuple(unit for unit in Unit if unit is not Unit.NONE)
 _FUNCTIONS: Mapping[Unit, tuple[Function, ...]] = {
     Unit.NUMBER: (Function.COUNT, Function.DISTINCT),
@@ -63,8 +72,8 @@ def conditions_as_text(draw: Random, most: int) -> list[str]:
 
 def payments(draw: Random, conditions: Sequence[Condition], count: int) -> list[dict[str, Value]]:
     """Makes up payments as callers could send them: on the rules' boundaries, then spoilt by what is odd or absent."""
-    words = {fact.name: word_of(fact) for condition in conditions for fact in facts_of(condition)}
-    names = sorted(words)
+    words = words_of(conditions, METADATA)
+    names = sorted({fact.name for condition in conditions for fact in facts_of(condition)} | set(words) - set(WORDS))
     made: list[dict[str, Value]] = []
     for boundary in corpus(conditions, count):
         payment = dict(boundary)
@@ -125,7 +134,8 @@ class _Writer:
             case 2:
                 return f"{left} {draw.choice(OPERATORS)} {right}"
             case 3:
-                return f"{self._number(unit)} {draw.choice(OPERATORS)} {self._integer(unit)}"
+                literal = self._duration() if unit is Unit.SECONDS else self._number(unit)
+                return f"{literal} {draw.choice(OPERATORS)} {self._integer(unit)}"
             case _:
                 return f"{self._integer(unit)} {draw.choice(OPERATORS)} {self._number(unit)}"
 
@@ -150,6 +160,9 @@ class _Writer:
             sign, cents = "-" if value < 0 else "", abs(value)
             return f"{sign}{cents // 100}.{cents % 100:02}"
         return str(value)
+
+    def _duration(self) -> str:
+        return f'"{self._draw.choice((0, 1, 10, 59, 9_999_999))}{self._draw.choice("smhd")}"'
 
     def _text_test(self) -> str:
         draw, (fact, word) = self._draw, self._text()

@@ -13,10 +13,18 @@ from fraud_rules.engine import Engine
 from fraud_rules.evaluator import compile_conditions
 from fraud_rules.expressions import And, Condition, Not, Or
 from fraud_rules.facts import VOCABULARY, Value
+from fraud_rules.metadata import MetadataType, metadata_word
 from fraud_rules.parser import parse_condition
+from fraud_rules.rules import words_of
 from tests.fraud_rules import kleene
 
-LISTS = {"ips": ("10.0.0.0/8", "192.0.2.1")}
+LISTS = {"ips": ("10.0.0.0/8", "192.0.2.1"), "bad": ()}
+METADATA = [
+    metadata_word("gift", MetadataType.BOOLEAN),
+    metadata_word("seats", MetadataType.INTEGER),
+    metadata_word("OrderType", MetadataType.TEXT),
+]
+WORDS = {**VOCABULARY, **{word.name: word for word in METADATA}}
 ATOMS = [
     "amount > 5",
     "amount == 5",
@@ -38,6 +46,16 @@ ATOMS = [
     'billing_country != "U"',
     'billing_country in ["US", "DE"]',
     'ip in list("ips")',
+    'ip not in list("bad")',
+    'email in list("bad")',
+    'last("decline_code", by="card") in list("bad")',
+    "metadata_gift",
+    "metadata_seats > 5",
+    'metadata_seats > count("declines", by="ip", within="1h")',
+    "-metadata_seats <= 5",
+    'metadata_OrderType == "a"',
+    'metadata_OrderType in list("bad")',
+    'seconds_since_last("payments", by="card") < "1m"',
     'email.endswith("b")',
     'email.startswith("a")',
     "'\"' in email",
@@ -51,7 +69,7 @@ ATOMS = [
     "known(email)",
     'known(count("declines", by="ip", within="1h"))',
 ]
-CONDITIONS = {text: parse_condition(text, LISTS) for text in ATOMS}
+CONDITIONS = {text: parse_condition(text, LISTS, WORDS) for text in ATOMS}
 
 atoms = st.sampled_from(sorted(CONDITIONS)).map(CONDITIONS.__getitem__)
 conditions = st.recursive(
@@ -80,14 +98,26 @@ payments = st.fixed_dictionaries(
         "email": texts,
         "ip": st.sampled_from(["10.1.2.3", "192.0.2.1", "192.0.2.2", "x"]),
         "ip_is_proxy": st.booleans(),
+        "listed_ips_ip": st.booleans(),
+        "listed_bad_ip": st.booleans(),
+        "listed_bad_email": st.booleans(),
+        "listed_bad_metadata_OrderType": st.booleans(),
+        "listed_bad_last_decline_code_by_card_ever": st.booleans(),
+        "last_decline_code_by_card_ever": st.sampled_from(["lost_card", "a"]),
+        "seconds_since_last_payments_by_card_ever": st.integers(58, 62),
+        "metadata_gift": st.booleans(),
+        "metadata_seats": st.one_of(st.integers(-8, 8), st.integers(-(2**53 - 1), 2**53 - 1)),
+        "metadata_OrderType": texts,
         "customer_is_new": st.booleans(),
     },
 )
 
 
+ADMITTED = words_of(CONDITIONS.values(), {word.name: word for word in METADATA})
+
+
 def _admitted(facts: Mapping[str, Value]) -> dict[str, Value]:
-    windows = {name: number for name, number in facts.items() if name not in VOCABULARY}
-    return {**admit(facts, VOCABULARY), **windows}
+    return admit(facts, ADMITTED)
 
 
 @settings(max_examples=120, deadline=None, suppress_health_check=[HealthCheck.too_slow])

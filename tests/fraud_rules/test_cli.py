@@ -6,6 +6,7 @@ import pytest
 from typer.testing import CliRunner
 
 from fraud_rules.cli import app
+from fraud_rules.facts import VOCABULARY
 from fraud_rules.testing import describe
 from tests.fraud_rules.rulefiles import rule, ruleset_text, write_rules
 
@@ -79,6 +80,6 @@ def test_lists_and_rates_may_lie_elsewhere(tmp_path: Path) -> None:
 
 
 def test_dollars_are_shown_as_the_file_writes_them() -> None:
-    assert describe({"amount_usd": 1_000_001, "hour": 5, "email": "a@x.org"}) == (
+    assert describe({"amount_usd": 1_000_001, "hour": 5, "email": "a@x.org"}, VOCABULARY) == (
         "amount_usd: 10000.01, hour: 5, email: a@x.org"
     )
