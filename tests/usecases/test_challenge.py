@@ -130,7 +130,7 @@ async def test_a_wallet_cannot_be_challenged_so_its_funds_are_held_for_a_review(
     assert payment.fraud.outcome is FraudOutcome.REVIEW
     choose(payment, "approve")
     held = await shop.confirm(payment)
-    assert (held.state, held.amount_authorized, held.amount_captured) == (State.AUTHORIZED, 1999, 0)
+    assert (held.state, held.amount_authorized, held.amount_captured) == (State.IN_REVIEW, 1999, 0)
 
 
 async def test_what_can_be_neither_challenged_nor_held_is_blocked_and_no_processor_sees_it(shop: Shop) -> None:
