@@ -122,7 +122,7 @@ def compile_program(conditions: Sequence[Condition]) -> Program:
 
 def _shard(parts: Mapping[int, _Part]) -> Shard:
     facts = frozenset[str]().union(*(part.facts for part in parts.values()))
-    hashes = {name: _name_hash(name) for name in (*RESERVED, *facts)}
+    hashes = {name: name_hash(name) for name in (*RESERVED, *facts)}
     if len(set(hashes.values())) < len(hashes):
         raise ValueError("two facts of the ruleset have names that the engine cannot tell apart")
     # The guard keeps a negation from matching anything but a payment; without it the engine loops.
@@ -131,7 +131,7 @@ def _shard(parts: Mapping[int, _Part]) -> Shard:
     return Shard(json.dumps(definition), facts, sum(part.paths for part in parts.values()))
 
 
-def _name_hash(name: str) -> int:
+def name_hash(name: str) -> int:
     """FNV-1a in 32 bits: the engine's hash of names."""
     value = 0x811C9DC5
     for byte in name.encode("ascii"):

@@ -30,11 +30,11 @@ This page is written from the files by `python -m fraud_rules.cookbook_reference
 """
 _RADAR_INTRODUCTION = """\
 Every example of its [rules reference](https://docs.stripe.com/radar/rules/reference) and of its
-[page on rules](https://docs.stripe.com/radar/rules) that needs no machine-learned score. Both languages agree on what is
-missing: a comparison with it is not true, and neither is its negation; both leave the payment under decision out of every
-count. Their windows may reach back by one bucket more. An `allow` rule here comes before a challenge; there 3-D Secure is
-asked for first. The rules stand in [stripe_radar](cookbook/stripe_radar.yaml) and, where another example would make them
-pointless, in [a second file](cookbook/stripe_radar_narrower.yaml)."""
+[page on rules](https://docs.stripe.com/radar/rules) that needs no machine-learned score. Both languages agree on what
+is missing: a comparison with it is not true, and neither is its negation; both leave the payment under decision out of
+every count. Their windows may reach back by one bucket more. An `allow` rule here comes before a challenge; there
+3-D Secure is asked for first. The rules stand in [stripe_radar](cookbook/stripe_radar.yaml) and, where another example
+would make them pointless, in [a second file](cookbook/stripe_radar_narrower.yaml)."""
 
 
 @dataclass(frozen=True, slots=True)
