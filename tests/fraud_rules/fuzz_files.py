@@ -7,6 +7,7 @@ known unless it asks just that. `--seed N --files 1` reads the one file of that 
 import sys
 import time
 from collections import Counter
+from datetime import UTC, datetime, timedelta
 from random import Random
 
 from fraud_rules.agreement import corpus, first_disagreement
@@ -15,11 +16,14 @@ from fraud_rules.engine import Engine
 from fraud_rules.errors import Problem, RulesError, Severity
 from fraud_rules.evaluator import compile_conditions
 from fraud_rules.expressions import And, Condition, Known, Not, Or
+from fraud_rules.facts import MAX_TEXT, VOCABULARY
 from fraud_rules.loading import Checked, check_sources, load_sources
 from fraud_rules.ruleset import conditions_of
+from fraud_rules.runtime_lists import ListEntry, RuntimeLists
 from fraud_rules.sources import Sources
 from tests.fraud_rules.fuzzing import main
-from tests.fraud_rules.spoilt_files import EXCHANGE, RULES, spoilt_sources
+from tests.fraud_rules.made_up import LISTS, ODD_TEXTS
+from tests.fraud_rules.spoilt_files import EXCHANGE, RULES, soup, spoilt, spoilt_sources
 
 __all__ = ["EXCHANGE", "RULES", "try_round", "try_sources"]
 
@@ -93,10 +97,39 @@ def _asks_what_is_known(condition: Condition) -> bool:
             return False
 
 
+def try_stored(draw: Random, sources: Sources) -> Counter[str]:
+    """Reads damaged stored sources: they are sources, or a ValueError says that they are not."""
+    try:
+        Sources.from_json(spoilt(draw, sources.to_json(), [b"{}"]))
+    except ValueError:
+        return Counter(files=1, refused_stored=1)
+    return Counter(files=1, read_stored=1)
+
+
+def try_entries(draw: Random) -> Counter[str]:
+    """Asks lists of hostile run-time entries: no entry breaks the others, and each finds itself."""
+    at = datetime.now(UTC)
+    values = [draw.choice((draw.choice(ODD_TEXTS), soup(draw), draw.choice(LISTS["networks"]))) for _ in range(8)]
+    until = (None, at + timedelta(days=1), at - timedelta(days=1))
+    entries = [ListEntry("blocked", draw.choice(("", "mer_1")), value, draw.choice(until)) for value in values]
+    lists = RuntimeLists(entries)
+    for name in ("ip", "email", "card", "card_country"):
+        word = VOCABULARY[name]
+        for entry in entries:
+            value = word.normalise(entry.value.strip())[:MAX_TEXT]
+            found = lists.contains("blocked", word, value, "mer_1", at)
+            counts = entry.expires_at is None or entry.expires_at > at
+            assert found or not counts or "/" in value or len(value) == MAX_TEXT, f"{entry} is not on its list"
+    return Counter(files=1, entries=len(entries))
+
+
 def try_round(seed: int) -> Counter[str]:
     """One file of the long run."""
     draw = Random(seed)
-    return try_sources(draw, spoilt_sources(draw))
+    sources, kind = spoilt_sources(draw), draw.random()
+    if kind < 0.03:
+        return try_stored(draw, sources)
+    return try_entries(draw) if kind < 0.06 else try_sources(draw, sources)
 
 
 if __name__ == "__main__":

@@ -194,17 +194,18 @@ def spoilt_sources(draw: Random) -> Sources:
     rules, rates, lists = draw.choice(RULES), EXCHANGE, dict(LISTS)
     part = draw.random()
     if part < 0.86:
-        rules = _spoilt(draw, rules, RULES)
+        rules = spoilt(draw, rules, RULES)
     elif part < 0.93:
-        rates = _spoilt(draw, rates, [EXCHANGE])
+        rates = spoilt(draw, rates, [EXCHANGE])
     else:
         name = draw.choice(sorted(lists))
-        lists[name] = _spoilt(draw, lists[name], list(LISTS.values()))
+        lists[name] = spoilt(draw, lists[name], list(LISTS.values()))
         rules = b"ruleset: a\nrules:\n  - {id: b, when: 'ip in list(\"" + name.encode() + b"\")', action: block}\n"
     return Sources("cards.yaml", rules, lists, rates)
 
 
-def _spoilt(draw: Random, content: bytes, others: Sequence[bytes]) -> bytes:
+def spoilt(draw: Random, content: bytes, others: Sequence[bytes]) -> bytes:
+    """Damages content a little or wholly, or puts a part of another in its place."""
     kind = draw.random()
     if kind < 0.03:
         return draw.randbytes(draw.choice((0, 1, 10, 100, 3_000)))
