@@ -83,14 +83,14 @@ class Ruleset:
         windows = {fact.velocity for fact in asked.values() if fact.velocity}
         self.velocity: tuple[VelocityFact, ...] = tuple(sorted(windows, key=lambda window: window.name))
         self._uses_usd = "amount_usd" in asked
-        self._words: Mapping[str, Fact] = words_of(conditions, file.metadata)
+        self._words: Mapping[str, Fact] = words_of(file.conditions, file.metadata)
         named = {listed.name: one for each in conditions for one in memberships_of(each) if (listed := one.listed)}
         self._listed = tuple((name, one.list_name, one.fact.word) for name, one in named.items())
         self.lists: tuple[str, ...] = tuple(sorted({list_name for _, list_name, _ in self._listed}))
 
     @property
     def words(self) -> Mapping[str, Fact]:
-        """The facts that `decide` takes: the vocabulary, declared metadata, and what this ruleset's rules ask for."""
+        """The facts that `decide` takes: the vocabulary, declared metadata, and what rules ask for, also those off."""
         return MappingProxyType(dict(self._words))
 
     @property

@@ -17,7 +17,7 @@ RULES = (
     rule("watched", "not (amount > 5 or hour > 5)", "action: block\n    mode: shadow"),
     rule("some", "amount > 3", "score: 0.1\n    percent: 1"),
     rule("theirs", "amount > 3", "score: 0.1\n    merchants: [mer_1]"),
-    rule("off", "amount > 3", "score: 0.1\n    mode: off"),
+    rule("off", 'count("payments", by="ip", within="1h") > 3', "score: 0.1\n    mode: off"),
 )
 HEAD = "applies_to: amount >= 1\nlists: [bad]\n"
 
@@ -61,6 +61,12 @@ def test_each_rule_says_whether_it_counts(rules: Ruleset) -> None:
     assert explanation.applies_to is not None
     assert explanation.applies_to.truth is True
     assert explain(rules, {"amount": 0}).decision.applied is False
+
+
+def test_rules_that_are_off_are_explained_too(rules: Ruleset) -> None:
+    assert rules.velocity == ()
+    off = explain(rules, {"amount": 6, "count_payments_by_ip_1h": 4}).rules[-1]
+    assert (off.standing, off.condition.truth) == (Standing.OFF, True)
 
 
 def test_a_decisions_own_facts_explain_that_decision(rules: Ruleset) -> None:
