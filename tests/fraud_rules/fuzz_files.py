@@ -11,6 +11,7 @@ from datetime import UTC, datetime, timedelta
 from random import Random
 
 from fraud_rules.agreement import corpus, first_disagreement
+from fraud_rules.analysis import analyse
 from fraud_rules.compiler import compile_program
 from fraud_rules.engine import Engine
 from fraud_rules.errors import Problem, RulesError, Severity
@@ -38,6 +39,7 @@ def try_sources(draw: Random, sources: Sources) -> Counter[str]:
     try:
         checked = check_sources(sources)
         _check_conditions(checked)
+        analyse(checked.file)
         if draw.random() < _LOADED:
             load_sources(sources).close()
     except RulesError as error:
