@@ -95,7 +95,7 @@ def test_a_rule_that_challenges_sends_the_customer_to_their_bank_and_back(
     body = order(card=card(CAN_BE_CHALLENGED), amount=60_000)
     head, _, tests = rules_file.read_text().partition("\ntests:")
     rules_file.write_text(f"{head}\n{CHALLENGE}\ntests:{tests}")
-    wait_until(lambda: [shop.pay(body).json()["state"] for _ in range(4)], lambda states: states == ["PENDING"] * 4, 15)
+    wait_until(lambda: [shop.pay(body).json()["state"] for _ in range(4)], lambda states: states == ["PENDING"] * 4, 40)
 
     approved, declined = shop.pay(body).json(), shop.pay(body).json()
     assert (approved["fraud"]["outcome"], approved["fraud"]["rules"]) == ("CHALLENGE", ["prove_it"])
