@@ -15,15 +15,18 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from types import SimpleNamespace
+from typing import cast
 
 from rich.console import Console
 from rich.table import Table
 
 from bench.screening_rules import VELOCITY, VELOCITY_NAMES, rule_file
-from fraud_rules import Ruleset, RulesetHolder
+from fraud_rules import Ruleset, load_ruleset
 from fraud_rules.evaluator import compile_conditions
 from fraud_rules.facts import Value
 from server.domain.payment import Address, CardSummary, Customer, Payment
+from server.screening.rulesets import Lineup, Rulesets
 from server.screening.screen import Screening
 from tests.factories import make_payment
 
@@ -52,17 +55,18 @@ class Cost:
 
 def measure(rules: int, payments: int) -> Cost:
     """Measures a ruleset of so many live rules over so many payments a round."""
-    with _holder(rules) as holder:
-        screening, made = Screening(holder), _payments(payments)
+    with _ruleset(rules) as ruleset:
+        in_force = SimpleNamespace(lineup=Lineup(ruleset, candidate=None, shadow=None))
+        screening, made = Screening(cast(Rulesets, in_force)), _payments(payments)
         counted = [_counted(number) for number in range(payments)]
         decisions = [_screen(screening, payment, past) for payment, past in zip(made, counted, strict=True)]
         facts = [dict(decision) for decision in decisions]
-        evaluate = compile_conditions([rule.condition for rule in holder.ruleset.rules])
-        engine = _engine_of(holder.ruleset)
+        evaluate = compile_conditions([rule.condition for rule in ruleset.rules])
+        engine = _engine_of(ruleset)
         rounds = [
             (
                 _cpu_us(lambda: [_screen(screening, one, past) for one, past in zip(made, counted, strict=True)]),
-                _cpu_us(lambda: [holder.ruleset.decide(one) for one in facts]),
+                _cpu_us(lambda: [ruleset.decide(one) for one in facts]),
                 _cpu_us(lambda: [engine(one) for one in facts]),
                 _cpu_us(lambda: [evaluate(one) for one in facts]),
             )
@@ -96,16 +100,16 @@ def _cpu_us(work: Callable[[], object]) -> float:
 
 
 @contextmanager
-def _holder(rules: int) -> Iterator[RulesetHolder]:
+def _ruleset(rules: int) -> Iterator[Ruleset]:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "bench.yaml"
         path.write_text(rule_file(rules), encoding="utf-8")
-        holder = RulesetHolder(path)
-        assert len(holder.ruleset.velocity) == VELOCITY
+        ruleset = load_ruleset(path)
+        assert len(ruleset.velocity) == VELOCITY
         try:
-            yield holder
+            yield ruleset
         finally:
-            holder.close()
+            ruleset.close()
 
 
 def _payments(count: int) -> list[Payment]:

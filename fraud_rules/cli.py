@@ -103,7 +103,12 @@ def diff(
     as_json: Json = False,
 ) -> None:
     """Show what is different between two rule files; ends with 1 where something is, as diff does."""
-    difference = compare(read_or_fail(old, lists, rates), read_or_fail(new, lists, rates))
+    show_comparison(read_or_fail(old, lists, rates), read_or_fail(new, lists, rates), as_json=as_json)
+
+
+def show_comparison(old: Checked, new: Checked, *, as_json: bool) -> None:
+    """Shows what is different, and ends the command with 1 where something is."""
+    difference = compare(old, new)
     if as_json:
         print_json(difference.to_json())
     else:

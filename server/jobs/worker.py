@@ -16,6 +16,7 @@ from sqlalchemy.engine import make_url
 from server.usecases.check_books import CheckBooks
 from server.usecases.collect_fees import CollectFees
 from server.usecases.compare_processor import CompareProcessor
+from server.usecases.decide_overdue_reviews import DecideOverdueReviews
 from server.usecases.find_disputes import FindDisputes
 from server.usecases.sweep import Sweep
 
@@ -38,6 +39,7 @@ class Sweeps:
     check_books: CheckBooks
     compare_processor: CompareProcessor
     find_disputes: FindDisputes
+    decide_reviews: DecideOverdueReviews
 
 
 def make_worker(database_url: str, sweeps: Sweeps) -> procrastinate.App:
@@ -51,6 +53,7 @@ def make_worker(database_url: str, sweeps: Sweeps) -> procrastinate.App:
     _register(app, "transactions", EVERY_2_SECONDS, sweeps.sweep.transactions)
     _register(app, "processor_events", EVERY_2_SECONDS, sweeps.sweep.events)
     _register(app, "payment_deadlines", EVERY_2_SECONDS, sweeps.sweep.deadlines)
+    _register(app, "reviews", EVERY_2_SECONDS, sweeps.decide_reviews)
     _register(app, "idempotency_keys", EVERY_MINUTE, sweeps.sweep.keys)
     _register(app, "newest_books", EVERY_10_SECONDS, sweeps.check_books.newest)
     _register(app, "all_books", EVERY_2_SECONDS, sweeps.check_books.walk)

@@ -6,6 +6,7 @@ from typing import Any, Concatenate, ParamSpec, TypeVar
 from sqlalchemy import Connection
 
 from server.domain.payment import Payment, State, Transaction
+from server.storage.approve_reviews import ApproveReview, approve_reviews
 from server.storage.claims import Replay
 from server.storage.dispute_answers import AnswerOpened, LetGo, OpenAnswer, let_go, open_answers
 from server.storage.engine import Reads
@@ -47,6 +48,14 @@ class PaymentStore:
         keys: tuple[Any, ...] = (row.key,) if row.claim is None else (row.key, (row.merchant_id, row.claim.key))
         result: OperationOpened | Replay = await self._commit.write(
             open_operations, row, aggregates=keys, tenant=row.merchant_id
+        )
+        return result
+
+    async def approve_review(self, row: ApproveReview) -> Payment | Replay:
+        """Lets a payment in review go on to its merchant."""
+        keys: tuple[Any, ...] = (row.key,) if row.claim is None else (row.key, (row.merchant_id, row.claim.key))
+        result: Payment | Replay = await self._commit.write(
+            approve_reviews, row, aggregates=keys, tenant=row.merchant_id
         )
         return result
 

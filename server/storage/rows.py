@@ -16,11 +16,13 @@ from server.domain.payment import (
     FraudOutcome,
     Method,
     Payment,
+    ShadowDecision,
     State,
     Transaction,
     TransactionState,
     TransactionType,
 )
+from server.domain.rulesets import Role
 
 Row = dict[str, Any]
 
@@ -45,7 +47,7 @@ TRANSACTION_COLUMNS = (
 )  # fmt: skip
 DECISION_COLUMNS = (
     "merchant_id", "payment_id", "outcome", "score_thousandths", "rules", "shadow_rules", "ruleset", "facts",
-    "created_at",
+    "backend", "role", "shadows", "created_at",
 )  # fmt: skip
 
 
@@ -96,6 +98,9 @@ def decision_row(payment: Payment, decision: FraudDecision) -> Row:
         "shadow_rules": decision.shadow_rules,
         "ruleset": decision.ruleset,
         "facts": dict(decision.facts),
+        "backend": decision.backend,
+        "role": decision.role,
+        "shadows": [asdict(shadow) for shadow in decision.shadows],
         "created_at": payment.created_at,
     }
 
@@ -130,7 +135,15 @@ def read_decision(row: Mapping[str, Any] | None) -> FraudDecision | None:
         tuple(row["shadow_rules"]),
         row["ruleset"],
         row["facts"],
+        # A stored answer may be older than these.
+        row.get("backend", ""),
+        Role(row.get("role", Role.LIVE)),
+        tuple(_read_shadow(shadow) for shadow in row.get("shadows", ())),
     )
+
+
+def _read_shadow(row: Mapping[str, Any]) -> ShadowDecision:
+    return ShadowDecision(row["ruleset"], FraudOutcome(row["outcome"]), row["score_thousandths"], tuple(row["rules"]))
 
 
 def read_payment(row: Mapping[str, Any], decision: Mapping[str, Any] | None = None) -> Payment:

@@ -18,7 +18,7 @@ _CACHED_KEYS = 20_000
 
 @dataclass(frozen=True, slots=True)
 class Platform:
-    """Whoever holds a platform key: administers merchants, and touches no payment."""
+    """Whoever holds a platform key: administers merchants, and touches no payment but those in review."""
 
 
 Principal = Caller | Platform

@@ -17,6 +17,8 @@ from server.domain.ids import Prefix, render_id
 from tests.acceptance import crash_disputes as disputes
 from tests.acceptance.crash_deeds import Deed, World
 from tests.acceptance.crash_events import bank_debit, dashboard_refund, delivery, event, failing_refund
+from tests.acceptance.crash_reviews import HELD as HELD_FOR_REVIEW
+from tests.acceptance.crash_reviews import decision, overdue
 from tests.acceptance.crash_sweeps import expiry, late_fee, lost, recovery
 from tests.acceptance.disputes import EVIDENCE
 from tests.acceptance.shop import DECLINED, THREE_D_SECURE, TIMEOUT_S, Json, card, order, wallet_order
@@ -157,6 +159,11 @@ SCENARIOS: tuple[Scenario, ...] = (
     ),
     Scenario("recovery, a dispute is lost", disputes.decided, (TAKEN,), dispute=LOST),
     Scenario("worker, a dispute that no event told of", disputes.untold, (TAKEN,), dispute=OPENED),
+    Scenario("create, held for review", _create(**HELD_FOR_REVIEW), (("IN_REVIEW", 0, 0), NEVER_SENT)),
+    Scenario("approve a review", decision("ApproveReview"), (TAKEN,)),
+    Scenario("approve a review, manual capture", decision("ApproveReview", **_HELD), (("AUTHORIZED", 0, 0),)),
+    Scenario("reject a review", decision("RejectReview"), (("CANCELLED", 0, 0),)),
+    Scenario("worker, a review is overdue", overdue, (("CANCELLED", 0, 0),)),
     Scenario("worker, a late fee", late_fee, (TAKEN,)),
     Scenario("worker, a hold expires", expiry(**_HELD), (("CANCELLED", 0, 0),)),
 )

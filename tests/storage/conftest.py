@@ -23,6 +23,10 @@ from tests.cluster import Database
 from tests.factories import approved, make_payment, make_transaction
 
 LEASE_S = 30.0
+ALLOWED = FraudDecision(FraudOutcome.ALLOW, 0, (), (), "hash", {})
+HELD = FraudDecision(
+    FraudOutcome.REVIEW, 700, ("many_cards",), ("new_rule",), "hash", {"amount": 1999, "ip": "1.2.3.4"}
+)
 
 
 @dataclass
@@ -37,7 +41,7 @@ class Till:
     def opening(
         self, payment: Payment | None = None, key: str = "", *, request: bytes = b"request",
         velocity: tuple[Velocity, ...] = (), lease_s: float = LEASE_S, seen: list[Counted] | None = None,
-        fingerprint: str = "",
+        fingerprint: str = "", decision: FraudDecision = ALLOWED,
     ) -> OpenPayment:  # fmt: skip
         """A row for `open_payment`; what velocity counted is appended to `seen`."""
         payment = payment or make_payment(merchant_id=self.merchant)
@@ -47,7 +51,7 @@ class Till:
         def screen(counted: Counted) -> tuple[Payment, FraudDecision]:
             if seen is not None:
                 seen.append(counted)
-            return payment, FraudDecision(FraudOutcome.ALLOW, 0, (), (), "hash", {})
+            return payment, decision
 
         claim = Claim(payment.merchant_id, key, uuid4(), request, payment.id, transaction.id)
         return OpenPayment(claim, payment, transaction, fingerprint, velocity, screen, uuid4(), lease_s)

@@ -12,6 +12,8 @@ WITHOUT_MERCHANT = {
     "processor_objects": "finds the merchant of an inbound event",
     "alembic_version": "the schema's own",
     "sweep_positions": "where a job stands that walks all merchants",
+    "ruleset_versions": "found by their content; rules are the platform's, not a merchant's",
+    "ruleset_releases": "one history for the whole platform",
 }
 KEYS = """
     SELECT c.relname, a.attname FROM pg_index i

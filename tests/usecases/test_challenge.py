@@ -3,13 +3,14 @@
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 from uuid import uuid4
 
 import pytest
 import requests
 
-from fraud_rules import RulesetHolder
+from fraud_rules import load_ruleset
 from server.bootstrap import make_use_cases
 from server.clock import utc_now
 from server.domain.decline import DeclineCode
@@ -18,6 +19,7 @@ from server.domain.payment import Address, CaptureMethod, Customer, FraudOutcome
 from server.processors.contract import BankOrCrypto, Instrument, Wallet
 from server.rpc.payment_service import PaymentUseCases
 from server.screening.feasible import feasible
+from server.screening.rulesets import Lineup, Rulesets
 from server.screening.screen import Screening
 from server.storage.merchants import insert_merchant
 from server.usecases.create_payment import CreatePaymentCommand
@@ -38,9 +40,10 @@ rules:
 def screening(tmp_path: Path) -> Iterator[Screening]:
     rules = tmp_path / "careful.yaml"
     rules.write_text(RULES)
-    holder = RulesetHolder(rules)
-    yield Screening(holder)
-    holder.close()
+    ruleset = load_ruleset(rules)
+    in_force = SimpleNamespace(lineup=Lineup(ruleset, candidate=None, shadow=None))
+    yield Screening(cast(Rulesets, in_force))
+    ruleset.close()
 
 
 @dataclass(frozen=True)

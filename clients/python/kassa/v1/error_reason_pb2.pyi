@@ -298,6 +298,35 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
 
         {"reason": "DISPUTE_DEADLINE_PASSED", "domain": "kassa", "metadata": {"respond_by": "2030-01-31T23:59:59Z"}}
     """
+    REVIEW_NOT_FOUND: _ErrorReason.ValueType  # 50
+    """The payment is in no review and never was, or it belongs to another merchant.
+
+    Example: GetReview with the identifier of a payment that the rules allowed.
+
+        {"reason": "REVIEW_NOT_FOUND", "domain": "kassa"}
+    """
+    REVIEW_CLOSED: _ErrorReason.ValueType  # 51
+    """The review is over: somebody, the merchant or the deadline has decided it.
+
+    Example: RejectReview of a payment that its merchant has captured.
+
+        {"reason": "REVIEW_CLOSED", "domain": "kassa", "metadata": {"review_state": "APPROVED", "through": "MERCHANT"}}
+    """
+    REVIEW_CLAIMED: _ErrorReason.ValueType  # 52
+    """Another analyst works on the review. The claim lapses at `claimed_until`, unless it is released or prolonged.
+
+    Example: ClaimReview while a colleague has the payment on the screen.
+
+        {"reason": "REVIEW_CLAIMED", "domain": "kassa",
+         "metadata": {"claimed_by": "ada@shop.example", "claimed_until": "2030-01-31T12:30:00Z"}}
+    """
+    LIST_ENTRY_NOT_FOUND: _ErrorReason.ValueType  # 53
+    """No list entry has this identifier, or it is not the merchant's own.
+
+    Example: RemoveListEntry of an entry that concerns all merchants, with a merchant's key.
+
+        {"reason": "LIST_ENTRY_NOT_FOUND", "domain": "kassa"}
+    """
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
     """ErrorReason says why a request was refused. Clients branch on it; messages are for people and may change.
@@ -584,5 +613,34 @@ DISPUTE_DEADLINE_PASSED: ErrorReason.ValueType  # 42
 Example: SubmitDisputeEvidence a day after `respond_by`.
 
     {"reason": "DISPUTE_DEADLINE_PASSED", "domain": "kassa", "metadata": {"respond_by": "2030-01-31T23:59:59Z"}}
+"""
+REVIEW_NOT_FOUND: ErrorReason.ValueType  # 50
+"""The payment is in no review and never was, or it belongs to another merchant.
+
+Example: GetReview with the identifier of a payment that the rules allowed.
+
+    {"reason": "REVIEW_NOT_FOUND", "domain": "kassa"}
+"""
+REVIEW_CLOSED: ErrorReason.ValueType  # 51
+"""The review is over: somebody, the merchant or the deadline has decided it.
+
+Example: RejectReview of a payment that its merchant has captured.
+
+    {"reason": "REVIEW_CLOSED", "domain": "kassa", "metadata": {"review_state": "APPROVED", "through": "MERCHANT"}}
+"""
+REVIEW_CLAIMED: ErrorReason.ValueType  # 52
+"""Another analyst works on the review. The claim lapses at `claimed_until`, unless it is released or prolonged.
+
+Example: ClaimReview while a colleague has the payment on the screen.
+
+    {"reason": "REVIEW_CLAIMED", "domain": "kassa",
+     "metadata": {"claimed_by": "ada@shop.example", "claimed_until": "2030-01-31T12:30:00Z"}}
+"""
+LIST_ENTRY_NOT_FOUND: ErrorReason.ValueType  # 53
+"""No list entry has this identifier, or it is not the merchant's own.
+
+Example: RemoveListEntry of an entry that concerns all merchants, with a merchant's key.
+
+    {"reason": "LIST_ENTRY_NOT_FOUND", "domain": "kassa"}
 """
 Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015

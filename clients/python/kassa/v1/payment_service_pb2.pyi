@@ -1468,7 +1468,7 @@ class TimelineEntry(_message.Message):
 
     @_typing.final
     class Request(_message.Message):
-        """Request is a call of this service's that asked for something to be done to a payment."""
+        """Request is a call of this service's or of FraudService's that asked for something to be done to a payment."""
 
         DESCRIPTOR: _descriptor.Descriptor
 
@@ -1763,6 +1763,69 @@ class TimelineEntry(_message.Message):
         def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
         def WhichOneof(self, oneof_group: _Never) -> None: ...
 
+    @_typing.final
+    class Review(_message.Message):
+        """Review is a step of the payment's review by people."""
+
+        DESCRIPTOR: _descriptor.Descriptor
+
+        class _Step:
+            ValueType = _typing.NewType("ValueType", _builtins.int)
+            V: _TypeAlias = ValueType  # noqa: Y015
+
+        class _StepEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[TimelineEntry.Review._Step.ValueType], _builtins.type):
+            DESCRIPTOR: _descriptor.EnumDescriptor
+            STEP_UNSPECIFIED: TimelineEntry.Review._Step.ValueType  # 0
+            """The step is never unspecified in an answer."""
+            OPENED: TimelineEntry.Review._Step.ValueType  # 1
+            """The payment came into review."""
+            NOTED: TimelineEntry.Review._Step.ValueType  # 2
+            """An analyst noted something."""
+            APPROVED: TimelineEntry.Review._Step.ValueType  # 3
+            """The payment went on."""
+            REJECTED: TimelineEntry.Review._Step.ValueType  # 4
+            """The payment was called off."""
+
+        class Step(_Step, metaclass=_StepEnumTypeWrapper):
+            """Step says what happened. More steps may be added."""
+
+        STEP_UNSPECIFIED: TimelineEntry.Review.Step.ValueType  # 0
+        """The step is never unspecified in an answer."""
+        OPENED: TimelineEntry.Review.Step.ValueType  # 1
+        """The payment came into review."""
+        NOTED: TimelineEntry.Review.Step.ValueType  # 2
+        """An analyst noted something."""
+        APPROVED: TimelineEntry.Review.Step.ValueType  # 3
+        """The payment went on."""
+        REJECTED: TimelineEntry.Review.Step.ValueType  # 4
+        """The payment was called off."""
+
+        STEP_FIELD_NUMBER: _builtins.int
+        THROUGH_FIELD_NUMBER: _builtins.int
+        ANALYST_FIELD_NUMBER: _builtins.int
+        WORDS_FIELD_NUMBER: _builtins.int
+        step: Global___TimelineEntry.Review.Step.ValueType
+        """What happened."""
+        through: _builtins.str
+        """By what the review ended, such as `ANALYST` or `DEADLINE`; empty before that."""
+        analyst: _builtins.str
+        """The analyst; empty where it was none."""
+        words: _builtins.str
+        """The analyst's words; they may be empty."""
+        def __init__(
+            self,
+            *,
+            step: Global___TimelineEntry.Review.Step.ValueType = ...,
+            through: _builtins.str = ...,
+            analyst: _builtins.str = ...,
+            words: _builtins.str = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["analyst", b"analyst", "step", b"step", "through", b"through", "words", b"words"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
     AT_FIELD_NUMBER: _builtins.int
     REQUEST_FIELD_NUMBER: _builtins.int
     PROCESSOR_NOTICE_FIELD_NUMBER: _builtins.int
@@ -1772,6 +1835,7 @@ class TimelineEntry(_message.Message):
     JOURNAL_FIELD_NUMBER: _builtins.int
     EVENT_FIELD_NUMBER: _builtins.int
     ATTENTION_FIELD_NUMBER: _builtins.int
+    REVIEW_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def at(self) -> _timestamp_pb2.Timestamp:
         """When it happened, on the clock of whoever saw it: a server, or the database."""
@@ -1808,6 +1872,10 @@ class TimelineEntry(_message.Message):
     def attention(self) -> Global___TimelineEntry.Attention:
         """Something was put before people."""
 
+    @_builtins.property
+    def review(self) -> Global___TimelineEntry.Review:
+        """People looked at the payment."""
+
     def __init__(
         self,
         *,
@@ -1820,12 +1888,13 @@ class TimelineEntry(_message.Message):
         journal: Global___TimelineEntry.Journal | None = ...,
         event: Global___TimelineEntry.Event | None = ...,
         attention: Global___TimelineEntry.Attention | None = ...,
+        review: Global___TimelineEntry.Review | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["at", b"at", "attention", b"attention", "decision", b"decision", "entry", b"entry", "event", b"event", "journal", b"journal", "processor_call", b"processor_call", "processor_notice", b"processor_notice", "request", b"request", "transaction", b"transaction"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["at", b"at", "attention", b"attention", "decision", b"decision", "entry", b"entry", "event", b"event", "journal", b"journal", "processor_call", b"processor_call", "processor_notice", b"processor_notice", "request", b"request", "review", b"review", "transaction", b"transaction"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["at", b"at", "attention", b"attention", "decision", b"decision", "entry", b"entry", "event", b"event", "journal", b"journal", "processor_call", b"processor_call", "processor_notice", b"processor_notice", "request", b"request", "transaction", b"transaction"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["at", b"at", "attention", b"attention", "decision", b"decision", "entry", b"entry", "event", b"event", "journal", b"journal", "processor_call", b"processor_call", "processor_notice", b"processor_notice", "request", b"request", "review", b"review", "transaction", b"transaction"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_entry: _TypeAlias = _typing.Literal["request", "processor_notice", "decision", "processor_call", "transaction", "journal", "event", "attention"]  # noqa: Y015
+    _WhichOneofReturnType_entry: _TypeAlias = _typing.Literal["request", "processor_notice", "decision", "processor_call", "transaction", "journal", "event", "attention", "review"]  # noqa: Y015
     _WhichOneofArgType_entry: _TypeAlias = _typing.Literal["entry", b"entry"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_entry) -> _WhichOneofReturnType_entry | None: ...
 
