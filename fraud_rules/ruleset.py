@@ -57,6 +57,7 @@ class Ruleset:
         thresholds: In thousandths; a merchant may have its own, see `RuleFile.thresholds_for`.
         velocity: The windows over the past that its rules ask for, in order of their names, each once.
         lists: The lists that its rules name, in order of their names, each once.
+        asked: Names of the facts that its rules mention.
         rates: What amounts are converted with; sums over the past are in US cents by these rates too.
         warnings: What `check` had to say about the file.
     """
@@ -82,6 +83,7 @@ class Ruleset:
         asked = {fact.name: fact for condition in conditions for fact in facts_of(condition)}
         windows = {fact.velocity for fact in asked.values() if fact.velocity}
         self.velocity: tuple[VelocityFact, ...] = tuple(sorted(windows, key=lambda window: window.name))
+        self.asked: Set[str] = frozenset(asked)
         self._uses_usd = "amount_usd" in asked
         self._words: Mapping[str, Fact] = words_of(file.conditions, file.metadata)
         named = {listed.name: one for each in conditions for one in memberships_of(each) if (listed := one.listed)}

@@ -63,6 +63,7 @@ from server.usecases.find_disputes import FindDisputes
 from server.usecases.follow_dispute import FollowDispute
 from server.usecases.handle_event import HandleEvent
 from server.usecases.idempotency import RequestHasher
+from server.usecases.keep_counters import KeepCounters
 from server.usecases.merchants import Merchants
 from server.usecases.newest_first import NewestFirst
 from server.usecases.operate import Operate
@@ -182,6 +183,7 @@ def _wire(
             compare_processor=CompareProcessor(store, transactions, accounts, registry),
             find_disputes=FindDisputes(store, transactions, accounts, registry, follow),
             decide_reviews=DecideOverdueReviews(store, transactions, act, lease_s=lease_s),
+            keep_counters=KeepCounters(transactions),
         ),
         shield=Shield(),
         lease_s=lease_s,
@@ -234,7 +236,18 @@ def _payment_use_cases(core: Core, screening: Screening) -> PaymentUseCases:
     tokens, hasher, operate = PageTokens(core.key(Purpose.PAGE_TOKENS)), core.hasher(), _operate(core)
     replays = Replays(store, lease_s=lease_s)
     return PaymentUseCases(
-        create=CreatePayment(store, core.accounts, registry, screening, act, replays, hasher, shield, lease_s=lease_s),
+        create=CreatePayment(
+            store,
+            core.accounts,
+            registry,
+            screening,
+            act,
+            replays,
+            hasher,
+            shield,
+            lease_s=lease_s,
+            max_daily_transactions=core.settings.max_daily_transactions,
+        ),
         capture=CapturePayment(store, registry, operate),
         cancel=CancelPayment(store, operate),
         confirm=ConfirmPayment(store, act, replays, hasher, shield, lease_s=lease_s),

@@ -16,6 +16,7 @@ from server.domain.errors import KassaError
 from server.domain.rulesets import Role, Version
 from server.metrics import RulesMetrics
 from server.screening.gates import Gates, released_version
+from server.screening.lookups import load_tables
 from server.screening.rulesets import Rulesets
 from server.screening.runtime_lists import ListSnapshots
 from server.screening.screen import Screening, refuse_unservable
@@ -41,7 +42,9 @@ async def open_screening(
 
     Raises:
         RulesError: Neither the database nor the rule file has rules that can be used.
+        TableError: The table of BINs or of addresses is not sound.
     """
+    tables = load_tables(settings.bin_table_path, settings.ip_table_path)
     metrics = RulesMetrics(registry)
     gates = Gates(
         refuse_unservable(servable),
@@ -54,7 +57,7 @@ async def open_screening(
         await follow.begin()
         following = asyncio.create_task(keep_following(follow))
         try:
-            yield Screening(rulesets, lambda: lists.current)
+            yield Screening(rulesets, lambda: lists.current, tables)
         finally:
             following.cancel()
 

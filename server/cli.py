@@ -25,6 +25,7 @@ from server.domain.errors import InvalidField
 from server.domain.ids import Prefix, parse_id, render_id
 from server.domain.timeline import TimelineEntry
 from server.lists_cli import app as lists
+from server.screening.tables import TableError
 from server.settings import MigrationSettings, S, Settings, SettingsError, load
 from server.storage.book_checks import CHECKS
 from server.storage.migrations import migrate as migrate_schema
@@ -162,6 +163,9 @@ def _run(settings: Settings, main: Coroutine[Any, Any, None]) -> None:
         _serve(main)
     except RulesError as error:
         print(f"The fraud rules cannot be used, and there are no others to fall back on:\n{error}", file=sys.stderr)
+        raise typer.Exit(2) from None
+    except TableError as error:
+        print(f"A table that fraud rules look up in cannot be used: {error}", file=sys.stderr)
         raise typer.Exit(2) from None
 
 

@@ -154,6 +154,20 @@ class Settings(DatabaseSettings):
         description="Replaces the rule file's own `block` threshold (0.8 in the packaged rules); reaching it blocks",
     )
 
+    bin_table_path: FilePath | None = Field(
+        default=None, description="CSV table of BINs; absent: a sample that knows test cards alone"
+    )
+    ip_table_path: FilePath | None = Field(
+        default=None, description="CSV table of networks; absent: a sample that knows documentation's networks alone"
+    )
+    max_daily_transactions: int | None = Field(
+        default=None,
+        ge=1,
+        le=2_000_000_000,
+        description="Payments that a merchant may open on a day of its time zone, unless it has a limit of its own; "
+        "absent: no limit",
+    )
+
     default_currency: Currency = Field(default="USD", description="ISO 4217; of merchants that name none")
     supported_currencies: Currencies = Field(
         default=(), description="ISO 4217 codes that payments may use; empty: all that the processor takes"

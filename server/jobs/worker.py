@@ -18,6 +18,7 @@ from server.usecases.collect_fees import CollectFees
 from server.usecases.compare_processor import CompareProcessor
 from server.usecases.decide_overdue_reviews import DecideOverdueReviews
 from server.usecases.find_disputes import FindDisputes
+from server.usecases.keep_counters import KeepCounters
 from server.usecases.sweep import Sweep
 
 _log = logging.getLogger(__name__)
@@ -40,6 +41,7 @@ class Sweeps:
     compare_processor: CompareProcessor
     find_disputes: FindDisputes
     decide_reviews: DecideOverdueReviews
+    keep_counters: KeepCounters
 
 
 def make_worker(database_url: str, sweeps: Sweeps) -> procrastinate.App:
@@ -60,6 +62,7 @@ def make_worker(database_url: str, sweeps: Sweeps) -> procrastinate.App:
     _register(app, "processor_books", EVERY_MINUTE, sweeps.compare_processor)
     _register(app, "fees", EVERY_2_SECONDS, sweeps.collect_fees)
     _register(app, "disputes", EVERY_10_MINUTES, sweeps.find_disputes)
+    _register(app, "counters", EVERY_MINUTE, sweeps.keep_counters)
     _register_retries(app)
     return app
 

@@ -55,8 +55,11 @@ def parse_payment_id(given: str) -> UUID:
 
 
 def parse_name(given: str, field: str) -> str:
-    """Reads who somebody is, in the caller's words."""
-    return _words(given, field, longest=_MAX_NAME, required=True).strip()
+    """Reads who somebody is, in the caller's words; it is told to others in errors, so it is one line."""
+    name = _words(given, field, longest=_MAX_NAME, required=True).strip()
+    if not name.isprintable():
+        raise InvalidField(field, "must be one line of printable characters")
+    return name
 
 
 def parse_note(request: pb.AddReviewNoteRequest) -> str:

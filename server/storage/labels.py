@@ -23,6 +23,8 @@ JOIN_LABEL = """
             SELECT 1 AS rank, l.label, l.source, l.author, l.note, l.created_at
             FROM fraud_labels l WHERE l.merchant_id = p.merchant_id AND l.payment_id = p.id
             UNION ALL
+            SELECT 2, 'FRAUD', 'EARLY_FRAUD_WARNING', '', '', NULL WHERE p.early_fraud_warning
+            UNION ALL
             SELECT 3, 'FRAUD', 'DISPUTE', '', '', NULL
             WHERE EXISTS (SELECT FROM disputes d WHERE d.merchant_id = p.merchant_id AND d.payment_id = p.id
                           AND d.reason = 'FRAUDULENT')

@@ -12,6 +12,7 @@ from server.storage.dispute_answers import AnswerOpened, LetGo, OpenAnswer, let_
 from server.storage.engine import Reads
 from server.storage.external_refunds import ExternalRefund, book_refunds
 from server.storage.fees import BookFees, book_fees
+from server.storage.fraud_warnings import WarnOfFraud, warn_of_fraud
 from server.storage.group_commit import GroupCommit
 from server.storage.open_operations import OpenOperation, OperationOpened, Over, TakeUp, open_operations, take_up
 from server.storage.open_payments import Opened, OpenPayment, open_payments
@@ -80,6 +81,13 @@ class PaymentStore:
         """Books a refund that was made at the processor itself; False where it is booked already."""
         result: bool = await self._commit.write(
             book_refunds, row, aggregates=((row.merchant_id, row.payment_id),), tenant=row.merchant_id, urgent=True
+        )
+        return result
+
+    async def warn(self, row: WarnOfFraud) -> bool:
+        """Marks a payment that a card network warns of; False where it is marked already."""
+        result: bool = await self._commit.write(
+            warn_of_fraud, row, aggregates=(row.key,), tenant=row.merchant_id, urgent=True
         )
         return result
 

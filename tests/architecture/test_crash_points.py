@@ -33,8 +33,8 @@ RULES = {"end_shadow", "keep_version", "release", "release_unless_known", "relea
 """Versions and releases of fraud rules: no payment moves, and whoever got no answer looks at the history."""
 DESK = {"add_list_entry", "add_note", "claim_review", "label_payment", "release_review", "remove_list_entry"}
 """What analysts write down: no money, and whoever got no answer says it again, which changes nothing."""
-HARMLESS = {"expire_keys"}
-"""Forgets what nobody needs any more."""
+HARMLESS = {"expire_keys", "fold", "forget_days"}
+"""Forgets what nobody needs any more, or keeps it shorter."""
 RUNNERS = {("_commit", "write"), ("_transactions", "run")}
 
 

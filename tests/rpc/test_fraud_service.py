@@ -118,6 +118,7 @@ async def test_deciding_needs_an_idempotency_key(rpc: Stack, method: str) -> Non
 NEW = {"list_name": "blocked_ips", "value": "203.0.113.7", "author": "Ada", "reason": "It tests cards."}
 BAD = [
     ("ClaimReview", {"payment_id": ID, "analyst": " "}, "analyst"),
+    ("ClaimReview", {"payment_id": ID, "analyst": "Ada\nGrace"}, "analyst"),
     ("ClaimReview", {"payment_id": "pay_1", "analyst": "Ada"}, "payment_id"),
     ("AddReviewNote", {"payment_id": ID, "analyst": "Ada", "text": ""}, "text"),
     ("AddReviewNote", {"payment_id": ID, "analyst": "Ada", "text": f"She said {CARD}."}, "text"),

@@ -11,7 +11,7 @@ from sqlalchemy import Engine, text
 from server.domain.ids import new_id
 from server.domain.outcome import Finding
 from server.domain.payment import FraudDecision, FraudOutcome, Payment, Transaction, TransactionType
-from server.domain.velocity import Counted, Velocity
+from server.domain.velocity import Counted, Traces, Velocity
 from server.storage.claims import Claim, Replay
 from server.storage.engine import Reads, make_engine
 from server.storage.group_commit import GroupCommit
@@ -41,7 +41,7 @@ class Till:
     def opening(
         self, payment: Payment | None = None, key: str = "", *, request: bytes = b"request",
         velocity: tuple[Velocity, ...] = (), lease_s: float = LEASE_S, seen: list[Counted] | None = None,
-        fingerprint: str = "", decision: FraudDecision = ALLOWED,
+        decision: FraudDecision = ALLOWED, traces: Traces | None = None,
     ) -> OpenPayment:  # fmt: skip
         """A row for `open_payment`; what velocity counted is appended to `seen`."""
         payment = payment or make_payment(merchant_id=self.merchant)
@@ -54,7 +54,9 @@ class Till:
             return payment, decision
 
         claim = Claim(payment.merchant_id, key, uuid4(), request, payment.id, transaction.id)
-        return OpenPayment(claim, payment, transaction, fingerprint, velocity, screen, uuid4(), lease_s)
+        return OpenPayment(
+            claim, payment, transaction, traces or traces_of(payment), velocity, screen, uuid4(), lease_s
+        )
 
     async def open(self, payment: Payment | None = None, key: str = "", **how: object) -> Opened | Replay:
         """Opens a payment."""
@@ -108,6 +110,12 @@ class Till:
         """Asks the database about this merchant (`:merchant`)."""
         with self.engine.connect() as connection:
             return [tuple(row) for row in connection.execute(text(sql), {"merchant": self.merchant} | values)]
+
+
+def traces_of(payment: Payment) -> Traces:
+    """What the payment itself tells of its traces."""
+    email = payment.customer.email
+    return Traces(email_key=email.lower(), email_domain=email.rpartition("@")[2].lower())
 
 
 @pytest.fixture

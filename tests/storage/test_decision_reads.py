@@ -135,6 +135,15 @@ async def test_a_dispute_for_fraud_labels_a_payment_until_an_analyst_does(till: 
     assert await till.store.read(read_labels, [(till.merchant, stolen.id)]) == {(till.merchant, stolen.id): legit}
 
 
+async def test_a_networks_warning_labels_a_payment_before_a_dispute_does(till: Till, decisions: Decisions) -> None:
+    warned = await decided(till, HELD)
+    await dispute(till, warned, DisputeReason.FRAUDULENT)
+    with till.engine.begin() as connection:
+        connection.execute(text("UPDATE payments SET early_fraud_warning = true WHERE id = :id"), {"id": warned.id})
+    told = PaymentLabel(warned.id, Label.FRAUD, LabelSource.EARLY_FRAUD_WARNING)
+    assert (await decisions.get(till.merchant, warned.id)).label == told
+
+
 async def test_rules_are_counted_live_and_in_shadow_with_what_came_of_it(till: Till, decisions: Decisions) -> None:
     await decided(till, ALLOWED)
     fraud, legit = await decided(till, HELD, 1000), await decided(till, HELD, 500)

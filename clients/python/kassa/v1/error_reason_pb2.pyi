@@ -212,6 +212,16 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
 
         {"reason": "PROCESSOR_UNAVAILABLE", "domain": "kassa"}
     """
+    DAILY_LIMIT_REACHED: _ErrorReason.ValueType  # 60
+    """The merchant has opened as many payments as it may on a day of its time zone. Nothing was done, and the idempotency
+    key is free. The metadata tell the limit and when the day ends; `retry-after` is an hour at most, since the limit
+    may be raised before.
+
+    Example: the 1001st CreatePayment of a day of a merchant whose `max_daily_transactions` is 1000.
+
+        {"reason": "DAILY_LIMIT_REACHED", "domain": "kassa", "metadata": {
+          "max_daily_transactions": "1000", "resets_at": "2026-03-02T00:00:00+01:00", "retry_after_s": "3600"}}
+    """
     OVERLOADED: _ErrorReason.ValueType  # 27
     """The server has more work than it can do and has not begun with this. It should be repeated after `retry-after`
     seconds.
@@ -527,6 +537,16 @@ PROCESSOR_UNAVAILABLE: ErrorReason.ValueType  # 26
 Example: CapturePayment while Stripe is down.
 
     {"reason": "PROCESSOR_UNAVAILABLE", "domain": "kassa"}
+"""
+DAILY_LIMIT_REACHED: ErrorReason.ValueType  # 60
+"""The merchant has opened as many payments as it may on a day of its time zone. Nothing was done, and the idempotency
+key is free. The metadata tell the limit and when the day ends; `retry-after` is an hour at most, since the limit
+may be raised before.
+
+Example: the 1001st CreatePayment of a day of a merchant whose `max_daily_transactions` is 1000.
+
+    {"reason": "DAILY_LIMIT_REACHED", "domain": "kassa", "metadata": {
+      "max_daily_transactions": "1000", "resets_at": "2026-03-02T00:00:00+01:00", "retry_after_s": "3600"}}
 """
 OVERLOADED: ErrorReason.ValueType  # 27
 """The server has more work than it can do and has not begun with this. It should be repeated after `retry-after`

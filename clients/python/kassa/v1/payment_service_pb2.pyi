@@ -180,6 +180,7 @@ class Payment(_message.Message):
     CREATED_AT_FIELD_NUMBER: _builtins.int
     UPDATED_AT_FIELD_NUMBER: _builtins.int
     TEST_MODE_FIELD_NUMBER: _builtins.int
+    EARLY_FRAUD_WARNING_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     """The identifier, `pay_…`."""
     merchant_id: _builtins.str
@@ -216,6 +217,8 @@ class Payment(_message.Message):
     """The processor's own identifier of the payment, empty until it is known."""
     test_mode: _builtins.bool
     """Whether no real money moves; every payment of a test merchant is one."""
+    early_fraud_warning: _builtins.bool
+    """Whether the card network has warned that the cardholder calls the payment a fraud. A refund may spare the dispute."""
     @_builtins.property
     def card(self) -> Global___CardSummary:
         """The card, where one was used: never its number."""
@@ -286,10 +289,11 @@ class Payment(_message.Message):
         created_at: _timestamp_pb2.Timestamp | None = ...,
         updated_at: _timestamp_pb2.Timestamp | None = ...,
         test_mode: _builtins.bool = ...,
+        early_fraud_warning: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["billing_address", b"billing_address", "card", b"card", "created_at", b"created_at", "customer", b"customer", "failure", b"failure", "fraud", b"fraud", "next_action", b"next_action", "shipping_address", b"shipping_address", "updated_at", b"updated_at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount", "amount_authorized", b"amount_authorized", "amount_captured", b"amount_captured", "amount_disputed", b"amount_disputed", "amount_refunded", b"amount_refunded", "billing_address", b"billing_address", "cancel_url", b"cancel_url", "capture_method", b"capture_method", "card", b"card", "created_at", b"created_at", "currency", b"currency", "customer", b"customer", "description", b"description", "failure", b"failure", "fraud", b"fraud", "id", b"id", "merchant_id", b"merchant_id", "metadata", b"metadata", "method", b"method", "next_action", b"next_action", "processor", b"processor", "processor_payment_id", b"processor_payment_id", "return_url", b"return_url", "shipping_address", b"shipping_address", "state", b"state", "test_mode", b"test_mode", "updated_at", b"updated_at"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount", "amount_authorized", b"amount_authorized", "amount_captured", b"amount_captured", "amount_disputed", b"amount_disputed", "amount_refunded", b"amount_refunded", "billing_address", b"billing_address", "cancel_url", b"cancel_url", "capture_method", b"capture_method", "card", b"card", "created_at", b"created_at", "currency", b"currency", "customer", b"customer", "description", b"description", "early_fraud_warning", b"early_fraud_warning", "failure", b"failure", "fraud", b"fraud", "id", b"id", "merchant_id", b"merchant_id", "metadata", b"metadata", "method", b"method", "next_action", b"next_action", "processor", b"processor", "processor_payment_id", b"processor_payment_id", "return_url", b"return_url", "shipping_address", b"shipping_address", "state", b"state", "test_mode", b"test_mode", "updated_at", b"updated_at"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -418,6 +422,8 @@ class Customer(_message.Message):
     EMAIL_FIELD_NUMBER: _builtins.int
     IP_FIELD_NUMBER: _builtins.int
     DEVICE_ID_FIELD_NUMBER: _builtins.int
+    PHONE_FIELD_NUMBER: _builtins.int
+    USER_AGENT_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     """The merchant's own identifier of the customer."""
     email: _builtins.str
@@ -426,6 +432,10 @@ class Customer(_message.Message):
     """The address that the customer's order came from, IPv4 or IPv6; fraud rules use it."""
     device_id: _builtins.str
     """The merchant's identifier of the customer's device; fraud rules use it."""
+    phone: _builtins.str
+    """The telephone number in E.164 form, such as `+4930123456`; fraud rules use it."""
+    user_agent: _builtins.str
+    """What the customer's browser calls itself, its `User-Agent`; fraud rules use it."""
     def __init__(
         self,
         *,
@@ -433,10 +443,12 @@ class Customer(_message.Message):
         email: _builtins.str = ...,
         ip: _builtins.str = ...,
         device_id: _builtins.str = ...,
+        phone: _builtins.str = ...,
+        user_agent: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["device_id", b"device_id", "email", b"email", "id", b"id", "ip", b"ip"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["device_id", b"device_id", "email", b"email", "id", b"id", "ip", b"ip", "phone", b"phone", "user_agent", b"user_agent"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
