@@ -48,7 +48,7 @@ class Wired:
     registry: CollectorRegistry
 
     def decide(self, **changes: Any) -> FraudDecision:
-        _, screen = self.screening.prepare(make_payment(**changes), None, "UTC", "", can_hold=True)
+        _, screen = self.screening.prepare(make_payment(**changes), None, "UTC", "", can_hold=True, can_challenge=True)
         return screen({})[1]
 
     def value(self, name: str, **labels: str) -> float | None:

@@ -154,7 +154,7 @@ def test_all_that_anybody_asks_is_counted_once(bench: Bench) -> None:
     bench.put(Role.LIVE, both)
     bench.put(Role.CANDIDATE, sources(rule("often_too", 'count("payments", by="customer", within="1h") > 9')), 50)
     bench.put(Role.SHADOW, blocks("spent", 'sum("payments", by="ip", within="24h") > 100'))
-    asked, _ = bench.screening.prepare(bench.decide()[0], None, "UTC", "", can_hold=True)
+    asked, _ = bench.screening.prepare(bench.decide()[0], None, "UTC", "", can_hold=True, can_challenge=True)
     assert sorted(one.name for one in asked) == ["count_payments_by_customer_1h", "sum_payments_by_ip_24h"]
     counted = {"count_payments_by_customer_1h": 4, "sum_payments_by_ip_24h": {"USD": Spent(3, 10_001)}}
     decision = bench.decide(counted=counted, customer=customer(_outside(bench)))[1]
