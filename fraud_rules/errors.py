@@ -44,7 +44,7 @@ class Problem:
 
     def to_json(self) -> dict[str, str | int]:
         """Returns the finding as plain values."""
-        place = {"file": self.file, "line": self.line, "column": self.column}
+        place: dict[str, str | int] = {"file": self.file, "line": self.line, "column": self.column}
         return {**place, "message": self.message, "hint": self.hint, "severity": str(self.severity)}
 
 

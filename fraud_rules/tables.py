@@ -73,7 +73,7 @@ def show_explanation(console: Console, explanation: Explanation, words: Mapping[
     if not decision.applied:
         console.print(Text("applies_to leaves this payment out; no rule counts", style="yellow"))
     table = _table("rule", "because")
-    table.show_lines = True
+    table.show_lines, table.columns[0].max_width = True, 26
     if explanation.applies_to is not None:
         table.add_row(Text("applies_to", style="bold"), _because(explanation.applies_to, words))
     for rule in explanation.rules:
@@ -121,7 +121,8 @@ def _headed(explained: ExplainedRule) -> Text:
     """A rule's name, whether it fires, what it does, and whether that counts."""
     rule, truth = explained.rule, explained.condition.truth
     counts = explained.standing in (Standing.LIVE, Standing.SHADOW, Standing.OUTSIDE_PERCENT)
-    percent = f" ({rule.percent} %)" if rule.percent < 100 else ""
+    shared = rule.percent < 100 and explained.standing in (Standing.LIVE, Standing.OUTSIDE_PERCENT)
+    percent = f" ({rule.percent} %)" if shared else ""
     text = Text(rule.id, style="bold").append(f"\n{_SAYS[truth]}", style=_SIGNS[truth][1] if counts else "dim")
     return text.append(f"\n{effect(rule)}, {explained.standing}{percent}", style="not bold")
 

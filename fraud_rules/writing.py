@@ -1,6 +1,5 @@
 """A typed tree back as the text that an analyst would write. Called by `explain`, `difference` and `tables`."""
 
-from types import UnionType
 from typing import assert_never
 
 from fraud_rules.expressions import (
@@ -29,11 +28,11 @@ def written(condition: Condition) -> str:
     match condition:
         case And() | Or():
             joint = " and " if isinstance(condition, And) else " or "
-            return joint.join(_inside(operand, And | Or) for operand in condition.operands)
+            return joint.join(_inside(operand, (And, Or)) for operand in condition.operands)
         case Not(operand=Membership() as membership):
             return _membership(membership, "not in")
         case Not():
-            return f"not {_inside(condition.operand, And | Or | Not)}"
+            return f"not {_inside(condition.operand, (And, Or, Not))}"
         case Comparison():
             return _comparison(condition)
         case Known() | Membership() | TextTest():
@@ -42,7 +41,7 @@ def written(condition: Condition) -> str:
             assert_never(condition)
 
 
-def _inside(condition: Condition, bracketed: UnionType) -> str:
+def _inside(condition: Condition, bracketed: tuple[type[Condition], ...]) -> str:
     inner = written(condition)
     return f"({inner})" if isinstance(condition, bracketed) else inner
 
@@ -70,7 +69,7 @@ def _comparison(condition: Comparison) -> str:
 def _membership(condition: Membership, operator: str) -> str:
     if condition.list_name:
         return f'{_fact(condition.fact)} {operator} list("{condition.list_name}")'
-    values = sorted(condition.values, key=str)
+    values: list[Value] = sorted(condition.values, key=str)
     inside = ", ".join(_value(value, condition.fact.unit) for value in values)
     return f"{_fact(condition.fact)} {operator} [{inside}]"
 

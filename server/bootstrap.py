@@ -19,6 +19,7 @@ from sqlalchemy import Engine
 
 from server import clock, crash_points
 from server.bootstrap_fraud import open_screening
+from server.bootstrap_reviews import make_fraud_use_cases, open_lists, review_terms
 from server.domain.expiry import PATIENCE, Lifetimes
 from server.domain.timeline import TimelineEntry
 from server.jobs.standing import show_standing
@@ -56,11 +57,13 @@ from server.usecases.collect_fees import CollectFees
 from server.usecases.compare_processor import CompareProcessor
 from server.usecases.confirm_payment import ConfirmPayment
 from server.usecases.create_payment import CreatePayment
+from server.usecases.decide_overdue_reviews import DecideOverdueReviews
 from server.usecases.expire_payment import ExpirePayment
 from server.usecases.find_disputes import FindDisputes
 from server.usecases.follow_dispute import FollowDispute
 from server.usecases.handle_event import HandleEvent
 from server.usecases.idempotency import RequestHasher
+from server.usecases.keep_counters import KeepCounters
 from server.usecases.merchants import Merchants
 from server.usecases.newest_first import NewestFirst
 from server.usecases.operate import Operate
@@ -110,6 +113,10 @@ class Core:
     def key(self, purpose: Purpose) -> bytes:
         """Derives the secret of one purpose."""
         return derive_key(self.settings.secret_key.get_secret_value(), purpose)
+
+    def hasher(self) -> RequestHasher:
+        """Makes what tells whether a repeat is the same request."""
+        return RequestHasher(self.key(Purpose.REQUEST_HASHES), self.key(Purpose.CARD_FINGERPRINTS))
 
 
 @asynccontextmanager
@@ -175,6 +182,8 @@ def _wire(
             check_books=CheckBooks(reads, transactions),
             compare_processor=CompareProcessor(store, transactions, accounts, registry),
             find_disputes=FindDisputes(store, transactions, accounts, registry, follow),
+            decide_reviews=DecideOverdueReviews(store, transactions, act, lease_s=lease_s),
+            keep_counters=KeepCounters(transactions),
         ),
         shield=Shield(),
         lease_s=lease_s,
@@ -184,7 +193,7 @@ def _wire(
 def _patience(settings: Settings) -> Lifetimes:
     hours = settings.authorization_lifetime_h
     hold = PATIENCE.hold if hours is None else timedelta(hours=hours)
-    return Lifetimes(timedelta(hours=settings.approval_lifetime_h), hold)
+    return Lifetimes(timedelta(hours=settings.approval_lifetime_h), hold, review_terms(settings))
 
 
 def make_adapters(settings: Settings, observe: Observe) -> Mapping[str, Processor]:
@@ -212,6 +221,9 @@ def make_use_cases(core: Core, screening: Screening) -> UseCases:
         disputes=_dispute_use_cases(core),
         merchants=_merchant_use_cases(core),
         attention=_attention_use_cases(core),
+        fraud=make_fraud_use_cases(
+            core.store, core.reads, core.transactions, tokens, _operate(core), core.hasher(), core.shield
+        ),
         ledger=ReadLedger(core.reads, core.transactions, NewestFirst(core.reads, tokens)),
         receive_event=ReceiveEvent(
             core.accounts, core.registry, core.transactions, core.handle, core.shield, PLATFORM_ACCOUNTS
@@ -221,12 +233,21 @@ def make_use_cases(core: Core, screening: Screening) -> UseCases:
 
 def _payment_use_cases(core: Core, screening: Screening) -> PaymentUseCases:
     store, registry, act, shield, lease_s = core.store, core.registry, core.act, core.shield, core.lease_s
-    tokens = PageTokens(core.key(Purpose.PAGE_TOKENS))
-    hasher = RequestHasher(core.key(Purpose.REQUEST_HASHES), core.key(Purpose.CARD_FINGERPRINTS))
+    tokens, hasher, operate = PageTokens(core.key(Purpose.PAGE_TOKENS)), core.hasher(), _operate(core)
     replays = Replays(store, lease_s=lease_s)
-    operate = Operate(store, act, replays, hasher, shield, lease_s=lease_s)
     return PaymentUseCases(
-        create=CreatePayment(store, core.accounts, registry, screening, act, replays, hasher, shield, lease_s=lease_s),
+        create=CreatePayment(
+            store,
+            core.accounts,
+            registry,
+            screening,
+            act,
+            replays,
+            hasher,
+            shield,
+            lease_s=lease_s,
+            max_daily_transactions=core.settings.max_daily_transactions,
+        ),
         capture=CapturePayment(store, registry, operate),
         cancel=CancelPayment(store, operate),
         confirm=ConfirmPayment(store, act, replays, hasher, shield, lease_s=lease_s),
@@ -238,10 +259,14 @@ def _payment_use_cases(core: Core, screening: Screening) -> PaymentUseCases:
     )
 
 
+def _operate(core: Core) -> Operate:
+    replays = Replays(core.store, lease_s=core.lease_s)
+    return Operate(core.store, core.act, replays, core.hasher(), core.shield, lease_s=core.lease_s)
+
+
 def _dispute_use_cases(core: Core) -> DisputeUseCases:
-    hasher = RequestHasher(core.key(Purpose.REQUEST_HASHES), core.key(Purpose.CARD_FINGERPRINTS))
     return DisputeUseCases(
-        answer=AnswerDispute(core.store, core.follow, hasher, core.shield, lease_s=core.lease_s),
+        answer=AnswerDispute(core.store, core.follow, core.hasher(), core.shield, lease_s=core.lease_s),
         get=GetDispute(core.store),
         list=ListDisputes(NewestFirst(core.reads, PageTokens(core.key(Purpose.PAGE_TOKENS)))),
     )
@@ -291,7 +316,8 @@ async def run_server(settings: Settings) -> None:
     metrics = Metrics(CollectorRegistry())
     async with (
         open_core(settings, metrics) as core,
-        open_screening(settings, core.reads, core.transactions, metrics.registry) as screening,
+        open_lists(core.reads) as lists,
+        open_screening(settings, core.reads, core.transactions, lists, metrics.registry) as screening,
     ):
         with serving(metrics.registry, settings.metrics_listen):
             server = RpcServer(

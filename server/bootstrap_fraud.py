@@ -16,7 +16,9 @@ from server.domain.errors import KassaError
 from server.domain.rulesets import Role, Version
 from server.metrics import RulesMetrics
 from server.screening.gates import Gates, released_version
+from server.screening.lookups import load_tables
 from server.screening.rulesets import Rulesets
+from server.screening.runtime_lists import ListSnapshots
 from server.screening.screen import Screening, refuse_unservable
 from server.screening.watched_file import WatchedFile
 from server.settings import DatabaseSettings, Settings
@@ -34,13 +36,15 @@ _log = logging.getLogger(__name__)
 
 @asynccontextmanager
 async def open_screening(
-    settings: Settings, reads: Reads, transactions: ShortTransactions, registry: CollectorRegistry
+    settings: Settings, reads: Reads, transactions: ShortTransactions, lists: ListSnapshots, registry: CollectorRegistry
 ) -> AsyncIterator[Screening]:
     """Brings the rules in force and follows what is released and edited, until the block ends.
 
     Raises:
         RulesError: Neither the database nor the rule file has rules that can be used.
+        TableError: The table of BINs or of addresses is not sound.
     """
+    tables = load_tables(settings.bin_table_path, settings.ip_table_path)
     metrics = RulesMetrics(registry)
     gates = Gates(
         refuse_unservable(servable),
@@ -54,7 +58,7 @@ async def open_screening(
         following = asyncio.create_task(keep_following(follow))
         following.add_done_callback(_tell_the_end)
         try:
-            yield Screening(rulesets)
+            yield Screening(rulesets, lambda: lists.current, tables)
         finally:
             following.cancel()
 

@@ -24,6 +24,8 @@ from server.bootstrap import issue_platform_key, open_core, read_payment_timelin
 from server.domain.errors import InvalidField
 from server.domain.ids import Prefix, parse_id, render_id
 from server.domain.timeline import TimelineEntry
+from server.lists_cli import app as lists
+from server.screening.tables import TableError
 from server.settings import MigrationSettings, S, Settings, SettingsError, load
 from server.storage.book_checks import CHECKS
 from server.storage.migrations import migrate as migrate_schema
@@ -34,6 +36,7 @@ app = typer.Typer(no_args_is_help=True, add_completion=False, help="Kassa, a pay
 platform_key = typer.Typer(no_args_is_help=True, help="Keys that administer merchants.")
 rules_cli.mount(rules)
 replay_cli.mount(rules)
+rules.add_typer(lists, name="list")
 app.add_typer(rules, name="rules", help="Check, test, release and replay fraud rules.")
 app.add_typer(platform_key, name="platform-key")
 payment = typer.Typer(no_args_is_help=True, help="Look at payments.")
@@ -160,6 +163,9 @@ def _run(settings: Settings, main: Coroutine[Any, Any, None]) -> None:
         _serve(main)
     except RulesError as error:
         print(f"The fraud rules cannot be used, and there are no others to fall back on:\n{error}", file=sys.stderr)
+        raise typer.Exit(2) from None
+    except TableError as error:
+        print(f"A table that fraud rules look up in cannot be used: {error}", file=sys.stderr)
         raise typer.Exit(2) from None
 
 

@@ -137,6 +137,8 @@ class Customer:
     email: str = ""
     ip: str = ""
     device_id: str = ""
+    phone: str = ""
+    user_agent: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,6 +191,10 @@ class Payment:
     test_mode: bool
     created_at: datetime
     updated_at: datetime
+    processor_checks: Mapping[str, str] = field(default_factory=dict)
+    """What the processor said of address, postcode, security code and 3-D Secure, in the rules' words."""
+    early_fraud_warning: bool = False
+    """The card network has warned that the cardholder calls the payment a fraud."""
 
 
 @dataclass(frozen=True, slots=True)

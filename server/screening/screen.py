@@ -2,16 +2,21 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from datetime import datetime
+from functools import lru_cache
 
-from fraud_rules import Decision, Facts, Function, Problem, Ruleset
+from fraud_rules import EMPTY, Decision, Facts, Function, Problem, Ruleset, RuntimeLists, VelocityFact
+from fraud_rules.facts import MAX_INTEGER
 from fraud_rules.share import in_share
 from server.domain.card import Card
 from server.domain.decline import Advice, DeclineCode, Failure
 from server.domain.payment import FraudDecision, FraudOutcome, Payment
 from server.domain.rulesets import Role
 from server.domain.states import Event, next_state
-from server.domain.velocity import Counted, Velocity
+from server.domain.velocity import Counted, Spent, Velocity
 from server.screening.facts import facts_of
+from server.screening.history import customer_facts, customer_questions
+from server.screening.lookups import NO_TABLES, Tables
 from server.screening.rulesets import Lineup, Rulesets
 from server.screening.shadow import Shadow
 
@@ -22,39 +27,48 @@ Screen = Callable[[Counted], tuple[Payment, FraudDecision]]
 class Screening:
     """Decides with the rulesets in force: live or candidate, and after that the shadow."""
 
-    def __init__(self, rulesets: Rulesets) -> None:
-        self._rulesets = rulesets
-        self._asked: tuple[Lineup, tuple[Velocity, ...]] | None = None
+    def __init__(
+        self, rulesets: Rulesets, lists: Callable[[], RuntimeLists] = lambda: EMPTY, tables: Tables = NO_TABLES
+    ) -> None:
+        """Takes the rulesets, what gives the entries that stand on lists right now, and where cards are looked up."""
+        self._rulesets, self._lists, self._tables = rulesets, lists, tables
+        self._questions_of: tuple[Lineup, tuple[Velocity, ...]] | None = None
 
-    def prepare(
-        self, payment: Payment, card: Card | None, time_zone: str, card_fingerprint: str, *, can_hold: bool
-    ) -> tuple[tuple[Velocity, ...], Screen]:
+    def prepare(  # noqa: PLR0913 - all that a payment's facts are made of, each named
+        self, payment: Payment, card: Card | None, time_zone: str, card_fingerprint: str, *, can_hold: bool,
+        merchant_since: datetime | None = None,
+    ) -> tuple[tuple[Velocity, ...], Screen]:  # fmt: skip
         """Returns the numbers to be counted, and what decides the payment with them.
 
         Args:
             card: The raw card; None where a token or another method stands for it.
             time_zone: IANA name of the merchant's zone.
+            merchant_since: When the merchant was registered; None where that is not known.
             can_hold: Whether the method's funds can be held, so that a review is possible.
 
         Both belong to the same rulesets, also when others are swapped in between. The second does no I/O and returns
         the payment, FAILED where it is blocked, and why.
         """
-        lineup = self._rulesets.lineup
+        lineup, lists = self._rulesets.lineup, self._lists()
 
         def screen(counted: Counted) -> tuple[Payment, FraudDecision]:
-            facts = facts_of(payment, card, time_zone, card_fingerprint)
+            facts = facts_of(payment, card, time_zone, card_fingerprint, merchant_since, self._tables)
+
+            def decide(ruleset: Ruleset) -> Decision:
+                return ruleset.decide({**facts, **_numbers(ruleset, counted)}, lists, payment.created_at)
+
             role, ruleset = _who_decides(lineup, facts)
-            decided = _apply(payment, _decide(ruleset, facts, counted), role, can_hold)
-            return decided if lineup.shadow is None else _beside(*decided, lineup.shadow, facts, counted)
+            decided = _apply(payment, decide(ruleset), role, can_hold)
+            return decided if lineup.shadow is None else _beside(*decided, lineup.shadow, decide)
 
         return self._questions(lineup), screen
 
     def _questions(self, lineup: Lineup) -> tuple[Velocity, ...]:
         """Returns what all rulesets ask of the past, each number once, so that one statement reads it."""
-        if self._asked is None or self._asked[0] is not lineup:
+        if self._questions_of is None or self._questions_of[0] is not lineup:
             asked = {one.name: one for ruleset in lineup.rulesets for one in _velocity(ruleset)}
-            self._asked = lineup, tuple(asked.values())
-        return self._asked[1]
+            self._questions_of = lineup, tuple(asked.values())
+        return self._questions_of[1]
 
 
 def _who_decides(lineup: Lineup, facts: Facts) -> tuple[Role, Ruleset]:
@@ -65,15 +79,11 @@ def _who_decides(lineup: Lineup, facts: Facts) -> tuple[Role, Ruleset]:
     return Role.LIVE, lineup.live
 
 
-def _decide(ruleset: Ruleset, facts: Facts, counted: Counted) -> Decision:
-    return ruleset.decide({**facts, **_numbers(ruleset, counted)})
-
-
 def _beside(
-    payment: Payment, decision: FraudDecision, shadow: Shadow, facts: Facts, counted: Counted
+    payment: Payment, decision: FraudDecision, shadow: Shadow, decide: Callable[[Ruleset], Decision]
 ) -> tuple[Payment, FraudDecision]:
     """Records what the shadow ruleset says of a payment that is decided already."""
-    noted = replace(decision, shadows=shadow.decide(lambda ruleset: _decide(ruleset, facts, counted)))
+    noted = replace(decision, shadows=shadow.decide(decide))
     return replace(payment, fraud=noted), noted
 
 
@@ -93,21 +103,40 @@ def refuse_unservable(servable: Servable) -> Callable[[Ruleset], Sequence[Proble
 
 
 def _velocity(ruleset: Ruleset) -> tuple[Velocity, ...]:
-    return tuple(
-        Velocity(one.name, one.function.value, one.over, one.by, one.within_seconds) for one in ruleset.velocity
-    )
+    return customer_questions(ruleset.asked) + _asked(ruleset.velocity)
 
 
-def _numbers(ruleset: Ruleset, counted: Counted) -> dict[str, int]:
-    """Sums come by currency and become US cents; one with a currency that has no rate stays unknown."""
-    numbers = {name: value for name, value in counted.items() if isinstance(value, int)}
+@lru_cache(maxsize=8)
+def _asked(velocity: tuple[VelocityFact, ...]) -> tuple[Velocity, ...]:
+    return tuple(Velocity(one.name, one.function.value, one.over, one.by, one.within_seconds) for one in velocity)
+
+
+def _numbers(ruleset: Ruleset, counted: Counted) -> dict[str, int | bool | str]:
+    """What was counted, as facts; one with a currency that has no rate stays unknown."""
+    numbers: dict[str, int | bool | str] = customer_facts(ruleset.asked, counted)
     for fact in ruleset.velocity:
-        by_currency = counted.get(fact.name)
-        if fact.function is Function.SUM and isinstance(by_currency, Mapping):
-            cents = [ruleset.rates.to_usd_cents(amount, currency) for currency, amount in by_currency.items()]
-            if None not in cents:
-                numbers[fact.name] = sum(one for one in cents if one is not None)
+        match counted.get(fact.name):
+            case None:
+                continue
+            case int() | str() as number:
+                numbers[fact.name] = number
+            case spent:
+                cents = _us_cents(ruleset, fact, spent)
+                if cents is not None:
+                    numbers[fact.name] = cents
     return numbers
+
+
+def _us_cents(ruleset: Ruleset, fact: VelocityFact, spent: Mapping[str, Spent]) -> int | None:
+    """Converts each currency's sum; an average is rounded half up, and there is none of nothing."""
+    cents = [ruleset.rates.to_usd_cents(one.amount, currency) for currency, one in spent.items()]
+    if None in cents:
+        return None
+    total = sum(one for one in cents if one is not None)
+    if fact.function is Function.SUM:
+        return min(total, MAX_INTEGER)
+    payments = sum(one.payments for one in spent.values())
+    return (2 * total + payments) // (2 * payments) if payments else None
 
 
 def _apply(payment: Payment, decision: Decision, role: Role, can_hold: bool) -> tuple[Payment, FraudDecision]:

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-from fraud_rules import Problem, Ruleset, ScreeningFailure, Sources
+from fraud_rules import EMPTY, Problem, Ruleset, RuntimeLists, ScreeningFailure, Sources
 from fraud_rules.sources import RATES
 from server.domain.payment import FraudDecision, Payment
 from server.domain.rulesets import Release, Role, Version
@@ -43,6 +43,7 @@ class Bench:
     tried: list[Sources] = field(default_factory=list)
     accept: Any = nothing_refused
     block_threshold: int | None = None
+    lists: RuntimeLists = EMPTY
     _releases: dict[Role, Release] = field(default_factory=dict)
     _versions: dict[str, Version] = field(default_factory=dict)
 
@@ -54,7 +55,7 @@ class Bench:
             trial=lambda what, _: self.tried.append(what),
         )
         self.rulesets = Rulesets(gates)
-        self.screening = Screening(self.rulesets)
+        self.screening = Screening(self.rulesets, lambda: self.lists)
 
     def put(self, role: Role, what: Sources, percent: int = 100, *, kept: bool = True) -> list[TakenUp | Refused]:
         """Releases sources in a role, and obeys."""

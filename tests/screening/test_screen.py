@@ -1,18 +1,22 @@
 """Who decides, what is only recorded, and what happens where a back end fails."""
 
 from collections.abc import Iterator
+from dataclasses import replace
+from datetime import timedelta
 from uuid import uuid4
 
 import pytest
 
-from fraud_rules import Ruleset
+from fraud_rules import ListEntry, Ruleset, RuntimeLists
 from fraud_rules.engine import Engine, EngineError
 from server.domain.decline import DeclineCode
+from server.domain.ids import Prefix, render_id
 from server.domain.payment import Customer, FraudDecision, FraudOutcome, ShadowDecision, State
 from server.domain.rulesets import Role
 from server.screening import shadow as shadow_module
 from server.screening.gates import released_version
-from tests.fraud_rules.rulefiles import rule
+from tests.factories import make_payment
+from tests.fraud_rules.rulefiles import rule, ruleset_text
 from tests.screening.lineups import Bench, blocks, sources
 
 LIVE = blocks("live_rule", 'customer == "cus_blocked"')
@@ -51,6 +55,23 @@ def test_a_decision_says_who_made_it_by_what(bench: Bench) -> None:
     assert (decision.role, decision.backend, decision.shadows) == (Role.LIVE, "engine", ())
     assert decision.ruleset == released_version(LIVE).hash
     assert payment.fraud == decision
+
+
+def test_entries_of_lists_count_from_when_they_are_added_until_they_expire(bench: Bench) -> None:
+    text = ruleset_text(
+        rule("blocked_customer", 'customer in list("blocked")', "action: block"), head="lists: [blocked]\n"
+    )
+    bench.put(Role.LIVE, replace(LIVE, rules=text.encode()))
+    payment = make_payment(customer=customer("cus_1"))
+    assert bench.decide(payment)[1].facts["listed_blocked_customer"] is False
+    merchant = render_id(Prefix.MERCHANT, payment.merchant_id)
+    bench.lists = RuntimeLists([ListEntry("blocked", merchant, "cus_1", payment.created_at + timedelta(hours=1))])
+    _, decision = bench.decide(payment)
+    assert (decision.outcome, decision.rules) == (FraudOutcome.BLOCK, ("blocked_customer",))
+    assert decision.facts["listed_blocked_customer"] is True
+    assert bench.decide(replace(payment, merchant_id=uuid4()))[1].outcome is FraudOutcome.ALLOW
+    later = replace(payment, created_at=payment.created_at + timedelta(hours=1))
+    assert bench.decide(later)[1].outcome is FraudOutcome.ALLOW
 
 
 def test_a_candidate_decides_for_a_stable_share_that_grows(bench: Bench) -> None:

@@ -70,4 +70,5 @@ def test_no_column_could_hold_a_card_number_or_a_security_code(rows: dict[str, l
         "card_exp_month",
         "card_exp_year",
         "card_fingerprint",
+        "card_bin",
     }

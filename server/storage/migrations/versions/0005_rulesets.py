@@ -4,7 +4,7 @@ from alembic import context, op
 from sqlalchemy import text
 
 revision = "0005"
-down_revision = "0003"
+down_revision = "0004"
 
 RULESETS = """
 CREATE TABLE ruleset_versions (
