@@ -29,6 +29,7 @@ from fraud_rules.lists import Networks
 from fraud_rules.patterns import compile_pattern
 
 Evaluate = Callable[[Mapping[str, Value]], list[bool | None]]
+Test = Callable[[Mapping[str, Value]], list[bool]]
 
 
 def compile_conditions(conditions: Sequence[Condition]) -> Evaluate:
@@ -37,12 +38,24 @@ def compile_conditions(conditions: Sequence[Condition]) -> Evaluate:
     The function expects facts as `admission` leaves them, and then raises nothing.
     """
     writer = _Writer()
-    values = ", ".join(writer.truth(item) for item in conditions)
+    return cast(Evaluate, _compile(writer, [writer.truth(item) for item in conditions]))
+
+
+def compile_tests(conditions: Sequence[Condition]) -> Test:
+    """Generates what `compile_conditions` does, but for whoever asks for nothing but truth: unknown counts as false.
+
+    It takes half the time.
+    """
+    writer = _Writer()
+    return cast(Test, _compile(writer, [writer.true(item) for item in conditions]))
+
+
+def _compile(writer: "_Writer", values: Sequence[str]) -> object:
     loads = [f"    {local} = get({name!r})" for name, local in writer.locals.items()]
-    source = "\n".join(["def evaluate(facts):", "    get = facts.get", *loads, f"    return [{values}]"])
+    source = "\n".join(["def evaluate(facts):", "    get = facts.get", *loads, f"    return [{', '.join(values)}]"])
     namespace: dict[str, Any] = dict(writer.constants)
     exec(compile(source, "<fraud rules>", "exec"), namespace)
-    return cast(Evaluate, namespace["evaluate"])
+    return namespace["evaluate"]
 
 
 class _Writer:
@@ -58,6 +71,10 @@ class _Writer:
             unknown = dict.fromkeys(f"{self._local(fact)} is None" for fact in facts_of(condition))
             return f"(None if {' or '.join(unknown)} else {self._test(condition, True)})"
         return f"(True if {self._write(condition, True)} else False if {self._write(condition, False)} else None)"
+
+    def true(self, condition: Condition) -> str:
+        """Writes an expression that holds where the condition is true, and nowhere else."""
+        return self._write(condition, True)
 
     def _write(self, condition: Condition, wanted: bool) -> str:
         match condition:

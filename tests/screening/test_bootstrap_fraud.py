@@ -16,6 +16,7 @@ from prometheus_client import CollectorRegistry
 
 from fraud_rules import DEFAULT_RULES, RulesError
 from server.bootstrap_fraud import open_screening
+from server.bootstrap_reviews import open_lists
 from server.domain.payment import FraudDecision, FraudOutcome
 from server.domain.rulesets import NewRelease, Role, Version
 from server.screening.gates import released_version
@@ -76,7 +77,10 @@ async def wired(database: Database, rules: Path, **changes: Any) -> AsyncIterato
     registry = CollectorRegistry()
     with ThreadPoolExecutor(1) as threads:
         reads, transactions = Reads(readers, 1), ShortTransactions(writers, threads)
-        async with open_screening(settings, reads, transactions, registry) as screening:
+        async with (
+            open_lists(reads) as lists,
+            open_screening(settings, reads, transactions, lists, registry) as screening,
+        ):
             yield Wired(screening, transactions, registry)
         reads.close()
     writers.dispose()
