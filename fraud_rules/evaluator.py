@@ -72,6 +72,10 @@ class _Writer:
             return f"(None if {' or '.join(unknown)} else {self._test(condition, True)})"
         return f"(True if {self._write(condition, True)} else False if {self._write(condition, False)} else None)"
 
+    def true(self, condition: Condition) -> str:
+        """Writes an expression that holds where the condition is true, and nowhere else."""
+        return self._write(condition, True)
+
     def _write(self, condition: Condition, wanted: bool) -> str:
         match condition:
             case Not():

@@ -12,7 +12,7 @@ from random import Random
 from fraud_rules.admission import admit
 from fraud_rules.compiler import compile_program
 from fraud_rules.engine import Engine
-from fraud_rules.evaluator import compile_conditions
+from fraud_rules.evaluator import compile_conditions, compile_tests
 from fraud_rules.expressions import Condition
 from fraud_rules.facts import Value
 from fraud_rules.parser import parse_condition
@@ -43,7 +43,7 @@ def compare(draw: Random, most_rules: int, count: int, by_the_book: int = 1) -> 
     texts = conditions_as_text(draw, most_rules)
     conditions = [parse_condition(text, LISTS, WORDS) for text in texts]
     words = words_of(conditions, METADATA)
-    evaluate = compile_conditions(conditions)
+    evaluate, test = compile_conditions(conditions), compile_tests(conditions)
     engine = Engine(compile_program(conditions))
     fired = 0
     try:
@@ -52,6 +52,7 @@ def compare(draw: Random, most_rules: int, count: int, by_the_book: int = 1) -> 
             truths = evaluate(facts)
             expected = {index for index, truth in enumerate(truths) if truth}
             _agree("engine", engine.match(facts), expected, texts, facts)
+            _agree("test", {index for index, holds in enumerate(test(facts)) if holds}, expected, texts, facts)
             if number % by_the_book == 0:
                 by_book = _by_the_book(conditions, facts)
                 _agree("book", {index for index, truth in enumerate(by_book) if truth}, expected, texts, facts)
