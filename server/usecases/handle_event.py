@@ -120,7 +120,11 @@ class HandleEvent:
         return result is not Recovered.BUSY
 
     async def _external_refund(self, event: StoredEvent, payment: Payment, found: Transaction) -> bool:
-        """Books a refund that none of our transactions asked for, once the processor itself confirms it."""
+        """Books a refund that none of our transactions asked for, once the processor itself confirms it.
+
+        It may have failed between the processor's word and our booking, and the event that tells so found nothing to
+        put right: so a refund that is booked is read once more, as our own are.
+        """
         if not event.processor_object_id:
             return True  # without its id there is nothing to read, and an event alone moves no money
         with recording() as calls:
@@ -136,6 +140,10 @@ class HandleEvent:
                 tuple(calls),
             )
             await self._store.book_refund(row)
+            booked = await self._owner(event)
+            assert booked is not None, "a booked refund is known by its id"
+            settled = await self._act.read_again(*await self._as_they_stand(booked))
+            return not settled.busy
         return not isinstance(refund, Pending | ActionRequired)
 
     async def _dispute(self, event: StoredEvent, owner: Owner) -> bool:
