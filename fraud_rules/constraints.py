@@ -67,7 +67,7 @@ class _Range:
         if self.allowed is not None:
             return {value for value in self.allowed - self.excluded if self._fits(value)}
         if self.greatest - self.least <= len(self.excluded):
-            return set(range(self.least, self.greatest + 1)) - self.excluded
+            return {value for value in range(self.least, self.greatest + 1) if value not in self.excluded}
         return None
 
     def _fits(self, value: Value) -> bool:

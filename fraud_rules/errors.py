@@ -42,6 +42,11 @@ class Problem:
         hint = f" ({self.hint})" if self.hint else ""
         return f"{self.file}:{self.line}:{self.column}: {self.severity}: {self.message}{hint}"
 
+    def to_json(self) -> dict[str, str | int]:
+        """Returns the finding as plain values."""
+        place: dict[str, str | int] = {"file": self.file, "line": self.line, "column": self.column}
+        return {**place, "message": self.message, "hint": self.hint, "severity": str(self.severity)}
+
 
 class RulesError(Exception):
     """The file is not loaded; `problems` says why, in the order of the file, at least one of them an error."""

@@ -18,8 +18,8 @@ from fraud_rules.terms import unknown_fact_hint
 from fraud_rules.velocity import BY, Function, velocity_fact
 
 _Choice = TypeVar("_Choice", bound=StrEnum)
-_MERCHANT = re.compile(r"[A-Za-z0-9_-]{1,64}")
-_VELOCITY = re.compile(rf"({'|'.join(Function)})_(\w+)_by_({'|'.join(BY)})_(\w+)")
+MERCHANT = re.compile(r"[A-Za-z0-9_-]{1,64}")
+_VELOCITY = re.compile(rf"({'|'.join(Function)})_(\w+)_by_({'|'.join(BY)})_([0-9]+[mhd]|ever)")
 
 
 class Fields:
@@ -87,7 +87,7 @@ class Fields:
     def merchant(self, node: Node) -> str:
         """Reads a merchant's id."""
         text = self.text(node)
-        if isinstance(node, Scalar) and not _MERCHANT.fullmatch(text):
+        if isinstance(node, Scalar) and not MERCHANT.fullmatch(text):
             self.problem(node, f"{text[:80]!r} is not a merchant's id", "write it like mer_01k8x5qz6vfyr9a7t2m3c4d5e6")
         return text
 

@@ -81,15 +81,7 @@ def load_sources(
     failed = [_failed(checked, result) for result in run_own_tests(checked) if not result.passed]
     if failed:
         raise RulesError([*checked.warnings, *failed])
-    return Ruleset(
-        _with_threshold(checked.file, checked.sources.block_threshold),
-        ruleset_hash=checked.hash,
-        sources=checked.sources,
-        rates=checked.rates,
-        engine=_engine(checked),
-        warnings=checked.warnings,
-        on_failure=on_failure,
-    )
+    return _ruleset(checked, _engine(checked), on_failure)
 
 
 def load_ruleset(
@@ -109,12 +101,26 @@ def _with_threshold(file: RuleFile, block: int | None) -> RuleFile:
     return file if block is None else replace(file, thresholds=replace(file.thresholds, block=block))
 
 
+def by_evaluator(checked: Checked) -> Ruleset:
+    """Makes a ruleset that decides without the engine, though the file's own tests may fail: to test and to explain."""
+    return _ruleset(checked, engine=None)
+
+
 def run_own_tests(checked: Checked) -> Sequence[TestResult]:
-    """Runs a file's own tests by the evaluator."""
-    ruleset = Ruleset(
-        checked.file, ruleset_hash=checked.hash, sources=checked.sources, rates=checked.rates, engine=None
+    """Runs a file's own tests by the evaluator, with the thresholds of the file."""
+    return run_tests(checked.file, _ruleset(replace(checked, sources=replace(checked.sources, block_threshold=None))))
+
+
+def _ruleset(checked: Checked, engine: Engine | None = None, on_failure: OnFailure | None = None) -> Ruleset:
+    return Ruleset(
+        _with_threshold(checked.file, checked.sources.block_threshold),
+        ruleset_hash=checked.hash,
+        sources=checked.sources,
+        rates=checked.rates,
+        engine=engine,
+        warnings=checked.warnings,
+        on_failure=on_failure,
     )
-    return run_tests(checked.file, ruleset)
 
 
 def _engine(checked: Checked) -> Engine:

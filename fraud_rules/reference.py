@@ -1,9 +1,10 @@
-"""The fact reference in README.md, written from the vocabulary: run `python -m fraud_rules.reference` to renew it."""
+"""The fact reference in README.md, and schema.json; `python -m fraud_rules.reference` renews both from the code."""
 
 from collections.abc import Iterable
 from pathlib import Path
 
 from fraud_rules.facts import MAX_INTEGER, VOCABULARY, Case, Fact, Kind, Unit
+from fraud_rules.schema import SCHEMA, schema_text
 from fraud_rules.velocity import BY, OVER, WITHOUT_WINDOW, Function
 
 README = Path(__file__).parent / "README.md"
@@ -69,3 +70,4 @@ def _code(words: Iterable[str]) -> str:
 
 if __name__ == "__main__":
     README.write_text(with_reference(README.read_text(encoding="utf-8")), encoding="utf-8")
+    SCHEMA.write_text(schema_text(), encoding="utf-8")

@@ -57,6 +57,7 @@ class Ruleset:
         thresholds: In thousandths; a merchant may have its own, see `RuleFile.thresholds_for`.
         velocity: The windows over the past that its rules ask for, in order of their names, each once.
         lists: The lists that its rules name, in order of their names, each once.
+        asked: Names of the facts that its rules mention.
         rates: What amounts are converted with; sums over the past are in US cents by these rates too.
         warnings: What `check` had to say about the file.
     """
@@ -82,8 +83,9 @@ class Ruleset:
         asked = {fact.name: fact for condition in conditions for fact in facts_of(condition)}
         windows = {fact.velocity for fact in asked.values() if fact.velocity}
         self.velocity: tuple[VelocityFact, ...] = tuple(sorted(windows, key=lambda window: window.name))
+        self.asked: Set[str] = frozenset(asked)
         self._uses_usd = "amount_usd" in asked
-        self._words: Mapping[str, Fact] = words_of(conditions, file.metadata)
+        self._words: Mapping[str, Fact] = words_of(file.conditions, file.metadata)
         named = {listed.name: one for each in conditions for one in memberships_of(each) if (listed := one.listed)}
         self._listed = tuple((name, one.list_name, one.fact.word) for name, one in named.items())
         self.lists: tuple[str, ...] = tuple(sorted({list_name for _, list_name, _ in self._listed}))
@@ -95,7 +97,7 @@ class Ruleset:
 
     @property
     def words(self) -> Mapping[str, Fact]:
-        """The facts that `decide` takes: the vocabulary, declared metadata, and what this ruleset's rules ask for."""
+        """The facts that `decide` takes: the vocabulary, declared metadata, and what rules ask for, also those off."""
         return MappingProxyType(dict(self._words))
 
     @property

@@ -19,7 +19,7 @@ Way = tuple[Demand, ...]
 
 def satisfiable(condition: Condition) -> bool:
     """Says whether any payment could make the condition true; False is certain."""
-    return possible_ways(condition) != ()
+    return _some(_few(condition, True, True))
 
 
 def falsifiable(condition: Condition, *, unknown_counts: bool) -> bool:
@@ -28,7 +28,7 @@ def falsifiable(condition: Condition, *, unknown_counts: bool) -> bool:
     Args:
         unknown_counts: Whether it is enough that the condition is unknown.
     """
-    return possible_ways(condition, truth=False, certain=not unknown_counts) != ()
+    return _some(_few(condition, False, not unknown_counts))
 
 
 def possible_ways(condition: Condition, *, truth: bool = True, certain: bool = True) -> Sequence[Way] | None:
@@ -37,13 +37,22 @@ def possible_ways(condition: Condition, *, truth: bool = True, certain: bool = T
     Args:
         certain: Whether the condition must have the truth; else it is enough that it has not the other.
     """
-    found = list(islice(_ways(condition, truth, certain), MAX_WAYS + 1))
-    return None if len(found) > MAX_WAYS else tuple(way for way in found if consistent(way))
+    ways = _few(condition, truth, certain)
+    return None if ways is None else tuple(way for way in ways if consistent(way))
 
 
 def excludes(ways: Sequence[Way], others: Sequence[Way]) -> bool:
     """Says whether none of the ways can hold together with any of the others; True is certain."""
     return not any(consistent((*way, *other)) for way in ways for other in others)
+
+
+def _few(condition: Condition, truth: bool, certain: bool) -> Sequence[Way] | None:
+    found = list(islice(_ways(condition, truth, certain), MAX_WAYS + 1))
+    return None if len(found) > MAX_WAYS else found
+
+
+def _some(ways: Sequence[Way] | None) -> bool:
+    return ways is None or any(consistent(way) for way in ways)
 
 
 def _ways(condition: Condition, truth: bool, certain: bool) -> Iterator[Way]:

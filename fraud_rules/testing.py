@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
+from typing import Any
 
 from fraud_rules.admission import with_usd
 from fraud_rules.decision import Decision
@@ -32,6 +33,11 @@ class TestResult:
     expected: str
     found: str
     passed: bool
+
+    def to_json(self) -> dict[str, Any]:
+        """Returns the result as plain values; facts in their own units."""
+        told = {"of": self.subject, "line": self.line, "given": dict(self.given)}
+        return {**told, "expected": self.expected, "found": self.found, "passed": self.passed}
 
 
 def run_tests(file: RuleFile, ruleset: Ruleset) -> tuple[TestResult, ...]:

@@ -48,8 +48,7 @@ def main(content: bytes) -> int:
     try:
         load_sources(Sources.from_json(content)).close()
     except RulesError as error:
-        fields = ("file", "line", "column", "message", "hint", "severity")
-        sys.stdout.write(json.dumps([{name: getattr(problem, name) for name in fields} for problem in error.problems]))
+        sys.stdout.write(json.dumps([problem.to_json() for problem in error.problems]))
         return 1
     return 0
 

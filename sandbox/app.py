@@ -20,7 +20,7 @@ from sandbox.paypal.request_ids import RequestIds
 from sandbox.paypal.routes import PayPalRoutes
 from sandbox.paypal.signing import Authority, Signer
 from sandbox.store import Store
-from sandbox.stripe import charging, disputes, refunds, signing
+from sandbox.stripe import charging, disputes, refunds, signing, warnings
 from sandbox.stripe.authentication import AuthenticationPage
 from sandbox.stripe.context import Context as StripeContext
 from sandbox.stripe.idempotency import Idempotency
@@ -39,7 +39,7 @@ def build(config: Config) -> web.Application:
         StripeBooks(store), accounts, webhooks, agenda, faults, config.public_url, config.later_s, config.search_lag_s
     )
     paypal = PayPalContext(PayPalBooks(store), accounts, webhooks, agenda, faults, config.public_url, config.later_s)
-    for part in (charging, refunds, disputes):
+    for part in (charging, refunds, disputes, warnings):
         part.register(stripe)
     paypal_payments.register(paypal)
     authority = Authority(store)

@@ -13,6 +13,7 @@ STRIPE_EVENTS: Final = (
     "payment_intent.processing",
     "charge.refunded",
     "charge.dispute.*",
+    "radar.early_fraud_warning.*",
     "refund.*",
 )
 """What the demo's endpoint wants of Stripe's events; the others are recorded only."""

@@ -7,9 +7,9 @@ import asyncio
 import logging
 import signal
 from base64 import b64decode
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AsyncExitStack, asynccontextmanager, closing, contextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from uuid import UUID
@@ -17,9 +17,9 @@ from uuid import UUID
 from prometheus_client import CollectorRegistry
 from sqlalchemy import Engine
 
-from fraud_rules import DEFAULT_RULES, RulesetHolder, ScreeningFailure
-from fraud_rules.trial import try_in_child
 from server import clock, crash_points
+from server.bootstrap_fraud import open_screening
+from server.bootstrap_reviews import make_fraud_use_cases, open_lists, review_terms
 from server.domain.expiry import PATIENCE, Lifetimes
 from server.domain.timeline import TimelineEntry
 from server.jobs.standing import show_standing
@@ -36,7 +36,7 @@ from server.rpc.dispute_service import DisputeUseCases
 from server.rpc.merchant_service import MerchantUseCases
 from server.rpc.payment_service import PaymentUseCases
 from server.rpc.server import RpcServer, UseCases
-from server.screening.screen import Screening, refuse_unservable
+from server.screening.screen import Screening
 from server.settings import Settings
 from server.storage.engine import Reads, make_engine
 from server.storage.group_commit import GroupCommit
@@ -45,7 +45,6 @@ from server.storage.payments import PaymentStore
 from server.storage.sealing import Sealing
 from server.storage.short_transactions import ShortTransactions
 from server.storage.timeline import read_whole_timeline
-from server.storage.velocity import servable
 from server.usecases.act import Act
 from server.usecases.answer_dispute import AnswerDispute
 from server.usecases.api_keys import ApiKeys
@@ -58,11 +57,13 @@ from server.usecases.collect_fees import CollectFees
 from server.usecases.compare_processor import CompareProcessor
 from server.usecases.confirm_payment import ConfirmPayment
 from server.usecases.create_payment import CreatePayment
+from server.usecases.decide_overdue_reviews import DecideOverdueReviews
 from server.usecases.expire_payment import ExpirePayment
 from server.usecases.find_disputes import FindDisputes
 from server.usecases.follow_dispute import FollowDispute
 from server.usecases.handle_event import HandleEvent
 from server.usecases.idempotency import RequestHasher
+from server.usecases.keep_counters import KeepCounters
 from server.usecases.merchants import Merchants
 from server.usecases.newest_first import NewestFirst
 from server.usecases.operate import Operate
@@ -81,7 +82,6 @@ from server.usecases.sweep import Sweep
 
 _log = logging.getLogger(__name__)
 
-RULES_LOOK_EVERY_S = 1.0
 DATABASE_LOOK_EVERY_S = 1.0
 LONGEST_WAIT_S = 5.0
 """A row that has waited longer for its commit says that this server cannot serve."""
@@ -113,6 +113,10 @@ class Core:
     def key(self, purpose: Purpose) -> bytes:
         """Derives the secret of one purpose."""
         return derive_key(self.settings.secret_key.get_secret_value(), purpose)
+
+    def hasher(self) -> RequestHasher:
+        """Makes what tells whether a repeat is the same request."""
+        return RequestHasher(self.key(Purpose.REQUEST_HASHES), self.key(Purpose.CARD_FINGERPRINTS))
 
 
 @asynccontextmanager
@@ -178,6 +182,8 @@ def _wire(
             check_books=CheckBooks(reads, transactions),
             compare_processor=CompareProcessor(store, transactions, accounts, registry),
             find_disputes=FindDisputes(store, transactions, accounts, registry, follow),
+            decide_reviews=DecideOverdueReviews(store, transactions, act, lease_s=lease_s),
+            keep_counters=KeepCounters(transactions),
         ),
         shield=Shield(),
         lease_s=lease_s,
@@ -187,7 +193,7 @@ def _wire(
 def _patience(settings: Settings) -> Lifetimes:
     hours = settings.authorization_lifetime_h
     hold = PATIENCE.hold if hours is None else timedelta(hours=hours)
-    return Lifetimes(timedelta(hours=settings.approval_lifetime_h), hold)
+    return Lifetimes(timedelta(hours=settings.approval_lifetime_h), hold, review_terms(settings))
 
 
 def make_adapters(settings: Settings, observe: Observe) -> Mapping[str, Processor]:
@@ -215,6 +221,9 @@ def make_use_cases(core: Core, screening: Screening) -> UseCases:
         disputes=_dispute_use_cases(core),
         merchants=_merchant_use_cases(core),
         attention=_attention_use_cases(core),
+        fraud=make_fraud_use_cases(
+            core.store, core.reads, core.transactions, tokens, _operate(core), core.hasher(), core.shield
+        ),
         ledger=ReadLedger(core.reads, core.transactions, NewestFirst(core.reads, tokens)),
         receive_event=ReceiveEvent(
             core.accounts, core.registry, core.transactions, core.handle, core.shield, PLATFORM_ACCOUNTS
@@ -224,12 +233,21 @@ def make_use_cases(core: Core, screening: Screening) -> UseCases:
 
 def _payment_use_cases(core: Core, screening: Screening) -> PaymentUseCases:
     store, registry, act, shield, lease_s = core.store, core.registry, core.act, core.shield, core.lease_s
-    tokens = PageTokens(core.key(Purpose.PAGE_TOKENS))
-    hasher = RequestHasher(core.key(Purpose.REQUEST_HASHES), core.key(Purpose.CARD_FINGERPRINTS))
+    tokens, hasher, operate = PageTokens(core.key(Purpose.PAGE_TOKENS)), core.hasher(), _operate(core)
     replays = Replays(store, lease_s=lease_s)
-    operate = Operate(store, act, replays, hasher, shield, lease_s=lease_s)
     return PaymentUseCases(
-        create=CreatePayment(store, core.accounts, registry, screening, act, replays, hasher, shield, lease_s=lease_s),
+        create=CreatePayment(
+            store,
+            core.accounts,
+            registry,
+            screening,
+            act,
+            replays,
+            hasher,
+            shield,
+            lease_s=lease_s,
+            max_daily_transactions=core.settings.max_daily_transactions,
+        ),
         capture=CapturePayment(store, registry, operate),
         cancel=CancelPayment(store, operate),
         confirm=ConfirmPayment(store, act, replays, hasher, shield, lease_s=lease_s),
@@ -241,10 +259,14 @@ def _payment_use_cases(core: Core, screening: Screening) -> PaymentUseCases:
     )
 
 
+def _operate(core: Core) -> Operate:
+    replays = Replays(core.store, lease_s=core.lease_s)
+    return Operate(core.store, core.act, replays, core.hasher(), core.shield, lease_s=core.lease_s)
+
+
 def _dispute_use_cases(core: Core) -> DisputeUseCases:
-    hasher = RequestHasher(core.key(Purpose.REQUEST_HASHES), core.key(Purpose.CARD_FINGERPRINTS))
     return DisputeUseCases(
-        answer=AnswerDispute(core.store, core.follow, hasher, core.shield, lease_s=core.lease_s),
+        answer=AnswerDispute(core.store, core.follow, core.hasher(), core.shield, lease_s=core.lease_s),
         get=GetDispute(core.store),
         list=ListDisputes(NewestFirst(core.reads, PageTokens(core.key(Purpose.PAGE_TOKENS)))),
     )
@@ -289,29 +311,15 @@ def _supported_currencies(core: Core) -> frozenset[str]:
     return frozenset(core.settings.supported_currencies) or frozenset(every)
 
 
-@contextmanager
-def _open_screening(settings: Settings) -> Iterator[Screening]:
-    holder = RulesetHolder(
-        settings.rules_path or DEFAULT_RULES,
-        on_failure=_alarm,
-        trial=try_in_child,
-        accept=refuse_unservable(servable),
-        block_threshold=None if settings.fraud_threshold is None else int(settings.fraud_threshold * 1000),
-    )
-    with closing(holder):
-        yield Screening(holder)
-
-
-def _alarm(failure: ScreeningFailure) -> None:
-    """Payments go on, decided by the stand-in or held for review; somebody must look at why."""
-    _log.error("screening: the %s failed under ruleset %s: %s", failure.part, failure.ruleset_hash[:12], failure.detail)
-
-
 async def run_server(settings: Settings) -> None:
-    """Serves on one address until SIGTERM, taking up changed rule files within a second."""
+    """Serves on one address until SIGTERM, obeying what is released or edited of the rules."""
     metrics = Metrics(CollectorRegistry())
-    async with open_core(settings, metrics) as core:
-        with _open_screening(settings) as screening, serving(metrics.registry, settings.metrics_listen):
+    async with (
+        open_core(settings, metrics) as core,
+        open_lists(core.reads) as lists,
+        open_screening(settings, core.reads, core.transactions, lists, metrics.registry) as screening,
+    ):
+        with serving(metrics.registry, settings.metrics_listen):
             server = RpcServer(
                 make_use_cases(core, screening),
                 listen=settings.listen,
@@ -321,15 +329,11 @@ async def run_server(settings: Settings) -> None:
                 drain=core.shield.drain,
                 observe=metrics.call_ended,
             )
-            watching = [
-                asyncio.create_task(_refresh_rules(screening)),
-                asyncio.create_task(_watch_database(core, server)),
-            ]
+            watching = asyncio.create_task(_watch_database(core, server))
             try:
                 await server.run()
             finally:
-                for task in watching:
-                    task.cancel()
+                watching.cancel()
 
 
 async def _watch_database(core: Core, server: RpcServer) -> None:
@@ -342,12 +346,6 @@ async def _watch_database(core: Core, server: RpcServer) -> None:
             able = now_able
             _log.warning("the database %s", "answers again" if able else "does not answer, or takes no writes")
             await server.tell_health(able)
-
-
-async def _refresh_rules(screening: Screening) -> None:
-    while True:
-        await asyncio.sleep(RULES_LOOK_EVERY_S)
-        await asyncio.to_thread(screening.refresh)
 
 
 async def run_worker(settings: Settings) -> None:

@@ -19,12 +19,14 @@ from rich.text import Text
 
 from fraud_rules import RulesError
 from fraud_rules.cli import app as rules
-from server import logs
+from server import logs, replay_cli, rules_cli
 from server.backtest_source import StoredDecisions
 from server.bootstrap import issue_platform_key, open_core, read_payment_timeline, run_server, run_worker
 from server.domain.errors import InvalidField
 from server.domain.ids import Prefix, parse_id, render_id
 from server.domain.timeline import TimelineEntry
+from server.lists_cli import app as lists
+from server.screening.tables import TableError
 from server.settings import DatabaseSettings, MigrationSettings, S, Settings, SettingsError, load
 from server.storage.book_checks import CHECKS
 from server.storage.migrations import migrate as migrate_schema
@@ -33,7 +35,10 @@ from server.usecases.retell import retell
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help="Kassa, a payment gateway.")
 platform_key = typer.Typer(no_args_is_help=True, help="Keys that administer merchants.")
-app.add_typer(rules, name="rules", help="Check and test fraud rules.")
+rules_cli.mount(rules)
+replay_cli.mount(rules)
+rules.add_typer(lists, name="list")
+app.add_typer(rules, name="rules", help="Check, test, release and replay fraud rules.")
 app.add_typer(platform_key, name="platform-key")
 payment = typer.Typer(no_args_is_help=True, help="Look at payments.")
 app.add_typer(payment, name="payment")
@@ -169,6 +174,9 @@ def _run(settings: Settings, main: Coroutine[Any, Any, None]) -> None:
         _serve(main)
     except RulesError as error:
         print(f"The fraud rules cannot be used, and there are no others to fall back on:\n{error}", file=sys.stderr)
+        raise typer.Exit(2) from None
+    except TableError as error:
+        print(f"A table that fraud rules look up in cannot be used: {error}", file=sys.stderr)
         raise typer.Exit(2) from None
 
 

@@ -1,22 +1,27 @@
 """What Prometheus reads of a server or a worker: every metric by name, unit and labels. Made and served by `bootstrap`.
 
-No label holds an id, a card's data or a secret: each comes from a closed vocabulary of the code.
+No label holds an id, a card's data or a secret: each comes from a closed vocabulary of the code, or is the content hash
+of a ruleset in force.
 """
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, start_http_server
 
 from server.domain.attention import AttentionKind
 from server.domain.payment import OPEN_TRANSACTION_STATES, Payment, Transaction
+from server.domain.rulesets import Role
 from server.storage.book_checks import CHECKS, PROCESSOR_TOTALS
 from server.storage.group_commit import Batch, GroupCommit
 from server.storage.standing import Standing
+from server.usecases.follow_releases import FILE
 
 _QUICK_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5)
 _SLOW_S = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20)
 _ROWS = (1, 2, 5, 10, 20, 50, 100)
+RULES_SOURCES = (FILE, *(role.value for role in Role))
+SCREENING_PARTS = ("facts", "engine", "evaluator", "shadow")
 
 
 class Metrics:
@@ -104,6 +109,53 @@ class StandingMetrics:
         self._oldest_event.set(standing.oldest_event_s)
         self._fees.set(standing.fees_due)
         self._overdue.set(standing.overdue_payments)
+
+
+class RulesMetrics:
+    """Which fraud rules a server obeys, and what went wrong with them; all but the first must stay 0."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self._info = Gauge(
+            "kassa_ruleset_info", "Rulesets in force: always 1; the hash is how decisions name them", ["role", "hash"],
+            registry=registry,
+        )  # fmt: skip
+        self._failures = Counter(
+            "kassa_screening_failures", "Payments on which a part of screening failed: must be 0", ["role", "part"],
+            registry=registry,
+        )  # fmt: skip
+        self._rejected = Counter(
+            "kassa_rules_rejected", "Edits of the rule file and releases that this server refused", ["source"],
+            registry=registry,
+        )  # fmt: skip
+        self._not_obeyed = Gauge(
+            "kassa_rules_not_obeyed", "1 where the newest rules are not in force here: must be 0", ["source"],
+            registry=registry,
+        )  # fmt: skip
+        for source in RULES_SOURCES:
+            self._rejected.labels(source)
+            self._not_obeyed.labels(source)
+        for role in Role:
+            for part in SCREENING_PARTS:
+                self._failures.labels(role.value, part)
+
+    def rules_in_force(self, hashes: Mapping[Role, str]) -> None:
+        """What has which role now."""
+        self._info.clear()
+        for role, version in hashes.items():
+            self._info.labels(role.value, version).set(1)
+
+    def rules_rejected(self, source: str) -> None:
+        """An edit (`file`) or a release (its role) did not pass."""
+        self._rejected.labels(source).inc()
+
+    def rules_not_obeyed(self, sources: Collection[str]) -> None:
+        """Whose newest rules are not in force here."""
+        for source in RULES_SOURCES:
+            self._not_obeyed.labels(source).set(source in sources)
+
+    def screening_failed(self, role: Role, part: str) -> None:
+        """A back end failed on a payment, which the other decided, or nobody, and then it waits for people."""
+        self._failures.labels(role.value, part).inc()
 
 
 @contextmanager

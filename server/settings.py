@@ -38,6 +38,13 @@ class LogLevel(StrEnum):
     ERROR = "ERROR"
 
 
+class ReviewDefault(StrEnum):
+    """What happens at the deadline of a review."""
+
+    REJECT = "reject"
+    APPROVE = "approve"
+
+
 def _split(value: object) -> object:
     return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
 
@@ -135,13 +142,30 @@ class Settings(DatabaseSettings):
         default=(), description="host or host:port that test accounts may fetch webhook certificates from"
     )
 
-    rules_path: FilePath | None = Field(default=None, description="Fraud rule file; absent: the packaged default rules")
+    rules_path: FilePath | None = Field(
+        default=None,
+        description="Fraud rule file, whose edits are released to every server; absent: the packaged default rules",
+    )
     fraud_threshold: Decimal | None = Field(
         default=None,
         gt=0,
         le=1,
         decimal_places=3,
         description="Replaces the rule file's own `block` threshold (0.8 in the packaged rules); reaching it blocks",
+    )
+
+    bin_table_path: FilePath | None = Field(
+        default=None, description="CSV table of BINs; absent: a sample that knows test cards alone"
+    )
+    ip_table_path: FilePath | None = Field(
+        default=None, description="CSV table of networks; absent: a sample that knows documentation's networks alone"
+    )
+    max_daily_transactions: int | None = Field(
+        default=None,
+        ge=1,
+        le=2_000_000_000,
+        description="Payments that a merchant may open on a day of its time zone, unless it has a limit of its own; "
+        "absent: no limit",
     )
 
     default_currency: Currency = Field(default="USD", description="ISO 4217; of merchants that name none")
@@ -166,6 +190,16 @@ class Settings(DatabaseSettings):
     )
     approval_lifetime_h: float = Field(
         default=24.0, gt=0, description="Hours after which a payment is called off that its customer has not approved"
+    )
+    review_deadline_h: float = Field(
+        default=24.0,
+        gt=0,
+        description="Hours that people have to decide a payment in review; less where its hold ends before that",
+    )
+    review_default: ReviewDefault = Field(
+        default=ReviewDefault.REJECT,
+        description="What becomes of a payment that nobody has decided in time: reject releases it, approve captures "
+        "it, or leaves it to its merchant",
     )
     drain_grace_s: float = Field(
         default=25.0, gt=0, description="Seconds that calls in flight get on SIGTERM; more than the processor deadline"

@@ -2,7 +2,7 @@
 
 import json
 import shlex
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from http import HTTPStatus
@@ -50,8 +50,14 @@ def ensure_demo(url: str, path: Path, issue_platform_key: Callable[[], str]) -> 
     return Demo(platform_key, merchant_id, key["secret"])
 
 
-def write_demo_env(path: Path, demo: Demo, *, url: str, grpc: str, sandbox_url: str) -> None:
-    """Writes the file that a shell sources to talk to this stack; only its owner can read it."""
+def write_demo_env(  # noqa: PLR0913 - what the file holds
+    path: Path, demo: Demo, *, url: str, grpc: str, sandbox_url: str, databases: Mapping[str, str]
+) -> None:
+    """Writes the file that a shell sources to talk to this stack; only its owner can read it.
+
+    Args:
+        databases: Variables by which `kassa rules …` and other commands for operators find the database.
+    """
     lines = {
         "KASSA_URL": url,
         "KASSA_GRPC": grpc,
@@ -59,6 +65,7 @@ def write_demo_env(path: Path, demo: Demo, *, url: str, grpc: str, sandbox_url: 
         "KASSA_PLATFORM_KEY": demo.platform_key,
         "KASSA_MERCHANT_ID": demo.merchant_id,
         "SANDBOX_URL": sandbox_url,
+        **databases,
     }
     write_private(path, "".join(f"{name}={shlex.quote(value)}\n" for name, value in lines.items()))
 

@@ -236,7 +236,11 @@ class LocalStack:
             self._supervisor.check_alive()
             raise StackError(f"{self.url} does not answer: {error}") from error
         self._supervisor.check_alive()
-        write_demo_env(path, self.demo, url=self.url, grpc=self.grpc, sandbox_url=self.sandbox_url)
+        databases = {
+            "KASSA_DATABASE_URL": self.site.databases[parts.WRITER],
+            "KASSA_DATABASE_READER_URL": self.site.databases[parts.READER],
+        }
+        write_demo_env(path, self.demo, url=self.url, grpc=self.grpc, sandbox_url=self.sandbox_url, databases=databases)
 
     def _issue_platform_key(self) -> str:
         printed = run_to_end(parts.issue_platform_key(self.site), self._supervisor.log("platform-key"))

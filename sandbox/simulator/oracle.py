@@ -20,7 +20,7 @@ _WAITS_FOR_BANK: Final = frozenset({"processing"})
 _AFTER: Final = {
     "PROCESSING": frozenset({"PENDING", "AUTHORIZED", "COMPLETED", "REFUNDED", "FAILED", "CANCELLED", "IN_REVIEW"}),
     "PENDING": frozenset({"PENDING", "AUTHORIZED", "COMPLETED", "REFUNDED", "FAILED", "CANCELLED", "IN_REVIEW"}),
-    "IN_REVIEW": frozenset({"IN_REVIEW", "COMPLETED", "REFUNDED", "CANCELLED"}),
+    "IN_REVIEW": frozenset({"IN_REVIEW", "AUTHORIZED", "COMPLETED", "REFUNDED", "CANCELLED"}),
     "AUTHORIZED": frozenset({"AUTHORIZED", "COMPLETED", "REFUNDED", "CANCELLED"}),
     "COMPLETED": frozenset({"COMPLETED", "REFUNDED"}),
     "REFUNDED": frozenset({"REFUNDED", "COMPLETED"}),

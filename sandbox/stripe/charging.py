@@ -10,6 +10,7 @@ from sandbox.stripe.records import Charge, Failure, PaymentIntent, PaymentMethod
 
 SETTLE_BANK_DEBIT = "stripe.settle_bank_debit"
 OPEN_DISPUTE = "stripe.open_dispute"
+WARN_OF_FRAUD = "stripe.warn_of_fraud"
 
 
 def register(context: Context) -> None:
@@ -31,6 +32,8 @@ def charge_card(context: Context, intent: PaymentIntent, method: PaymentMethod, 
     _approve(context, intent, charge)
     if row.dispute:
         context.agenda.add(f"{OPEN_DISPUTE}.{row.dispute}", intent.account, intent.id, context.later_s)
+    if row.warned:
+        context.agenda.add(WARN_OF_FRAUD, intent.account, intent.id, context.later_s)
 
 
 def charge_crypto(context: Context, intent: PaymentIntent, method: PaymentMethod) -> None:

@@ -7,7 +7,7 @@ from pydantic import Field
 
 from sandbox.commands import Answering, Body
 from sandbox.exchange import Json
-from sandbox.stripe import disputes, objects, payment_intents, refunds
+from sandbox.stripe import disputes, objects, payment_intents, refunds, warnings
 from sandbox.stripe.context import Context
 from sandbox.stripe.errors import StripeError
 from sandbox.stripe.records import Charge, PaymentIntent
@@ -28,6 +28,16 @@ class Verdict(Body):
     """How a dispute goes on: an inquiry becomes a dispute (`needs_response`), or it ends."""
 
     status: Literal["needs_response", "won", "lost", "warning_closed"]
+
+
+class NewWarning(Body):
+    """An early fraud warning about an approved payment."""
+
+    payment_intent: str
+    account: str | None = None
+    fraud_type: Literal[
+        "made_with_stolen_card", "made_with_lost_card", "unauthorized_use_of_card", "card_never_received", "misc"
+    ] = "made_with_stolen_card"
 
 
 class DashboardRefund(Body):
@@ -56,6 +66,7 @@ class Dashboard:
         return [
             web.post("/sandbox/stripe/disputes", answering(self._dispute)),
             web.post("/sandbox/stripe/disputes/{id}", answering(self._decide)),
+            web.post("/sandbox/stripe/early_fraud_warnings", answering(self._warn)),
             web.post("/sandbox/stripe/refunds", answering(self._refund)),
             web.post("/sandbox/stripe/expire", answering(self._expire)),
         ]
@@ -76,6 +87,11 @@ class Dashboard:
         else:
             disputes.close_dispute(self._context, dispute, verdict.status)
         return objects.dispute(self._context, dispute)
+
+    async def _warn(self, request: web.Request) -> Json:
+        wish = NewWarning.model_validate_json(await request.read())
+        charge = self._charge(self._intent(wish.payment_intent, wish.account))
+        return warnings.rendered(self._context, warnings.warn(self._context, charge, wish.fraud_type))
 
     async def _refund(self, request: web.Request) -> Json:
         wish = DashboardRefund.model_validate_json(await request.read())

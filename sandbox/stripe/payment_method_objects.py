@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from sandbox.stripe import test_cards
 from sandbox.stripe.records import PaymentMethod
 
 Json = dict[str, Any]
@@ -46,9 +47,9 @@ def payment_method(method: PaymentMethod) -> Json:
 
 def billing_details(method: PaymentMethod) -> Json:
     """Who pays, as far as it is known."""
-    address = dict.fromkeys(("city", "line1", "line2", "state"))
+    address = dict.fromkeys(("city", "line2", "state"))
     return {
-        "address": {**address, "country": method.country, "postal_code": method.postal_code},
+        "address": {**address, "line1": method.line1, "country": method.country, "postal_code": method.postal_code},
         "email": method.email,
         "name": method.name,
         "phone": method.phone,
@@ -57,7 +58,11 @@ def billing_details(method: PaymentMethod) -> Json:
 
 
 def checks(method: PaymentMethod) -> Json:
-    """What the issuer said of the CVC and the postal code."""
+    """What the issuer said of the security code, and of the address as far as it was given."""
     assert method.card is not None
-    postal = "pass" if method.postal_code else None
-    return {"address_line1_check": None, "address_postal_code_check": postal, "cvc_check": method.card.cvc_check}
+    row = test_cards.BY_TOKEN[method.behaviour]
+    return {
+        "address_line1_check": row.avs_line1 if method.line1 else None,
+        "address_postal_code_check": row.avs_postcode if method.postal_code else None,
+        "cvc_check": method.card.cvc_check,
+    }

@@ -65,6 +65,7 @@ def build(context: Context, account: str, params: Params) -> PaymentMethod:
     address = details.hash("address")
     method.name, method.email, method.phone = (details.optional(name) for name in ("name", "email", "phone"))
     method.country, method.postal_code = address.optional("country"), address.optional("postal_code")
+    method.line1 = address.optional("line1")
     return context.books.payment_methods.put(method)
 
 

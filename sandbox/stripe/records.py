@@ -35,6 +35,7 @@ class PaymentMethod:
     phone: str | None = None
     country: str | None = None
     postal_code: str | None = None
+    line1: str | None = None
     metadata: dict[str, str] = field(default_factory=dict)
 
 
@@ -151,6 +152,18 @@ class Dispute:
 
 
 @dataclass(slots=True)
+class FraudWarning:
+    """The network's early word that a charge is called a fraud."""
+
+    account: str
+    id: str
+    created: int
+    charge: str
+    payment_intent: str
+    fraud_type: str
+
+
+@dataclass(slots=True)
 class BalanceTransaction:
     """A movement of the account's balance; `amount` and `net` are signed."""
 
@@ -200,6 +213,7 @@ class StripeBooks:
         self.charges = store.table("stripe.charge", Charge)
         self.refunds = store.table("stripe.refund", Refund)
         self.disputes = store.table("stripe.dispute", Dispute)
+        self.warnings = store.table("stripe.fraud_warning", FraudWarning)
         self.balance_transactions = store.table("stripe.balance_transaction", BalanceTransaction)
         self.events = store.table("stripe.event", Event)
         self.answers = store.table("stripe.answer", Answer)

@@ -22,6 +22,7 @@ from sandbox.stripe import (
     payment_methods,
     refunds,
     search,
+    warnings,
 )
 from sandbox.stripe.context import API_VERSION, Call, Context, Json
 from sandbox.stripe.errors import StripeError, server_error
@@ -49,6 +50,7 @@ _OPERATIONS: Final[tuple[tuple[str, str, str, Handler], ...]] = (
     ("GET", "/v1/disputes/{id}", "disputes.retrieve", disputes.retrieve),
     ("POST", "/v1/disputes/{id}", "disputes.update", disputes.update),
     ("POST", "/v1/disputes/{id}/close", "disputes.close", disputes.close),
+    ("GET", "/v1/radar/early_fraud_warnings/{id}", "early_fraud_warnings.retrieve", warnings.retrieve),
     ("GET", "/v1/balance_transactions", "balance_transactions.list", lists.lister("balance_transactions")),
     ("GET", "/v1/balance_transactions/{id}", "balance_transactions.retrieve", balance.retrieve),
     ("GET", "/v1/events", "events.list", lists.lister("events")),

@@ -34,6 +34,8 @@ class TestCard:
     Attributes:
         decline: Key of `DECLINES`; empty: it is charged.
         dispute: Reason of the dispute that arrives by itself; empty: none.
+        warned: An early fraud warning arrives by itself.
+        avs_line1: What the issuer says of the street, where it is given; `avs_postcode` of the postcode.
     """
 
     __test__ = False  # For pytest, which collects by name.
@@ -49,6 +51,9 @@ class TestCard:
     refund: RefundFate = RefundFate.AT_ONCE
     risk: str = "normal"
     cvc_check: str = "pass"
+    avs_line1: str = "pass"
+    avs_postcode: str = "pass"
+    warned: bool = False
 
 
 _DECLINED = "Your card was declined."
@@ -118,6 +123,11 @@ _CARDS: Final = (
     TestCard("pm_card_riskLevelHighest", "4000000000004954", decline="fraudulent", risk="highest"),
     TestCard("pm_card_riskLevelElevated", "4000000000009235", risk="elevated"),
     TestCard("pm_card_cvcCheckFail", "4000000000000101", cvc_check="fail"),
+    TestCard("pm_card_avsFail", "4000000000000010", avs_line1="fail", avs_postcode="fail"),
+    TestCard("pm_card_avsLine1Fail", "4000000000000028", avs_line1="fail"),
+    TestCard("pm_card_avsZipFail", "4000000000000036", avs_postcode="fail"),
+    TestCard("pm_card_avsUnchecked", "4000000000000044", avs_line1="unavailable", avs_postcode="unavailable"),
+    TestCard("pm_card_createIssuerFraudRecord", "4000000000005423", warned=True),
     TestCard("pm_card_createDispute", "4000000000000259", dispute="fraudulent"),
     TestCard("pm_card_createDisputeProductNotReceived", "4000000000002685", dispute="product_not_received"),
     TestCard("pm_card_createDisputeInquiry", "4000000000001976", dispute="inquiry"),

@@ -47,6 +47,14 @@ class Card:
         return brand_of(self.number)
 
     @property
+    def bin(self) -> str:
+        """The first eight digits, or six of a number of fewer than sixteen: with the last four, all that may be kept.
+
+        https://www.pcisecuritystandards.org/faqs/ (1091, truncation)
+        """
+        return self.number[: 8 if len(self.number) >= 16 else 6]
+
+    @property
     def last4(self) -> str:
         """The four digits that may be shown."""
         return self.number[-4:]

@@ -1,14 +1,15 @@
 """How long a payment may wait before it is called off. Settling writes the deadline, `expire_payment` keeps it."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from server.domain.payment import Payment, State, Transaction
+from server.domain.review import EXPIRED, ReviewTerms
+
+__all__ = ["EXPIRED", "HOLD_MARGIN", "PATIENCE", "Lifetimes", "deadline", "waits", "waits_for_customer"]
 
 HOLD_MARGIN = timedelta(hours=24)
 """A hold is called off so long before its processor lets it go, so that nobody captures into the void."""
-EXPIRED = "EXPIRED"
-"""The reason of a void that nobody asked for but the clock."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,15 +18,17 @@ class Lifetimes:
 
     Attributes:
         approval: For the customer to approve it.
-        hold: For the merchant to capture it, or to decide its review.
+        hold: For the merchant to capture it.
+        review: For people to decide it, within `hold`; counted from when it came into review.
     """
 
     approval: timedelta = timedelta(hours=24)
     hold: timedelta = timedelta.max
+    review: ReviewTerms = field(default_factory=ReviewTerms)
 
     def within(self, processor_holds: timedelta) -> "Lifetimes":
         """Narrows them to what a processor allows, so much before that it is still there to confirm."""
-        return Lifetimes(self.approval, min(self.hold, processor_holds - HOLD_MARGIN))
+        return replace(self, hold=min(self.hold, processor_holds - HOLD_MARGIN))
 
 
 PATIENCE = Lifetimes()

@@ -28,6 +28,7 @@ class Prefix(StrEnum):
     DISPUTE = "dsp"
     LEDGER_ENTRY = "ent"
     JOURNAL = "jrn"
+    LIST_ENTRY = "lst"
 
 
 def new_id() -> UUID:

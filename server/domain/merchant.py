@@ -14,6 +14,7 @@ class Merchant:
         country: ISO 3166-1 alpha-2, upper case.
         time_zone: IANA name; the local hour of a payment is a fact of fraud rules.
         default_currency: ISO 4217, upper case.
+        max_daily_transactions: Payments that it may open on a day of its time zone; 0 where the server's setting holds.
     """
 
     id: UUID
@@ -24,6 +25,7 @@ class Merchant:
     default_currency: str
     created_at: datetime
     updated_at: datetime
+    max_daily_transactions: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -47,6 +47,7 @@ def _settle_authorization(payment: Payment, transaction: Transaction, finding: K
                 failure=failure_of(finding),
                 redirect_url="",
                 processor_payment_id=object_id or payment.processor_payment_id,
+                processor_checks={**payment.processor_checks, **_checks(finding)},
             )
             unsent = isinstance(finding, NotSent)
             return Settlement(moved, failed(transaction, finding), event="payment.failed", release_key=unsent)
@@ -68,11 +69,16 @@ def _authorized(payment: Payment, transaction: Transaction, finding: Approved) -
         processor_authorization_id=finding.processor_transaction_id,
         processor_capture_id=finding.processor_transaction_id if finding.captured else "",
         card=_card(payment.card, finding),
+        processor_checks={**payment.processor_checks, **finding.checks},
     )
     event_type = f"payment.{moved.state.value.lower()}"
     if not finding.captured:
         return Settlement(moved, completed(transaction, finding), event=event_type)
     return capture_settlement(moved, completed(transaction, finding), finding, event_type)
+
+
+def _checks(finding: Declined | Rejected | NotSent) -> Mapping[str, str]:
+    return finding.checks if isinstance(finding, Declined) else {}
 
 
 def _card(known: CardSummary | None, finding: Approved) -> CardSummary | None:

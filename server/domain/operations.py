@@ -28,12 +28,8 @@ def check_operation(payment: Payment, kind: TransactionType, amount: int | None,
         KassaError: OPERATION_IN_PROGRESS, PAYMENT_STATE_INVALID, PAYMENT_DISPUTED, CAPTURE_EXCEEDS_AUTHORIZED or
             REFUND_EXCEEDS_CAPTURED.
     """
-    if kind in SLOT_TYPES and any(holds_slot(other) for other in under_way):
-        raise KassaError(
-            Reason.OPERATION_IN_PROGRESS,
-            "Another operation on this payment is under way. Read the payment, then try again.",
-            metadata={"payment_state": payment.state.value},
-        )
+    if kind in SLOT_TYPES:
+        check_idle(payment, under_way)
     if payment.state not in MAY_OPEN[kind]:
         allowed = ", ".join(sorted(state.value for state in MAY_OPEN[kind]))
         raise KassaError(
@@ -46,6 +42,20 @@ def check_operation(payment: Payment, kind: TransactionType, amount: int | None,
     if kind is TransactionType.REFUND:
         return _check_refund(payment, amount)
     return payment.amount
+
+
+def check_idle(payment: Payment, under_way: list[Transaction]) -> None:
+    """Lets pass where no operation holds the payment's slot.
+
+    Raises:
+        KassaError: OPERATION_IN_PROGRESS.
+    """
+    if any(holds_slot(other) for other in under_way):
+        raise KassaError(
+            Reason.OPERATION_IN_PROGRESS,
+            "Another operation on this payment is under way. Read the payment, then try again.",
+            metadata={"payment_state": payment.state.value},
+        )
 
 
 def _check_capture(payment: Payment, amount: int | None) -> int:

@@ -1,6 +1,7 @@
 """What a processor says of a request; adapters return it and `domain.settlement` turns it into a payment's change."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from server.domain.decline import Failure
 from server.domain.fee import Fee
@@ -17,6 +18,7 @@ class Approved:
         captured: For an authorization: the funds were taken, not only held.
         card_brand: With card_last4, card_exp_month, card_exp_year: what the processor tells of a tokenised card.
         fee: What the processor kept, where it says so already.
+        checks: What it said of address, postcode, security code and 3-D Secure, in the words of `Payment`.
     """
 
     processor_payment_id: str
@@ -29,15 +31,18 @@ class Approved:
     card_exp_month: int | None = None
     card_exp_year: int | None = None
     fee: Fee | None = None
+    checks: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Declined:
-    """The processor or the issuer says no, finally. `processor_payment_id` where an object was made all the same."""
+    """The processor or the issuer says no, finally. `processor_payment_id` where an object was made all the same;
+    `checks` as for `Approved`."""
 
     failure: Failure
     processor_payment_id: str = ""
     processor_transaction_id: str = ""
+    checks: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,6 +8,7 @@ from typing import Any
 from uuid import UUID
 
 from server.domain.decline import Failure
+from server.domain.rulesets import Role
 
 
 class State(StrEnum):
@@ -82,6 +83,16 @@ class FraudOutcome(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class ShadowDecision:
+    """What a shadow ruleset would have decided; nothing follows from it. The fields are those of `FraudDecision`."""
+
+    ruleset: str
+    outcome: FraudOutcome
+    score_thousandths: int
+    rules: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class FraudDecision:
     """The ruleset's word on a payment.
 
@@ -92,6 +103,9 @@ class FraudDecision:
         shadow_rules: Ids of the rules that would have fired, were they live.
         ruleset: Content hash of the ruleset, hexadecimal.
         facts: What the rules saw.
+        backend: Which back end found the rules that fire; empty where that was not kept.
+        role: LIVE or CANDIDATE: whose word it is.
+        shadows: What shadow rulesets would have decided.
     """
 
     outcome: FraudOutcome
@@ -100,6 +114,9 @@ class FraudDecision:
     shadow_rules: tuple[str, ...]
     ruleset: str
     facts: Mapping[str, str | int | bool]
+    backend: str = ""
+    role: Role = Role.LIVE
+    shadows: tuple[ShadowDecision, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,6 +137,8 @@ class Customer:
     email: str = ""
     ip: str = ""
     device_id: str = ""
+    phone: str = ""
+    user_agent: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,6 +191,10 @@ class Payment:
     test_mode: bool
     created_at: datetime
     updated_at: datetime
+    processor_checks: Mapping[str, str] = field(default_factory=dict)
+    """What the processor said of address, postcode, security code and 3-D Secure, in the rules' words."""
+    early_fraud_warning: bool = False
+    """The card network has warned that the cardholder calls the payment a fraud."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,6 +16,8 @@ class Event(StrEnum):
     CAPTURED = "CAPTURED"
     DECLINED = "DECLINED"
     CANCELLED = "CANCELLED"
+    REVIEW_APPROVED = "REVIEW_APPROVED"
+    """People, or the deadline, let a payment go on that its merchant captures by itself."""
     REFUNDED_IN_PART = "REFUNDED_IN_PART"
     REFUNDED_IN_FULL = "REFUNDED_IN_FULL"
     REFUND_REVERSED = "REFUND_REVERSED"
@@ -35,6 +37,7 @@ TRANSITIONS: Mapping[tuple[State, Event], State] = {
     (State.PENDING, Event.CAPTURED): State.COMPLETED,
     (State.PENDING, Event.DECLINED): State.FAILED,
     (State.PENDING, Event.CANCELLED): State.CANCELLED,
+    (State.IN_REVIEW, Event.REVIEW_APPROVED): State.AUTHORIZED,
     (State.IN_REVIEW, Event.CAPTURED): State.COMPLETED,
     (State.IN_REVIEW, Event.CANCELLED): State.CANCELLED,
     (State.AUTHORIZED, Event.CAPTURED): State.COMPLETED,

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import datetime
-from enum import IntEnum
+from enum import IntEnum, StrEnum
 from uuid import UUID
 
 from server.domain.payment import FraudDecision, Transaction
@@ -20,6 +20,7 @@ class Rank(IntEnum):
     JOURNAL = 5
     EVENT = 6
     ATTENTION = 7
+    REVIEW = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +28,7 @@ class ApiRequest:
     """What a merchant asked for. Amount in minor units.
 
     Attributes:
-        operation: The method of PaymentService.
+        operation: The method of PaymentService, or of FraudService.
         idempotency_key: Empty for a payment that the fraud rules blocked, as is `request_id`.
         transaction_id: What came of it; None where nothing was to be asked of a processor.
     """
@@ -99,8 +100,41 @@ class AttentionRaised:
     resolved_at: datetime | None
 
 
+class ReviewStep(StrEnum):
+    """What happened to a payment's review."""
+
+    OPENED = "OPENED"
+    NOTED = "NOTED"
+    APPROVED = "APPROVED"
+    REJECTED = "REJECTED"
+
+
+@dataclass(frozen=True, slots=True)
+class Reviewed:
+    """A step of the payment's review.
+
+    Attributes:
+        through: By what it ended; empty before that.
+        analyst: Empty where it was none.
+        words: The analyst's note or reason, or empty.
+    """
+
+    step: ReviewStep
+    through: str = ""
+    analyst: str = ""
+    words: str = ""
+
+
 Happening = (
-    ApiRequest | ProcessorNotice | FraudDecision | CallMade | Transaction | JournalBooked | EventTold | AttentionRaised
+    ApiRequest
+    | ProcessorNotice
+    | FraudDecision
+    | CallMade
+    | Transaction
+    | JournalBooked
+    | EventTold
+    | AttentionRaised
+    | Reviewed
 )
 
 

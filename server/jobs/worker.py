@@ -16,7 +16,9 @@ from sqlalchemy.engine import make_url
 from server.usecases.check_books import CheckBooks
 from server.usecases.collect_fees import CollectFees
 from server.usecases.compare_processor import CompareProcessor
+from server.usecases.decide_overdue_reviews import DecideOverdueReviews
 from server.usecases.find_disputes import FindDisputes
+from server.usecases.keep_counters import KeepCounters
 from server.usecases.sweep import Sweep
 
 _log = logging.getLogger(__name__)
@@ -38,6 +40,8 @@ class Sweeps:
     check_books: CheckBooks
     compare_processor: CompareProcessor
     find_disputes: FindDisputes
+    decide_reviews: DecideOverdueReviews
+    keep_counters: KeepCounters
 
 
 def make_worker(database_url: str, sweeps: Sweeps) -> procrastinate.App:
@@ -51,12 +55,14 @@ def make_worker(database_url: str, sweeps: Sweeps) -> procrastinate.App:
     _register(app, "transactions", EVERY_2_SECONDS, sweeps.sweep.transactions)
     _register(app, "processor_events", EVERY_2_SECONDS, sweeps.sweep.events)
     _register(app, "payment_deadlines", EVERY_2_SECONDS, sweeps.sweep.deadlines)
+    _register(app, "reviews", EVERY_2_SECONDS, sweeps.decide_reviews)
     _register(app, "idempotency_keys", EVERY_MINUTE, sweeps.sweep.keys)
     _register(app, "newest_books", EVERY_10_SECONDS, sweeps.check_books.newest)
     _register(app, "all_books", EVERY_2_SECONDS, sweeps.check_books.walk)
     _register(app, "processor_books", EVERY_MINUTE, sweeps.compare_processor)
     _register(app, "fees", EVERY_2_SECONDS, sweeps.collect_fees)
     _register(app, "disputes", EVERY_10_MINUTES, sweeps.find_disputes)
+    _register(app, "counters", EVERY_MINUTE, sweeps.keep_counters)
     _register_retries(app)
     return app
 

@@ -15,7 +15,7 @@ from server.domain.card import Card
 from server.domain.dispute import DisputeReason, DisputeStanding, DisputeState, Evidence
 from server.domain.fee import Fee
 from server.domain.outcome import ActionRequired, Approved, Cancelled, Declined, Outcome, Pending
-from server.domain.payment import Method
+from server.domain.payment import Address, Method
 
 __all__ = [
     "Account",
@@ -35,6 +35,7 @@ __all__ = [
     "EventRejected",
     "Evidence",
     "Fee",
+    "FraudWarning",
     "Instrument",
     "MethodRule",
     "Outcome",
@@ -161,6 +162,7 @@ class Authorization(Request):
         capture: True takes the funds at once; False holds them.
         instrument: None when it is gone (recovery): then only `resolve` may be called, and it fences.
         challenge: True demands 3-D Secure where the method knows it.
+        billing_address: What the issuer holds against the cardholder's own.
     """
 
     method: Method
@@ -173,6 +175,7 @@ class Authorization(Request):
     customer_email: str = ""
     customer_ip: str = ""
     customer_name: str = ""
+    billing_address: Address = field(default_factory=Address)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -220,12 +223,26 @@ class Totals:
     currency: str
 
 
+@dataclass(frozen=True, slots=True)
+class FraudWarning:
+    """What a card network tells early: the cardholder calls a payment a fraud, and may dispute it.
+
+    Attributes:
+        processor_object_ids: The processor's objects of that payment: charge, intent.
+        kind: The processor's own word for the fraud, such as `made_with_stolen_card`.
+    """
+
+    processor_object_ids: tuple[str, ...]
+    kind: str
+
+
 class Subject(StrEnum):
     """What an event is about."""
 
     PAYMENT = "PAYMENT"
     REFUND = "REFUND"
     DISPUTE = "DISPUTE"
+    WARNING = "WARNING"
     OTHER = "OTHER"
 
 
@@ -337,6 +354,9 @@ class Processor(Protocol):
 
         Harmless to repeat. A dispute that takes no answer any more is no error: its standing says so.
         """
+
+    async def read_warning(self, account: Account, processor_warning_id: str) -> FraudWarning:
+        """Reads an early fraud warning. Only a processor whose events tell of warnings is ever asked."""
 
     async def read_fee(self, account: Account, processor_payment_id: str, capture_id: str) -> Fee | None:
         """Reads what the processor kept of a capture; None where it does not say so yet."""

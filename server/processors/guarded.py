@@ -22,6 +22,7 @@ from server.processors.contract import (
     DisputeAnswer,
     DisputeStanding,
     Fee,
+    FraudWarning,
     Outcome,
     OutcomeUnknown,
     Processor,
@@ -105,6 +106,10 @@ class Guarded:
         except ProcessorUnavailable as error:
             _log.warning("%s could not be told the answer to a dispute: %s", self.name, error)
             raise OutcomeUnknown(f"{self.name} could not be told") from None
+
+    async def read_warning(self, account: Account, processor_warning_id: str) -> FraudWarning:
+        """See `Processor`."""
+        return await self._ask(self._adapter.read_warning(account, processor_warning_id))
 
     async def read_fee(self, account: Account, processor_payment_id: str, capture_id: str) -> Fee | None:
         """See `Processor`."""

@@ -13,6 +13,7 @@ from server.processors.contract import (
     DisputeAnswer,
     DisputeStanding,
     Fee,
+    FraudWarning,
     Outcome,
     OutcomeUnknown,
     Processor,
@@ -73,6 +74,10 @@ class Observed:
     async def list_disputes(self, account: Account, since: datetime) -> Sequence[str]:
         """See `Processor`."""
         return await self._watch("list_disputes", self._adapter.list_disputes(account, since))
+
+    async def read_warning(self, account: Account, processor_warning_id: str) -> FraudWarning:
+        """See `Processor`."""
+        return await self._watch("read_warning", self._adapter.read_warning(account, processor_warning_id))
 
     async def read_fee(self, account: Account, processor_payment_id: str, capture_id: str) -> Fee | None:
         """See `Processor`."""

@@ -22,6 +22,7 @@ MAX_AMOUNT = 99_999_999_999
 MAX_PAGE_SIZE, DEFAULT_PAGE_SIZE = 100, 20
 MAX_METADATA_KEYS, MAX_METADATA_KEY, MAX_METADATA_VALUE = 50, 40, 500
 _MAX_EMAIL, _MAX_URL = 254, 2_000
+_PHONE = re.compile(r"\+[1-9][0-9]{1,14}")
 _EMAIL = re.compile(r"[^@\s]+@[^@\s]+\.[^@\s]+")
 _UNSAFE_IN_URL = re.compile(r"[\s\x00-\x1f\x7f\\]")
 
@@ -105,6 +106,13 @@ def email(value: str, field: str) -> str:
     text(value, field, longest=_MAX_EMAIL)
     if value and _EMAIL.fullmatch(value) is None:
         raise InvalidField(field, "must be an e-mail address")
+    return value
+
+
+def phone(value: str, field: str) -> str:
+    """Takes a telephone number in E.164 form, or nothing."""
+    if value and _PHONE.fullmatch(value) is None:
+        raise InvalidField(field, "must be a number in E.164 form, such as +4930123456")
     return value
 
 

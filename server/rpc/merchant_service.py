@@ -155,6 +155,7 @@ def _merchant(merchant: Merchant) -> pb.Merchant:
         country=merchant.country,
         time_zone=merchant.time_zone,
         default_currency=merchant.default_currency,
+        max_daily_transactions=merchant.max_daily_transactions,
         created_at=render_time(merchant.created_at),
         updated_at=render_time(merchant.updated_at),
     )

@@ -1,5 +1,6 @@
 """Payment requests from the wire, checked and turned into what use cases take. Called by `rpc.payment_service`."""
 
+from dataclasses import asdict
 from datetime import datetime
 from typing import assert_never
 
@@ -20,7 +21,7 @@ _CAPTURE_METHODS = {wire: domain for domain, wire in to_wire(CaptureMethod, pb.P
 _REFUND_REASONS = {wire: domain for domain, wire in to_wire(RefundReason, pb.Refund.Reason).items()}
 
 _MAX_NAME, _MAX_LINE, _MAX_POSTAL_CODE, _MAX_TOKEN = 200, 200, 32, 255
-_MAX_DESCRIPTION, _MAX_REASON = 1_000, 500
+_MAX_DESCRIPTION, _MAX_REASON, _MAX_USER_AGENT = 1_000, 500, 1_000
 
 
 def parse_create(request: pb.CreatePaymentRequest, supported: frozenset[str], now: datetime) -> CreatePaymentCommand:
@@ -57,7 +58,7 @@ def parse_create(request: pb.CreatePaymentRequest, supported: frozenset[str], no
         cancel_url=fields.url(request.cancel_url, "cancel_url", required=method is Method.DIGITAL_WALLET),
     )
     if isinstance(instrument, Card):
-        _check_number_only_in_card(command, instrument.number)
+        _check_number_only_in_card(command, instrument)
     return command
 
 
@@ -152,6 +153,8 @@ def _customer(given: pb.Customer) -> Customer:
         email=fields.email(given.email, "customer.email"),
         ip=fields.ip(given.ip, "customer.ip"),
         device_id=fields.text(given.device_id, "customer.device_id", longest=_MAX_NAME),
+        phone=fields.phone(given.phone, "customer.phone"),
+        user_agent=fields.text(given.user_agent, "customer.user_agent", longest=_MAX_USER_AGENT),
     )
 
 
@@ -166,16 +169,21 @@ def _address(given: pb.Address, field: str) -> Address:
     )
 
 
-def _check_number_only_in_card(command: CreatePaymentCommand, number: str) -> None:
-    """Refuses a card number in a field that is stored as it comes."""
+def _check_number_only_in_card(command: CreatePaymentCommand, card: Card) -> None:
+    """Refuses a card number in a field that is stored as it comes, or that rules see."""
     kept = {
+        "card.holder": card.holder,
         "description": command.description,
         "customer.id": command.customer.id,
         "customer.device_id": command.customer.device_id,
+        "customer.phone": command.customer.phone,
+        "customer.user_agent": command.customer.user_agent,
+        "billing_address": "\n".join(asdict(command.billing_address).values()),
+        "shipping_address": "\n".join(asdict(command.shipping_address).values()),
         "return_url": command.return_url,
         "cancel_url": command.cancel_url,
         "metadata": "\n".join((*command.metadata.keys(), *command.metadata.values())),
     }
     for field, value in kept.items():
-        if number in value:
+        if card.number in value:
             raise InvalidField(field, "must not contain the card number")

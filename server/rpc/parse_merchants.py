@@ -8,6 +8,7 @@ from server.usecases.merchants import MerchantChanges, MerchantDetails
 from server.usecases.processor_accounts import Credentials
 
 _MAX_NAME, _MAX_CREDENTIAL = 200, 500
+_MAX_DAILY = 2_000_000_000
 
 
 def parse_details(request: pb.CreateMerchantRequest, supported: frozenset[str]) -> MerchantDetails:
@@ -22,6 +23,7 @@ def parse_details(request: pb.CreateMerchantRequest, supported: frozenset[str]) 
         country=_country(request.country),
         time_zone=fields.time_zone(request.time_zone, "time_zone"),
         default_currency=request.default_currency and _currency(request.default_currency, supported),
+        max_daily_transactions=_daily_limit(request.max_daily_transactions),
     )
 
 
@@ -40,6 +42,9 @@ def parse_changes(request: pb.UpdateMerchantRequest, supported: frozenset[str]) 
         time_zone=fields.time_zone(request.time_zone, "time_zone") if request.HasField("time_zone") else None,
         default_currency=_currency(request.default_currency, supported)
         if request.HasField("default_currency")
+        else None,
+        max_daily_transactions=_daily_limit(request.max_daily_transactions)
+        if request.HasField("max_daily_transactions")
         else None,
     )
 
@@ -105,3 +110,9 @@ def _country(value: str) -> str:
 
 def _currency(value: str, supported: frozenset[str]) -> str:
     return fields.currency(value, "default_currency", supported)
+
+
+def _daily_limit(value: int) -> int:
+    if not 0 <= value <= _MAX_DAILY:
+        raise InvalidField("max_daily_transactions", f"must be 1 to {_MAX_DAILY}, or 0 for no limit of its own")
+    return value

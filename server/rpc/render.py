@@ -69,6 +69,7 @@ def render_payment(payment: Payment) -> pb.Payment:
         created_at=render_time(payment.created_at),
         updated_at=render_time(payment.updated_at),
         test_mode=payment.test_mode,
+        early_fraud_warning=payment.early_fraud_warning,
     )
 
 
@@ -143,7 +144,14 @@ def _card(card: CardSummary) -> pb.CardSummary:
 def _customer(customer: Customer) -> pb.Customer | None:
     if customer == Customer():
         return None
-    return pb.Customer(id=customer.id, email=customer.email, ip=customer.ip, device_id=customer.device_id)
+    return pb.Customer(
+        id=customer.id,
+        email=customer.email,
+        ip=customer.ip,
+        device_id=customer.device_id,
+        phone=customer.phone,
+        user_agent=customer.user_agent,
+    )
 
 
 def _address(address: Address) -> pb.Address | None:

@@ -20,11 +20,16 @@ from server.domain.timeline import (
     EventTold,
     JournalBooked,
     ProcessorNotice,
+    Reviewed,
+    ReviewStep,
     TimelineEntry,
 )
 from server.rpc.render import render_decision, render_time, render_transaction
+from server.rpc.vocabulary import to_wire
 
 _ERRORS = {error: pb.TimelineEntry.ProcessorCall.Error.Value(error.value or "ERROR_UNSPECIFIED") for error in CallError}
+
+_STEPS = to_wire(ReviewStep, pb.TimelineEntry.Review.Step)
 
 
 def render_entry(entry: TimelineEntry) -> pb.TimelineEntry:  # noqa: PLR0911  # one return for each kind
@@ -47,6 +52,8 @@ def render_entry(entry: TimelineEntry) -> pb.TimelineEntry:  # noqa: PLR0911  # 
             return pb.TimelineEntry(at=at, event=_event(event))
         case AttentionRaised() as attention:
             return pb.TimelineEntry(at=at, attention=_attention(attention))
+        case Reviewed() as review:
+            return pb.TimelineEntry(at=at, review=_review(review))
         case _:
             assert_never(entry.what)
 
@@ -59,6 +66,12 @@ def _request(request: ApiRequest) -> pb.TimelineEntry.Request:
         transaction_id=_transaction_id(request.transaction_id),
         amount=request.amount,
         currency=request.currency,
+    )
+
+
+def _review(review: Reviewed) -> pb.TimelineEntry.Review:
+    return pb.TimelineEntry.Review(
+        step=_STEPS[review.step], through=review.through, analyst=review.analyst, words=review.words
     )
 
 

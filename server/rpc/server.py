@@ -17,6 +17,7 @@ from grpc_reflection.v1alpha.reflection_pb2_grpc import add_ServerReflectionServ
 from kassa.v1 import (
     attention_service_pb2_grpc,
     dispute_service_pb2_grpc,
+    fraud_service_pb2_grpc,
     ledger_service_pb2_grpc,
     merchant_service_pb2_grpc,
     payment_service_pb2_grpc,
@@ -26,6 +27,7 @@ from kassa.v1 import (
 from server.rpc.attention_service import AttentionService, AttentionUseCases
 from server.rpc.dispute_service import DisputeService, DisputeUseCases
 from server.rpc.fields import iso_currencies
+from server.rpc.fraud_service import FraudService, FraudUseCases
 from server.rpc.interceptor import Authenticates, CallInterceptor, Observe
 from server.rpc.ledger_service import LedgerService
 from server.rpc.merchant_service import MerchantService, MerchantUseCases
@@ -38,6 +40,7 @@ SERVICES = (
     "kassa.v1.DisputeService",
     "kassa.v1.MerchantService",
     "kassa.v1.AttentionService",
+    "kassa.v1.FraudService",
     "kassa.v1.LedgerService",
     "kassa.v1.WebhookService",
 )
@@ -68,6 +71,7 @@ class UseCases:
     disputes: DisputeUseCases
     merchants: MerchantUseCases
     attention: AttentionUseCases
+    fraud: FraudUseCases
     ledger: ReadLedger
     receive_event: ReceivesEvents
 
@@ -109,6 +113,7 @@ class RpcServer:
         merchant_service_pb2_grpc.add_MerchantServiceServicer_to_server(merchants, self._server)
         attention = AttentionService(use_cases.attention)
         attention_service_pb2_grpc.add_AttentionServiceServicer_to_server(attention, self._server)
+        fraud_service_pb2_grpc.add_FraudServiceServicer_to_server(FraudService(use_cases.fraud), self._server)
         ledger = LedgerService(use_cases.ledger)
         ledger_service_pb2_grpc.add_LedgerServiceServicer_to_server(ledger, self._server)
         webhooks = WebhookService(use_cases.receive_event)

@@ -1,106 +1,154 @@
 """Decides payments by the ruleset in force. Called by `usecases.create_payment` inside the opening transaction."""
 
-import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from datetime import datetime
 from functools import lru_cache
 
-from fraud_rules import Decision, Function, Problem, Rejected, Reloaded, Ruleset, RulesetHolder, VelocityFact
+from fraud_rules import EMPTY, Decision, Facts, Function, Problem, Ruleset, RuntimeLists, VelocityFact
+from fraud_rules.facts import MAX_INTEGER
+from fraud_rules.share import in_share
 from server.domain.card import Card
 from server.domain.decline import Advice, DeclineCode, Failure
 from server.domain.payment import FraudDecision, FraudOutcome, Payment
+from server.domain.rulesets import Role
 from server.domain.states import Event, next_state
-from server.domain.velocity import Counted, Velocity
+from server.domain.velocity import Counted, Spent, Velocity
 from server.screening.facts import facts_of
-
-_log = logging.getLogger(__name__)
+from server.screening.feasible import feasible
+from server.screening.history import customer_facts, customer_questions
+from server.screening.lookups import NO_TABLES, Tables
+from server.screening.rulesets import Lineup, Rulesets
+from server.screening.shadow import Shadow
 
 Servable = Callable[[Velocity], bool]
 Screen = Callable[[Counted], tuple[Payment, FraudDecision]]
 
 
 class Screening:
-    """Decides with the ruleset that the holder has in force."""
+    """Decides with the rulesets in force: live or candidate, and after that the shadow."""
 
-    def __init__(self, holder: RulesetHolder) -> None:
-        self._holder = holder
+    def __init__(
+        self, rulesets: Rulesets, lists: Callable[[], RuntimeLists] = lambda: EMPTY, tables: Tables = NO_TABLES
+    ) -> None:
+        """Takes the rulesets, what gives the entries that stand on lists right now, and where cards are looked up."""
+        self._rulesets, self._lists, self._tables = rulesets, lists, tables
+        self._questions_of: tuple[Lineup, tuple[Velocity, ...]] | None = None
 
-    def prepare(
-        self, payment: Payment, card: Card | None, time_zone: str, card_fingerprint: str, *, can_hold: bool
-    ) -> tuple[tuple[Velocity, ...], Screen]:
+    def prepare(  # noqa: PLR0913 - all that a payment's facts are made of, each named
+        self, payment: Payment, card: Card | None, time_zone: str, card_fingerprint: str, *, can_hold: bool,
+        can_challenge: bool = True, merchant_since: datetime | None = None,
+    ) -> tuple[tuple[Velocity, ...], Screen]:  # fmt: skip
         """Returns the numbers to be counted, and what decides the payment with them.
 
         Args:
             card: The raw card; None where a token or another method stands for it.
             time_zone: IANA name of the merchant's zone.
-            can_hold: Whether the method's funds can be held, so that a review is possible.
+            can_hold, can_challenge: As for `feasible`.
+            merchant_since: When the merchant was registered; None where that is not known.
 
-        Both belong to one ruleset, also when another is swapped in between. The second does no I/O and returns the
-        payment, FAILED where it is blocked, and why.
+        Both belong to the same rulesets, also when others are swapped in between. The second does no I/O and returns
+        the payment, FAILED where it is blocked, and why.
         """
-        ruleset = self._holder.ruleset
-        velocity = _velocity(ruleset.velocity)
+        lineup, lists = self._rulesets.lineup, self._lists()
 
         def screen(counted: Counted) -> tuple[Payment, FraudDecision]:
-            facts = facts_of(payment, card, time_zone, card_fingerprint)
-            decision = ruleset.decide({**facts, **_numbers(ruleset, counted)})
-            return _apply(payment, decision, can_hold)
+            facts = facts_of(payment, card, time_zone, card_fingerprint, merchant_since, self._tables)
 
-        return velocity, screen
+            def decide(ruleset: Ruleset) -> Decision:
+                return ruleset.decide({**facts, **_numbers(ruleset, counted)}, lists, payment.created_at)
 
-    def refresh(self) -> None:
-        """Takes up changed rule files; a bad one leaves the old in force and is logged with every problem."""
-        changed = self._holder.refresh()
-        match changed:
-            case None:
-                return
-            case Rejected(problems=problems):
-                for problem in problems:
-                    _log.error("rules not taken up: %s", problem)
-            case Reloaded(old_hash=old, new_hash=new):
-                _log.info("rules taken up: %s after %s", new[:12], old[:12])
+            role, ruleset = _who_decides(lineup, facts)
+            decided = _apply(payment, decide(ruleset), role, can_hold, can_challenge)
+            return decided if lineup.shadow is None else _beside(*decided, lineup.shadow, decide)
+
+        return self._questions(lineup), screen
+
+    def _questions(self, lineup: Lineup) -> tuple[Velocity, ...]:
+        """Returns what all rulesets ask of the past, each number once, so that one statement reads it."""
+        if self._questions_of is None or self._questions_of[0] is not lineup:
+            asked = {one.name: one for ruleset in lineup.rulesets for one in _velocity(ruleset)}
+            self._questions_of = lineup, tuple(asked.values())
+        return self._questions_of[1]
+
+
+def _who_decides(lineup: Lineup, facts: Facts) -> tuple[Role, Ruleset]:
+    """Chooses the candidate for its share of the customers: always the same ones for the same candidate."""
+    candidate = lineup.candidate
+    if candidate is not None and in_share(candidate.key, facts, candidate.percent):
+        return Role.CANDIDATE, candidate.ruleset
+    return Role.LIVE, lineup.live
+
+
+def _beside(
+    payment: Payment, decision: FraudDecision, shadow: Shadow, decide: Callable[[Ruleset], Decision]
+) -> tuple[Payment, FraudDecision]:
+    """Records what the shadow ruleset says of a payment that is decided already."""
+    noted = replace(decision, shadows=shadow.decide(decide))
+    return replace(payment, fraud=noted), noted
 
 
 def refuse_unservable(servable: Servable) -> Callable[[Ruleset], Sequence[Problem]]:
-    """Makes the holder's veto: rules that ask for numbers which storage does not count never come into force."""
+    """Makes the servers' veto: rules that ask for numbers which storage does not count never come into force."""
 
     def problems(ruleset: Ruleset) -> list[Problem]:
         return [
             Problem(
                 ruleset.name, 1, 1, f"this server cannot count {one.name}", "see storage/velocity.py for what it can"
             )
-            for one in _velocity(ruleset.velocity)
+            for one in _velocity(ruleset)
             if not servable(one)
         ]
 
     return problems
 
 
+def _velocity(ruleset: Ruleset) -> tuple[Velocity, ...]:
+    return customer_questions(ruleset.asked) + _asked(ruleset.velocity)
+
+
 @lru_cache(maxsize=8)
-def _velocity(asked: tuple[VelocityFact, ...]) -> tuple[Velocity, ...]:
-    return tuple(Velocity(one.name, one.function.value, one.over, one.by, one.within_seconds) for one in asked)
+def _asked(velocity: tuple[VelocityFact, ...]) -> tuple[Velocity, ...]:
+    return tuple(Velocity(one.name, one.function.value, one.over, one.by, one.within_seconds) for one in velocity)
 
 
-def _numbers(ruleset: Ruleset, counted: Counted) -> dict[str, int]:
-    """Sums come by currency and become US cents; one with a currency that has no rate stays unknown."""
-    numbers = {name: value for name, value in counted.items() if isinstance(value, int)}
+def _numbers(ruleset: Ruleset, counted: Counted) -> dict[str, int | bool | str]:
+    """What was counted, as facts; one with a currency that has no rate stays unknown."""
+    numbers: dict[str, int | bool | str] = customer_facts(ruleset.asked, counted)
     for fact in ruleset.velocity:
-        by_currency = counted.get(fact.name)
-        if fact.function is Function.SUM and isinstance(by_currency, Mapping):
-            cents = [ruleset.rates.to_usd_cents(amount, currency) for currency, amount in by_currency.items()]
-            if None not in cents:
-                numbers[fact.name] = sum(one for one in cents if one is not None)
+        match counted.get(fact.name):
+            case None:
+                continue
+            case int() | str() as number:
+                numbers[fact.name] = number
+            case spent:
+                cents = _us_cents(ruleset, fact, spent)
+                if cents is not None:
+                    numbers[fact.name] = cents
     return numbers
 
 
-def _apply(payment: Payment, decision: Decision, can_hold: bool) -> tuple[Payment, FraudDecision]:
-    outcome = FraudOutcome(decision.outcome.value)
+def _us_cents(ruleset: Ruleset, fact: VelocityFact, spent: Mapping[str, Spent]) -> int | None:
+    """Converts each currency's sum; an average is rounded half up, and there is none of nothing."""
+    cents = [ruleset.rates.to_usd_cents(one.amount, currency) for currency, one in spent.items()]
+    if None in cents:
+        return None
+    total = sum(one for one in cents if one is not None)
+    if fact.function is Function.SUM:
+        return min(total, MAX_INTEGER)
+    payments = sum(one.payments for one in spent.values())
+    return (2 * total + payments) // (2 * payments) if payments else None
+
+
+def _apply(
+    payment: Payment, decision: Decision, role: Role, can_hold: bool, can_challenge: bool
+) -> tuple[Payment, FraudDecision]:
+    decided = FraudOutcome(decision.outcome.value)
+    outcome = feasible(decided, can_hold=can_hold, can_challenge=can_challenge)
     failure = None
     if outcome is FraudOutcome.BLOCK:
-        failure = _refusal(DeclineCode.FRAUD_BLOCKED)
-    elif outcome is FraudOutcome.REVIEW and not can_hold:
-        # Funds that cannot be held cannot wait for an analyst.
-        outcome, failure = FraudOutcome.BLOCK, _refusal(DeclineCode.REVIEW_NOT_POSSIBLE)
+        blocked = decided is FraudOutcome.BLOCK
+        failure = _refusal(DeclineCode.FRAUD_BLOCKED if blocked else DeclineCode.REVIEW_NOT_POSSIBLE)
     stored = FraudDecision(
         outcome,
         decision.score_thousandths,
@@ -108,6 +156,8 @@ def _apply(payment: Payment, decision: Decision, can_hold: bool) -> tuple[Paymen
         decision.shadow_fired,
         decision.ruleset_hash,
         dict(decision.facts),
+        decision.backend.value,
+        role,
     )
     if failure is None:
         return replace(payment, fraud=stored), stored

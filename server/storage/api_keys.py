@@ -18,6 +18,8 @@ class KeyOwner:
     merchant_id: UUID | None
     test_mode: bool
     time_zone: str
+    merchant_since: datetime | None = None
+    max_daily_transactions: int = 0
 
 
 def insert_api_key(connection: Connection, key: ApiKey, key_hash: bytes) -> None:
@@ -42,7 +44,7 @@ def read_key_owner(connection: Connection, key_hash: bytes) -> KeyOwner | None:
     """Returns whose key has this hash, None where there is no such key or it is revoked."""
     row = connection.execute(
         text(
-            "SELECT k.merchant_id, m.test_mode, m.time_zone "
+            "SELECT k.merchant_id, m.test_mode, m.time_zone, m.created_at, m.max_daily_transactions "
             "FROM api_keys k LEFT JOIN merchants m ON m.id = k.merchant_id "
             "WHERE k.key_hash = :key_hash AND k.revoked_at IS NULL"
         ),
@@ -50,7 +52,9 @@ def read_key_owner(connection: Connection, key_hash: bytes) -> KeyOwner | None:
     ).first()
     if row is None:
         return None
-    return KeyOwner(row.merchant_id, bool(row.test_mode), row.time_zone or "UTC")
+    return KeyOwner(
+        row.merchant_id, bool(row.test_mode), row.time_zone or "UTC", row.created_at, row.max_daily_transactions or 0
+    )
 
 
 def list_api_keys(connection: Connection, merchant_id: UUID, before: UUID | None, limit: int) -> list[ApiKey]:

@@ -169,7 +169,17 @@ ANSWERS = _check(
     WHERE o.type IN ('AUTHORIZATION', 'CAPTURE', 'VOID', 'REFUND') AND k.answered = o.open
     """,
 )
-CHECKS = (JOURNALS, LEDGER, CAPTURED, REFUNDED, REFUNDS, DISPUTED, STATE, ANSWERS)
+REVIEWS = _check(
+    "reviews_follow_payments",
+    "a review is open exactly while its payment is in review",
+    """
+    SELECT p.merchant_id, p.payment_id, format('the payment is %s, its review %s', p.state,
+        COALESCE(r.state, 'is none')) AS detail
+    FROM payment p LEFT JOIN reviews r ON r.merchant_id = p.merchant_id AND r.payment_id = p.payment_id
+    WHERE (p.state = 'IN_REVIEW') <> COALESCE(r.state = 'OPEN', false)
+    """,
+)
+CHECKS = (JOURNALS, LEDGER, CAPTURED, REFUNDED, REFUNDS, DISPUTED, STATE, ANSWERS, REVIEWS)
 PROCESSOR_TOTALS = "processor_totals"
 """The name under which `usecases.compare_processor` reports: captured and refunded are what the processor says."""
 

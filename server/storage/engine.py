@@ -21,8 +21,9 @@ T = TypeVar("T")
 _CONNECT: dict[str, object] = {
     "options": "-c timezone=UTC -c lock_timeout=2s -c idle_in_transaction_session_timeout=10s"
     # Every statement finds its rows by key. The planner takes any batch for a hundred rows, so for one it would rather
-    # read and hash a whole table that is small, or that nobody has analyzed yet: measured, three times the work.
-    " -c enable_seqscan=off -c enable_hashjoin=off -c enable_mergejoin=off",
+    # read and hash a whole table that is small, or that nobody has analyzed yet: measured, three times the work. And a
+    # bitmap would collect all rows of a key where the newest few are asked for.
+    " -c enable_seqscan=off -c enable_hashjoin=off -c enable_mergejoin=off -c enable_bitmapscan=off",
     "connect_timeout": 5,
     "keepalives_idle": 10,
     "keepalives_interval": 5,

@@ -6,7 +6,7 @@ from sqlalchemy import Connection, Row, text
 
 from server.domain.merchant import Merchant
 
-_COLUMNS = "id, name, test_mode, country, time_zone, default_currency, created_at, updated_at"
+_COLUMNS = "id, name, test_mode, country, time_zone, default_currency, created_at, updated_at, max_daily_transactions"
 
 
 def insert_merchant(connection: Connection, merchant: Merchant) -> None:
@@ -14,7 +14,8 @@ def insert_merchant(connection: Connection, merchant: Merchant) -> None:
     connection.execute(
         text(
             f"INSERT INTO merchants ({_COLUMNS}) VALUES "
-            "(:id, :name, :test_mode, :country, :time_zone, :default_currency, :created_at, :updated_at)"
+            "(:id, :name, :test_mode, :country, :time_zone, :default_currency, :created_at, :updated_at, "
+            ":max_daily_transactions)"
         ),
         {
             "id": merchant.id,
@@ -25,6 +26,7 @@ def insert_merchant(connection: Connection, merchant: Merchant) -> None:
             "default_currency": merchant.default_currency,
             "created_at": merchant.created_at,
             "updated_at": merchant.updated_at,
+            "max_daily_transactions": merchant.max_daily_transactions,
         },
     )
 
@@ -48,7 +50,8 @@ def update_merchant(connection: Connection, merchant: Merchant) -> None:
     connection.execute(
         text(
             "UPDATE merchants SET name = :name, country = :country, time_zone = :time_zone, "
-            "default_currency = :default_currency, updated_at = :updated_at WHERE id = :id"
+            "default_currency = :default_currency, max_daily_transactions = :max_daily_transactions, "
+            "updated_at = :updated_at WHERE id = :id"
         ),
         {
             "id": merchant.id,
@@ -56,6 +59,7 @@ def update_merchant(connection: Connection, merchant: Merchant) -> None:
             "country": merchant.country,
             "time_zone": merchant.time_zone,
             "default_currency": merchant.default_currency,
+            "max_daily_transactions": merchant.max_daily_transactions,
             "updated_at": merchant.updated_at,
         },
     )

@@ -20,12 +20,14 @@ from server.domain.payment import (
     TransactionState,
     TransactionType,
 )
+from server.domain.review import Review, Ruling, check_ruling
 from server.storage.answers import error_answer
 from server.storage.claims import Claim, Replay, claim_keys, release_keys, store_answers
 from server.storage.engine import dumps
 from server.storage.group_commit import Postponed
 from server.storage.locking import Key, Locked, explain_absent, lock_payments
 from server.storage.open_payments import insert_transactions, leased_row
+from server.storage.reviews import reviews_of
 from server.storage.rows import snapshot
 
 # The guard is repeated here so that the limit lives in Postgres, not in Python.
@@ -60,6 +62,7 @@ class OpenOperation:
         reason: The merchant's, kept with the transaction.
         lease_s: Seconds for which only `owner` may act.
         claim: A merchant's call has one; what Kassa does by itself has none.
+        ruling: Who decides the payment's review by it; None where its merchant, or the time of its hold, does.
     """
 
     merchant_id: UUID
@@ -71,6 +74,7 @@ class OpenOperation:
     owner: UUID
     lease_s: float
     claim: Claim | None = None
+    ruling: Ruling | None = None
 
     @property
     def key(self) -> Key:
@@ -120,16 +124,20 @@ _CONFIRMED = frozenset({State.AUTHORIZED, State.IN_REVIEW, State.COMPLETED, Stat
 """Where a confirmation may find its payment when a webhook was quicker; it is told how the payment stands."""
 
 
+_PASSING = frozenset({Reason.OPERATION_IN_PROGRESS, Reason.REVIEW_CLAIMED})
+
+
 @durable
 def open_operations(connection: Connection, rows: Sequence[OpenOperation]) -> list[Result]:
     """Opens a batch of operations; a refusal becomes the claim's final answer."""
     locked = lock_payments(connection, [row.key for row in rows])
     absent = explain_absent(connection, [row.key for row in rows], locked)
     lost = claim_keys(connection, [row.claim for row in rows if row.claim is not None and row.key in locked])
+    reviews = reviews_of(connection, [row.key for row in rows if row.ruling is not None and row.key in locked])
     results: list[Result] = []
     for row in rows:
         beaten = absent.get(row.key) or (lost.get(row.claim.attempt_id) if row.claim else None)
-        results.append(beaten or _check(row, locked[row.key]))
+        results.append(beaten or _check(row, locked[row.key], reviews.get(row.key)))
     _insert(connection, [(row, r) for row, r in zip(rows, results, strict=True) if isinstance(r, OperationOpened)])
     refused = [
         (row.claim, result)
@@ -181,10 +189,12 @@ def _confirmation(claim: Claim, locked: Locked) -> dict[str, object]:
     return {"at": locked.now, "key": claim.key, "request_id": claim.request_id}
 
 
-def _check(row: OpenOperation, locked: Locked) -> OperationOpened | KassaError:
+def _check(row: OpenOperation, locked: Locked, review: Review | None) -> OperationOpened | KassaError:
     payment = locked.payment
     under_way = [one for one in locked.transactions.values() if one.state in OPEN_TRANSACTION_STATES]
     try:
+        if row.ruling is not None:
+            check_ruling(review, row.ruling, locked.now)
         amount = check_operation(payment, row.type, row.amount, under_way)
     except KassaError as refusal:
         return refusal
@@ -206,7 +216,8 @@ def _check(row: OpenOperation, locked: Locked) -> OperationOpened | KassaError:
         idempotency_keys=(row.claim.key,) if row.claim else (),
         created_at=locked.now,
         updated_at=locked.now,
-        detail={"request_id": row.claim.request_id} if row.claim else {},
+        detail=({"request_id": row.claim.request_id} if row.claim else {})
+        | (row.ruling.detail() if row.ruling else {}),
     )
     if row.type is TransactionType.REFUND:
         payment = replace(payment, amount_refunding=payment.amount_refunding + amount, updated_at=locked.now)
@@ -264,9 +275,8 @@ def _insert(connection: Connection, opened: Sequence[tuple[OpenOperation, Operat
 
 def close_claims(connection: Connection, refused: Sequence[tuple[Claim, KassaError]]) -> None:
     """Keeps a refusal as the key's answer, but for one that time alone will lift: that key is free again."""
-    passing = [(c.merchant_id, c.key) for c, error in refused if error.reason is Reason.OPERATION_IN_PROGRESS]
-    release_keys(connection, passing)
+    release_keys(connection, [(c.merchant_id, c.key) for c, error in refused if error.reason in _PASSING])
     store_answers(
         connection,
-        [(c.merchant_id, c.key, error_answer(e)) for c, e in refused if e.reason is not Reason.OPERATION_IN_PROGRESS],
+        [(c.merchant_id, c.key, error_answer(e)) for c, e in refused if e.reason not in _PASSING],
     )

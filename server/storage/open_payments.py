@@ -4,22 +4,25 @@ Once it has committed, the payment cannot be forgotten. Called through group com
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from uuid import UUID
 
 from sqlalchemy import Connection, text
 
 from server.crash_points import durable
+from server.domain.daily_limit import DailyLimit
 from server.domain.errors import KassaError
 from server.domain.ids import new_id
 from server.domain.payment import FraudDecision, Payment, State, Transaction
-from server.domain.velocity import Counted, Velocity
-from server.storage.claims import Claim, Replay, claim_keys, store_answers
+from server.domain.velocity import Counted, Traces, Velocity
+from server.storage.claims import Claim, Replay, claim_keys, release_keys, store_answers
+from server.storage.daily_limits import beyond_limit
 from server.storage.engine import dumps
 from server.storage.group_commit import Postponed
 from server.storage.rows import (
     DECISION_COLUMNS,
     PAYMENT_COLUMNS,
+    TRACE_COLUMNS,
     TRANSACTION_COLUMNS,
     columns,
     decision_row,
@@ -29,12 +32,12 @@ from server.storage.rows import (
     snapshot,
     transaction_row,
 )
-from server.storage.velocity import read_velocity
+from server.storage.velocity import read_past
 
 Screen = Callable[[Counted], tuple[Payment, FraudDecision]]
 """Decides a payment from its velocity facts: the payment, FAILED where it is blocked, and why. Must do no I/O."""
 
-_INSERT_PAYMENTS = text(insert("payments", PAYMENT_COLUMNS))
+_INSERT_PAYMENTS = text(insert("payments", (*PAYMENT_COLUMNS, *TRACE_COLUMNS)))
 _DECISION_VALUES = columns([name for name in DECISION_COLUMNS if name != "created_at"])
 _INSERT_DECISIONS = text(f"""
     INSERT INTO fraud_decisions ({_DECISION_VALUES}, created_at)
@@ -68,20 +71,22 @@ class OpenPayment:
     Attributes:
         payment: In state PROCESSING.
         transaction: Its first authorization, PENDING.
-        card_fingerprint: Keyed hash of the card number, or empty.
+        traces: What it is found again by.
         velocity: The numbers that the ruleset in force asks for.
         screen: Decides with them.
+        limit: How many payments its merchant may open on this day; None where there is no limit.
         owner: The process that will act; until `lease_s` seconds have passed nobody else may.
     """
 
     claim: Claim
     payment: Payment
     transaction: Transaction
-    card_fingerprint: str
+    traces: Traces
     velocity: tuple[Velocity, ...]
     screen: Screen
     owner: UUID
     lease_s: float
+    limit: DailyLimit | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,16 +107,27 @@ def open_payments(
         (row for row in rows if row.claim.attempt_id not in lost),
         key=lambda row: (row.payment.merchant_id, row.payment.id),
     )
-    opened = _open(connection, winners) if winners else {}
-    return [lost.get(row.claim.attempt_id) or opened[row.claim.attempt_id] for row in rows]
+    refused = _refuse_beyond_limit(connection, winners)
+    within = [row for row in winners if row.claim.attempt_id not in refused]
+    results = {**lost, **refused, **(_open(connection, within) if within else {})}
+    return [results[row.claim.attempt_id] for row in rows]
+
+
+def _refuse_beyond_limit(connection: Connection, rows: Sequence[OpenPayment]) -> dict[UUID, KassaError]:
+    """Frees the keys of payments that their merchants' daily limits do not allow, as though they had never come."""
+    limited = [(row, row.limit) for row in rows if row.limit is not None]
+    beyond = beyond_limit(connection, [(row.payment.merchant_id, limit) for row, limit in limited])
+    refused = [(row, limit) for (row, limit), too_many in zip(limited, beyond, strict=True) if too_many]
+    release_keys(connection, [(row.claim.merchant_id, row.claim.key) for row, _ in refused])
+    return {row.claim.attempt_id: limit.refusal(row.payment.created_at) for row, limit in refused}
 
 
 def _open(connection: Connection, rows: Sequence[OpenPayment]) -> dict[UUID, Opened]:
-    # Payments go in first, so that velocity counts the earlier ones of this very batch too.
-    connection.execute(
-        _INSERT_PAYMENTS, {"rows": dumps([payment_row(row.payment, row.card_fingerprint) for row in rows])}
-    )
-    counted = read_velocity(connection, [(row.payment, row.card_fingerprint, row.velocity) for row in rows])
+    past = read_past(connection, [(row.payment, row.traces, row.velocity) for row in rows])
+    # Payments go in before the rest is read, so that the earlier ones of this very batch count too.
+    inserted = [payment_row(row.payment) | asdict(row.traces) for row in rows]
+    connection.execute(_INSERT_PAYMENTS, {"rows": dumps(inserted)})
+    counted = past.complete(connection)
     decided = []
     for row in rows:
         payment, decision = row.screen(counted[row.payment.id])

@@ -6,11 +6,13 @@ from typing import Any, Concatenate, ParamSpec, TypeVar
 from sqlalchemy import Connection
 
 from server.domain.payment import Payment, State, Transaction
+from server.storage.approve_reviews import ApproveReview, approve_reviews
 from server.storage.claims import Replay
 from server.storage.dispute_answers import AnswerOpened, LetGo, OpenAnswer, let_go, open_answers
 from server.storage.engine import Reads
 from server.storage.external_refunds import ExternalRefund, book_refunds
 from server.storage.fees import BookFees, book_fees
+from server.storage.fraud_warnings import WarnOfFraud, warn_of_fraud
 from server.storage.group_commit import GroupCommit
 from server.storage.open_operations import OpenOperation, OperationOpened, Over, TakeUp, open_operations, take_up
 from server.storage.open_payments import Opened, OpenPayment, open_payments
@@ -50,6 +52,14 @@ class PaymentStore:
         )
         return result
 
+    async def approve_review(self, row: ApproveReview) -> Payment | Replay:
+        """Lets a payment in review go on to its merchant."""
+        keys: tuple[Any, ...] = (row.key,) if row.claim is None else (row.key, (row.merchant_id, row.claim.key))
+        result: Payment | Replay = await self._commit.write(
+            approve_reviews, row, aggregates=keys, tenant=row.merchant_id
+        )
+        return result
+
     async def take_up(self, row: TakeUp) -> OperationOpened | Over | Replay:
         """Leases an open transaction to carry it on; `Over` where a confirmation comes after the fact."""
         keys: tuple[Any, ...] = (row.key,) if row.claim is None else (row.key, (row.merchant_id, row.claim.key))
@@ -71,6 +81,13 @@ class PaymentStore:
         """Books a refund that was made at the processor itself; False where it is booked already."""
         result: bool = await self._commit.write(
             book_refunds, row, aggregates=((row.merchant_id, row.payment_id),), tenant=row.merchant_id, urgent=True
+        )
+        return result
+
+    async def warn(self, row: WarnOfFraud) -> bool:
+        """Marks a payment that a card network warns of; False where it is marked already."""
+        result: bool = await self._commit.write(
+            warn_of_fraud, row, aggregates=(row.key,), tenant=row.merchant_id, urgent=True
         )
         return result
 

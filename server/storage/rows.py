@@ -16,27 +16,31 @@ from server.domain.payment import (
     FraudOutcome,
     Method,
     Payment,
+    ShadowDecision,
     State,
     Transaction,
     TransactionState,
     TransactionType,
 )
+from server.domain.rulesets import Role
 
 Row = dict[str, Any]
 
 PAYMENT_COLUMNS = (
     "merchant_id", "id", "state", "amount", "currency", "method", "capture_method", "amount_authorized",
     "amount_captured", "amount_refunded", "amount_refunding", "amount_disputed", "beyond_limit", "card_brand",
-    "card_last4", "card_exp_month", "card_exp_year", "card_fingerprint", "customer_id", "customer_email",
-    "customer_ip", "customer_device_id", "billing_address", "shipping_address", "description", "metadata",
-    "return_url", "cancel_url", "redirect_url", "failure", "processor", "processor_account_id",
-    "processor_payment_id", "processor_authorization_id", "processor_capture_id", "test_mode", "created_at",
-    "updated_at",
+    "card_last4", "card_exp_month", "card_exp_year", "customer_id", "customer_email", "customer_ip",
+    "customer_device_id", "customer_phone", "customer_user_agent", "billing_address", "shipping_address",
+    "description", "metadata", "return_url", "cancel_url", "redirect_url", "failure", "processor",
+    "processor_account_id", "processor_payment_id", "processor_authorization_id", "processor_capture_id", "test_mode",
+    "created_at", "updated_at", "processor_checks", "early_fraud_warning",
 )  # fmt: skip
+TRACE_COLUMNS = ("card_fingerprint", "card_bin", "email_key", "email_domain", "holder_hash", "shipping_key")
 PAYMENT_CHANGES = (
     "state", "amount_authorized", "amount_captured", "amount_refunded", "amount_refunding", "amount_disputed",
     "beyond_limit", "card_brand", "card_last4", "card_exp_month", "card_exp_year", "redirect_url", "failure",
-    "processor_payment_id", "processor_authorization_id", "processor_capture_id", "updated_at",
+    "processor_payment_id", "processor_authorization_id", "processor_capture_id", "updated_at", "processor_checks",
+    "early_fraud_warning",
 )  # fmt: skip
 TRANSACTION_COLUMNS = (
     "merchant_id", "id", "payment_id", "type", "state", "amount", "currency", "processor", "processor_account_id",
@@ -45,7 +49,7 @@ TRANSACTION_COLUMNS = (
 )  # fmt: skip
 DECISION_COLUMNS = (
     "merchant_id", "payment_id", "outcome", "score_thousandths", "rules", "shadow_rules", "ruleset", "facts",
-    "created_at",
+    "backend", "role", "shadows", "created_at",
 )  # fmt: skip
 
 
@@ -61,8 +65,11 @@ def insert(table: str, names: Sequence[str]) -> str:
     return f"INSERT INTO {table} ({listed}) SELECT {listed} FROM {source}"
 
 
-def payment_row(payment: Payment, card_fingerprint: str = "") -> Row:
-    """Flattens a payment; the fraud decision lives in a table of its own and is added by `snapshot`."""
+def payment_row(payment: Payment) -> Row:
+    """Flattens a payment; the fraud decision lives in a table of its own and is added by `snapshot`.
+
+    Its traces are written once, when it is opened, and no answer and no event shows them.
+    """
     card = payment.card or CardSummary("", "", None, None)
     return {
         "merchant_id": payment.merchant_id, "id": payment.id, "state": payment.state, "amount": payment.amount,
@@ -71,9 +78,10 @@ def payment_row(payment: Payment, card_fingerprint: str = "") -> Row:
         "amount_refunded": payment.amount_refunded, "amount_refunding": payment.amount_refunding,
         "amount_disputed": payment.amount_disputed, "beyond_limit": payment.beyond_limit, "card_brand": card.brand,
         "card_last4": card.last4, "card_exp_month": card.exp_month, "card_exp_year": card.exp_year,
-        "card_fingerprint": card_fingerprint, "customer_id": payment.customer.id,
-        "customer_email": payment.customer.email, "customer_ip": payment.customer.ip,
-        "customer_device_id": payment.customer.device_id, "billing_address": asdict(payment.billing_address),
+        "customer_id": payment.customer.id, "customer_email": payment.customer.email,
+        "customer_ip": payment.customer.ip, "customer_device_id": payment.customer.device_id,
+        "customer_phone": payment.customer.phone, "customer_user_agent": payment.customer.user_agent,
+        "billing_address": asdict(payment.billing_address),
         "shipping_address": asdict(payment.shipping_address), "description": payment.description,
         "metadata": dict(payment.metadata), "return_url": payment.return_url, "cancel_url": payment.cancel_url,
         "redirect_url": payment.redirect_url, "failure": failure_json(payment.failure),
@@ -82,6 +90,7 @@ def payment_row(payment: Payment, card_fingerprint: str = "") -> Row:
         "processor_authorization_id": payment.processor_authorization_id,
         "processor_capture_id": payment.processor_capture_id, "test_mode": payment.test_mode,
         "created_at": payment.created_at, "updated_at": payment.updated_at,
+        "processor_checks": dict(payment.processor_checks), "early_fraud_warning": payment.early_fraud_warning,
     }  # fmt: skip
 
 
@@ -96,6 +105,9 @@ def decision_row(payment: Payment, decision: FraudDecision) -> Row:
         "shadow_rules": decision.shadow_rules,
         "ruleset": decision.ruleset,
         "facts": dict(decision.facts),
+        "backend": decision.backend,
+        "role": decision.role,
+        "shadows": [asdict(shadow) for shadow in decision.shadows],
         "created_at": payment.created_at,
     }
 
@@ -130,7 +142,15 @@ def read_decision(row: Mapping[str, Any] | None) -> FraudDecision | None:
         tuple(row["shadow_rules"]),
         row["ruleset"],
         row["facts"],
+        # A stored answer may be older than these.
+        row.get("backend", ""),
+        Role(row.get("role", Role.LIVE)),
+        tuple(_read_shadow(shadow) for shadow in row.get("shadows", ())),
     )
+
+
+def _read_shadow(row: Mapping[str, Any]) -> ShadowDecision:
+    return ShadowDecision(row["ruleset"], FraudOutcome(row["outcome"]), row["score_thousandths"], tuple(row["rules"]))
 
 
 def read_payment(row: Mapping[str, Any], decision: Mapping[str, Any] | None = None) -> Payment:
@@ -153,7 +173,7 @@ def read_payment(row: Mapping[str, Any], decision: Mapping[str, Any] | None = No
         card=CardSummary(row["card_brand"], row["card_last4"], row["card_exp_month"], row["card_exp_year"])
         if has_card
         else None,
-        customer=Customer(row["customer_id"], row["customer_email"], row["customer_ip"], row["customer_device_id"]),
+        customer=_read_customer(row),
         billing_address=Address(**row["billing_address"]),
         shipping_address=Address(**row["shipping_address"]),
         description=row["description"],
@@ -171,6 +191,20 @@ def read_payment(row: Mapping[str, Any], decision: Mapping[str, Any] | None = No
         test_mode=row["test_mode"],
         created_at=read_time(row["created_at"]),
         updated_at=read_time(row["updated_at"]),
+        # Answers that were stored before these were known lack them.
+        processor_checks=row.get("processor_checks") or {},
+        early_fraud_warning=row.get("early_fraud_warning") or False,
+    )
+
+
+def _read_customer(row: Mapping[str, Any]) -> Customer:
+    return Customer(
+        row["customer_id"],
+        row["customer_email"],
+        row["customer_ip"],
+        row["customer_device_id"],
+        row.get("customer_phone") or "",
+        row.get("customer_user_agent") or "",
     )
 
 

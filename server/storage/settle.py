@@ -34,6 +34,7 @@ from server.storage.ledger import Booking, write_journals
 from server.storage.locking import Key, Locked, explain_absent, lock_payments
 from server.storage.open_payments import INSERT_EVENTS, event_row, insert_transactions, leased_row
 from server.storage.processor_calls import insert_calls
+from server.storage.reviews import Moved, follow_moves
 from server.storage.rows import PAYMENT_CHANGES, Row, columns, insert, payment_row, snapshot, transaction_row
 
 _log = logging.getLogger(__name__)
@@ -221,6 +222,7 @@ def _write(connection: Connection, changes: Sequence[_Change]) -> None:
     if objects:
         connection.execute(_INSERT_OBJECTS, {"rows": dumps(objects)})
     write_books(connection, [change.settlement for change in changes])
+    follow_moves(connection, [Moved(c.before.payment.state, c.settlement, c.lifetimes) for c in changes])
     write_deadlines(connection, [one for change in changes for one in _deadline(change)])
     _answer(connection, changes)
 

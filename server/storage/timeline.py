@@ -12,6 +12,7 @@ from sqlalchemy import Connection, text
 
 from server.domain.payment import TransactionType
 from server.domain.processor_call import CallError, ProcessorCall
+from server.domain.review import verdict_of
 from server.domain.timeline import (
     ApiRequest,
     AttentionRaised,
@@ -23,6 +24,8 @@ from server.domain.timeline import (
     Position,
     ProcessorNotice,
     Rank,
+    Reviewed,
+    ReviewStep,
     TimelineEntry,
 )
 from server.storage.rows import Row, read_decision, read_transaction
@@ -74,6 +77,17 @@ _TIMELINE = text(f"""
         SELECT e.created_at, {Rank.EVENT:d}, e.id::text, to_jsonb(e) - 'data' FROM events e WHERE {_OF}
         UNION ALL
         SELECT a.created_at, {Rank.ATTENTION:d}, a.id::text, to_jsonb(a) FROM attention_items a WHERE {_OF}
+        UNION ALL
+        SELECT r.created_at, {Rank.REVIEW:d}, r.payment_id::text || '/0', '{{}}' FROM reviews r WHERE {_OF}
+        UNION ALL
+        SELECT n.created_at, {Rank.REVIEW:d}, n.payment_id::text || '/1' || n.id::text,
+               jsonb_build_object('step', 'NOTED', 'analyst', n.author, 'words', n.text)
+        FROM review_notes n WHERE {_OF}
+        UNION ALL
+        SELECT r.closed_at, {Rank.REVIEW:d}, r.payment_id::text || '/2',
+               jsonb_build_object('step', r.state, 'through', r.decided_through, 'analyst', r.decided_by,
+                                  'words', r.reason)
+        FROM reviews r WHERE {_OF} AND r.closed_at IS NOT NULL
     ) AS entry
     WHERE CAST(:at AS timestamptz) IS NULL
        OR (at, rank, id COLLATE "C") > (CAST(:at AS timestamptz), CAST(:rank AS integer), CAST(:id AS text))
@@ -106,7 +120,11 @@ def _request(row_id: str, row: Row) -> ApiRequest:
     if "type" not in row:
         return ApiRequest("CreatePayment", "", "", None, row["amount"], row["currency"])
     confirmation = row.get("confirmation")
-    operation = "ConfirmPayment" if confirmation else _OPERATIONS[TransactionType(row["type"])]
+    verdict = verdict_of(row["detail"])
+    if verdict is not None:
+        operation = f"{verdict.value.capitalize()}Review"
+    else:
+        operation = "ConfirmPayment" if confirmation else _OPERATIONS[TransactionType(row["type"])]
     key = confirmation["key"] if confirmation else row["idempotency_keys"][0]
     request_id = (confirmation or row["detail"]).get("request_id", "")
     return ApiRequest(operation, key, request_id, UUID(row["id"]), row["amount"], row["currency"])
@@ -159,6 +177,11 @@ def _attention(row_id: str, row: Row) -> AttentionRaised:
     return AttentionRaised(row["kind"], row["detail"], UUID(row["transaction_id"]), resolved)
 
 
+def _review(row_id: str, row: Row) -> Reviewed:
+    step = ReviewStep(row.get("step", ReviewStep.OPENED))
+    return Reviewed(step, row.get("through", ""), row.get("analyst", ""), row.get("words", ""))
+
+
 def _time(value: str) -> datetime:
     return datetime.fromisoformat(value)
 
@@ -172,4 +195,5 @@ _READ: Mapping[Rank, Callable[[str, dict[str, Any]], Happening]] = {
     Rank.JOURNAL: _journal,
     Rank.EVENT: _event,
     Rank.ATTENTION: _attention,
+    Rank.REVIEW: _review,
 }

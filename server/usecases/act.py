@@ -13,6 +13,7 @@ from server.processors.contract import (
     Account,
     Authorization,
     Capture,
+    FraudWarning,
     Instrument,
     Outcome,
     OutcomeUnknown,
@@ -120,6 +121,15 @@ class Act:
         ours = replace(transaction, type=TransactionType.REFUND, processor_transaction_id=processor_refund_id)
         assert processor_refund_id, "without an id `resolve` would repeat a refund instead of reading one"
         return await processor.resolve(account, follow_up_request(payment, ours))
+
+    async def read_warning(self, payment: Payment, processor_warning_id: str) -> FraudWarning:
+        """Reads an early fraud warning about a payment.
+
+        Raises:
+            OutcomeUnknown, ProcessorUnavailable, ProcessorRejected: The processor could not say.
+        """
+        account, processor = await self._reach(payment)
+        return await processor.read_warning(account, processor_warning_id)
 
     async def _reach(self, payment: Payment) -> tuple[Account, Processor]:
         return await self._accounts.by_id(payment.processor_account_id), self._processors.get(payment.processor)

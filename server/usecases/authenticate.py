@@ -18,7 +18,7 @@ _CACHED_KEYS = 20_000
 
 @dataclass(frozen=True, slots=True)
 class Platform:
-    """Whoever holds a platform key: administers merchants, and touches no payment."""
+    """Whoever holds a platform key: administers merchants, and touches no payment but those in review."""
 
 
 Principal = Caller | Platform
@@ -60,7 +60,13 @@ class Authenticate:
 def _principal(owner: KeyOwner) -> Principal:
     if owner.merchant_id is None:
         return _PLATFORM
-    return Caller(owner.merchant_id, owner.test_mode, owner.time_zone)
+    return Caller(
+        owner.merchant_id,
+        owner.test_mode,
+        owner.time_zone,
+        merchant_since=owner.merchant_since,
+        max_daily_transactions=owner.max_daily_transactions,
+    )
 
 
 def _invalid() -> KassaError:

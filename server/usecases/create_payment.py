@@ -8,7 +8,9 @@ from uuid import uuid4
 
 from server.clock import utc_now
 from server.domain.card import Card
+from server.domain.daily_limit import daily_limit
 from server.domain.ids import new_id
+from server.domain.normal_form import domain_of, one_line, one_line_of
 from server.domain.payment import (
     Address,
     CaptureMethod,
@@ -21,7 +23,7 @@ from server.domain.payment import (
     TransactionState,
     TransactionType,
 )
-from server.domain.velocity import Velocity
+from server.domain.velocity import Traces, Velocity
 from server.processors.capabilities import require
 from server.processors.contract import Account, Instrument, MethodRule, Processor
 from server.storage.claims import Claim, Replay
@@ -56,8 +58,9 @@ class Screening(Protocol):
     """Decides payments by the ruleset in force."""
 
     def prepare(
-        self, payment: Payment, card: Card | None, time_zone: str, card_fingerprint: str, *, can_hold: bool
-    ) -> tuple[tuple[Velocity, ...], Screen]:
+        self, payment: Payment, card: Card | None, time_zone: str, card_fingerprint: str, *, can_hold: bool,
+        can_challenge: bool, merchant_since: datetime | None,
+    ) -> tuple[tuple[Velocity, ...], Screen]:  # fmt: skip
         """The numbers that the ruleset asks for, and what decides the payment with them."""
 
 
@@ -76,15 +79,17 @@ class CreatePayment:
 
     Args:
         lease_s: Seconds for which only this attempt may act; longer than the processor's deadline.
+        max_daily_transactions: Payments a day, of a merchant without a limit of its own; None for no limit.
     """
 
     def __init__(
         self, store: PaymentStore, accounts: Accounts, routing: Routing, screening: Screening, act: Act,
         replays: Replays, hasher: RequestHasher, shield: Shield, *, lease_s: float,
+        max_daily_transactions: int | None = None,
     ) -> None:  # fmt: skip
         self._store, self._accounts, self._routing, self._screening = store, accounts, routing, screening
         self._act, self._replays, self._hasher, self._shield = act, replays, hasher, shield
-        self._lease_s = lease_s
+        self._lease_s, self._max_daily_transactions = lease_s, max_daily_transactions
 
     async def __call__(self, caller: Caller, key: str, command: CreatePaymentCommand) -> Answer[Payment]:
         """Makes one payment for one key, however often it is called.
@@ -127,8 +132,16 @@ class CreatePayment:
         payment = _new_payment(caller, command, account, now)
         transaction = _first_authorization(payment, key, caller.request_id)
         card = command.instrument if isinstance(command.instrument, Card) else None
-        fingerprint = self._hasher.fingerprint(card.number) if card else ""
-        velocity, screen = self._screening.prepare(payment, card, caller.time_zone, fingerprint, can_hold=rule.holds)
+        traces = self._traces(payment, card)
+        velocity, screen = self._screening.prepare(
+            payment,
+            card,
+            caller.time_zone,
+            traces.card_fingerprint,
+            can_hold=rule.holds,
+            can_challenge=rule.challenge,
+            merchant_since=caller.merchant_since,
+        )
         fields = {name: getattr(command, name) for name in CreatePaymentCommand.__slots__}
         return OpenPayment(
             claim=Claim(
@@ -141,11 +154,26 @@ class CreatePayment:
             ),
             payment=payment,
             transaction=transaction,
-            card_fingerprint=fingerprint,
+            traces=traces,
             velocity=velocity,
             screen=screen,
             owner=uuid4(),
             lease_s=self._lease_s,
+            limit=daily_limit(caller.max_daily_transactions or self._max_daily_transactions, caller.time_zone, now),
+        )
+
+    def _traces(self, payment: Payment, card: Card | None) -> Traces:
+        parcel = payment.shipping_address
+        return Traces(
+            card_fingerprint=self._hasher.fingerprint(card.number) if card else "",
+            card_bin=card.bin if card else "",
+            email_key=payment.customer.email.lower(),
+            email_domain=domain_of(payment.customer.email),
+            holder_hash=self._hasher.trace("holder", one_line(card.holder)) if card else "",
+            # A country alone is no address that anything could be sent to.
+            shipping_key=self._hasher.trace("address", one_line_of(parcel))
+            if parcel.line1 or parcel.postal_code
+            else "",
         )
 
 

@@ -11,8 +11,16 @@ from server.domain.payment import Payment, State, Transaction, TransactionState,
 from server.processors.contract import OutcomeUnknown, ProcessorRejected, ProcessorUnavailable, Subject
 from server.processors.exchanges import recording
 from server.storage.external_refunds import ExternalRefund
+from server.storage.fraud_warnings import WarnOfFraud
 from server.storage.payments import PaymentStore
-from server.storage.processor_events import Owner, StoredEvent, find_owner, mark_handled, postpone_event
+from server.storage.processor_events import (
+    Owner,
+    StoredEvent,
+    find_object,
+    find_owner,
+    mark_handled,
+    postpone_event,
+)
 from server.storage.reads import get_payment, get_transaction
 from server.storage.recovery import open_transactions
 from server.storage.short_transactions import ShortTransactions
@@ -59,7 +67,12 @@ class HandleEvent:
 
     async def _handle(self, event: StoredEvent, owner: Owner | None) -> tuple[str, bool]:
         """Returns in a word what came of the event, and whether it is over."""
-        about = {Subject.PAYMENT: self._payment, Subject.REFUND: self._refund, Subject.DISPUTE: self._dispute}
+        about = {
+            Subject.PAYMENT: self._payment,
+            Subject.REFUND: self._refund,
+            Subject.DISPUTE: self._dispute,
+            Subject.WARNING: self._warning,
+        }
         handle = about.get(Subject(event.subject))
         if handle is None:
             return "NOTHING_TO_DO", True
@@ -134,6 +147,18 @@ class HandleEvent:
                 if await self._recover(one.merchant_id, one.payment_id, one.transaction_id) is Recovered.BUSY:
                     return False
         await self._follow.read(payment, event.processor_object_id)
+        return True
+
+    async def _warning(self, event: StoredEvent, owner: Owner) -> bool:
+        """Reads the warning, and marks the payment that it is truly about."""
+        payment = await self._store.read(get_payment, owner.merchant_id, owner.payment_id)
+        assert payment is not None, "payments are never deleted"
+        with recording() as calls:
+            warning = await self._act.read_warning(payment, event.processor_object_id)
+        found = await self._store.read(find_object, event.account_id, warning.processor_object_ids)
+        if found is None or found.payment_id != payment.id:
+            raise OutcomeUnknown("the warning is about another payment")
+        await self._store.warn(WarnOfFraud(payment.merchant_id, payment.id, warning.kind, tuple(calls)))
         return True
 
     async def _as_they_stand(self, owner: Owner) -> tuple[Payment, Transaction]:

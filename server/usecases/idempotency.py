@@ -9,6 +9,9 @@ import orjson
 
 from server.domain.card import Card
 
+_ADDED_LATER = frozenset({"phone", "user_agent"})
+"""Left out where empty, so that a repeat of a request from before they were known is the same request still."""
+
 
 class RequestHasher:
     """Hashes requests and fingerprints cards.
@@ -25,6 +28,17 @@ class RequestHasher:
         """Returns what stands for a card number wherever one is compared or counted."""
         return hmac.digest(self._fingerprint_key, number.encode(), "sha256")[:16].hex()
 
+    def trace(self, kind: str, line: str) -> str:
+        """Returns what stands for a name or an address wherever one is counted; empty for an empty one.
+
+        Args:
+            kind: What it is; a word with a letter in it, so that it can never be taken for a card number.
+            line: In normal form.
+        """
+        if not line:
+            return ""
+        return hmac.digest(self._fingerprint_key, f"{kind}\0{line}".encode(), "sha256")[:16].hex()
+
     def hash(self, operation: str, fields: Mapping[str, Any]) -> bytes:
         """Hashes a call: its name, and its fields with ids, in sorted-key JSON."""
         plain = {name: self._plain(value) for name, value in fields.items()}
@@ -36,5 +50,6 @@ class RequestHasher:
             kept = {"exp_month": value.exp_month, "exp_year": value.exp_year, "holder": value.holder}
             return {"card": self.fingerprint(value.number), **kept}
         if is_dataclass(value) and not isinstance(value, type):
-            return {"type": type(value).__name__, **asdict(value)}
+            known = {name: item for name, item in asdict(value).items() if item or name not in _ADDED_LATER}
+            return {"type": type(value).__name__, **known}
         return value

@@ -17,12 +17,14 @@ from server.usecases.newest_first import NewestFirst
 
 @dataclass(frozen=True, slots=True)
 class MerchantDetails:
-    """What a merchant is made of. `default_currency` and `time_zone` may be empty when it is created."""
+    """What a merchant is made of. `default_currency` and `time_zone` may be empty when it is created, and 0 sets no
+    daily limit of its own."""
 
     name: str
     country: str
     time_zone: str
     default_currency: str
+    max_daily_transactions: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +35,7 @@ class MerchantChanges:
     country: str | None = None
     time_zone: str | None = None
     default_currency: str | None = None
+    max_daily_transactions: int | None = None
 
 
 class Merchants:
@@ -57,6 +60,7 @@ class Merchants:
             default_currency=details.default_currency or self._default_currency,
             created_at=now,
             updated_at=now,
+            max_daily_transactions=details.max_daily_transactions,
         )
         await self._transactions.run(insert_merchant, merchant)
         return merchant
@@ -94,6 +98,9 @@ def _update(connection: Connection, merchant_id: UUID, changes: MerchantChanges)
         country=stands.country if changes.country is None else changes.country,
         time_zone=stands.time_zone if changes.time_zone is None else changes.time_zone,
         default_currency=stands.default_currency if changes.default_currency is None else changes.default_currency,
+        max_daily_transactions=stands.max_daily_transactions
+        if changes.max_daily_transactions is None
+        else changes.max_daily_transactions,
         updated_at=utc_now(),
     )
     update_merchant(connection, changed)

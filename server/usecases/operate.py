@@ -5,6 +5,7 @@ from uuid import UUID, uuid4
 from server.domain.errors import KassaError, Reason
 from server.domain.ids import new_id
 from server.domain.payment import Payment, Transaction, TransactionType
+from server.domain.review import Ruling
 from server.storage.claims import Claim, Replay
 from server.storage.open_operations import OpenOperation
 from server.storage.payments import PaymentStore
@@ -31,22 +32,26 @@ class Operate:
         self._lease_s = lease_s
 
     async def __call__(
-        self, caller: Caller, key: str, payment_id: UUID, kind: TransactionType, amount: int | None, reason: str
-    ) -> Answer[Payment | Transaction]:
+        self, caller: Caller, key: str, payment_id: UUID, kind: TransactionType, amount: int | None, reason: str,
+        ruling: Ruling | None = None,
+    ) -> Answer[Payment | Transaction]:  # fmt: skip
         """Opens, acts and settles.
 
         Args:
             amount: Minor units; None means all there is.
             reason: Kept with the transaction.
+            ruling: Who decides the payment's review by it; None where its merchant does.
 
         Returns:
             The payment, or the transaction for a refund.
 
         Raises:
-            KassaError: PAYMENT_NOT_FOUND, a guard of `domain.operations`, PROCESSOR_REFUSED, PROCESSOR_UNAVAILABLE,
-                or what a repeat may be told.
+            KassaError: PAYMENT_NOT_FOUND, a guard of `domain.operations` or `domain.review`, PROCESSOR_REFUSED,
+                PROCESSOR_UNAVAILABLE, or what a repeat may be told.
         """
-        fields = {"payment_id": payment_id, "amount": amount, "reason": reason}
+        fields: dict[str, object] = {"payment_id": payment_id, "amount": amount, "reason": reason}
+        if ruling is not None:
+            fields["ruling"] = ruling
         claim = Claim(
             merchant_id=caller.merchant_id,
             key=key,
@@ -57,8 +62,9 @@ class Operate:
             request_id=caller.request_id,
         )
         row = OpenOperation(
-            claim.merchant_id, payment_id, claim.transaction_id, kind, amount, reason, uuid4(), self._lease_s, claim
-        )
+            claim.merchant_id, payment_id, claim.transaction_id, kind, amount, reason, uuid4(), self._lease_s, claim,
+            ruling,
+        )  # fmt: skip
         return await self._shield.run(self._do(row, claim))
 
     async def _do(self, row: OpenOperation, claim: Claim) -> Answer[Payment | Transaction]:

@@ -32,6 +32,7 @@ def authorization_request(
         customer_email=payment.customer.email,
         customer_ip=payment.customer.ip,
         customer_name=holder,
+        billing_address=payment.billing_address,
     )
 
 

@@ -12,6 +12,7 @@ from server.domain.timeline import (
     Happening,
     JournalBooked,
     ProcessorNotice,
+    Reviewed,
 )
 
 
@@ -49,5 +50,9 @@ def retell(what: Happening) -> Line:  # noqa: PLR0911  # one return for each kin
             return Line("event", what.type)
         case AttentionRaised():
             return Line("attention", f"{what.kind}: {what.detail}")
+        case Reviewed():
+            who = what.analyst or what.through.lower()
+            told = f" by {who}" if who else ""
+            return Line("review", f"{what.step.value.lower()}{told}" + (f": {what.words}" if what.words else ""))
         case _:
             assert_never(what)

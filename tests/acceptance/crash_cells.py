@@ -238,6 +238,10 @@ def _check_answers(world: World, deed: Deed, answers: tuple[Answer, ...]) -> Non
         assert str(payment_uuid(told["payment_id"])) == payment, f"told of another payment: {told}"
         stands = world.platform.query("SELECT state FROM disputes WHERE payment_id = %s::uuid", payment)
         assert [(told["state"],)] == stands, f"told {told['state']}, and it is {stands}"
+    elif "Review" in deed.rpc:
+        assert str(payment_uuid(told["payment"]["id"])) == payment, f"told of another payment: {told}"
+        stands = world.platform.query("SELECT state FROM reviews WHERE payment_id = %s::uuid", payment)
+        assert [(told["state"],)] == stands != [("OPEN",)], f"told {told['state']}, and it is {stands}"
     elif deed.rpc == "RefundPayment":
         assert str(payment_uuid(told["payment_id"])) == payment, f"told of another payment: {told}"
         assert told["state"] == "COMPLETED", f"told {told}"

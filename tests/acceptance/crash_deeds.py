@@ -13,7 +13,12 @@ from uuid import uuid4
 import grpc
 from google.protobuf.json_format import MessageToDict
 from google.protobuf.message import Message
-from kassa.v1 import dispute_service_pb2_grpc, payment_service_pb2_grpc, webhook_service_pb2_grpc
+from kassa.v1 import (
+    dispute_service_pb2_grpc,
+    fraud_service_pb2_grpc,
+    payment_service_pb2_grpc,
+    webhook_service_pb2_grpc,
+)
 from kassa.v1 import webhook_service_pb2 as webhook_pb
 
 from tests.acceptance.shop import Json, Shop
@@ -60,7 +65,7 @@ class Deed:
     """What a victim is asked to do.
 
     Attributes:
-        rpc: A method of PaymentService, DisputeService or WebhookService; empty where the victim does a `job`.
+        rpc: A method of the contract, of any service but MerchantService; empty where the victim does a `job`.
         payment: Kassa's id of the payment that it is about; None where the deed makes one.
         job: What the victim does instead of serving.
         queue: The table whose first row the job takes; it takes this payment's.
@@ -126,6 +131,7 @@ def send(world: World, victim: Victim, deed: Deed) -> Answer | None:
 def _ask(world: World, channel: grpc.Channel, deed: Deed) -> Answer:
     stubs = {
         "Dispute": dispute_service_pb2_grpc.DisputeServiceStub,
+        "Review": fraud_service_pb2_grpc.FraudServiceStub,
         "Event": webhook_service_pb2_grpc.WebhookServiceStub,
     }
     made = [stub for part, stub in stubs.items() if part in deed.rpc] or [payment_service_pb2_grpc.PaymentServiceStub]

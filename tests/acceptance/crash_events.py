@@ -71,3 +71,12 @@ def failing_refund(world: World) -> Json:
     payment = world.shop.paid(card=card(_REFUND_FAILS))
     assert world.shop.post(payment, "refunds").status_code == 200
     return payment
+
+
+def warned(world: World) -> Json:
+    """A card network warns of a payment."""
+    payment = world.shop.paid()
+    body = {"payment_intent": payment["processor_payment_id"]}
+    made = requests.post(f"{world.shop.sandbox_url}/sandbox/stripe/early_fraud_warnings", json=body, timeout=TIMEOUT_S)
+    assert made.ok, made.text
+    return payment

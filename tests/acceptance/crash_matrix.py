@@ -152,6 +152,10 @@ _FAULTS = {
     "the merchant is told something twice": """
         SELECT transaction_id, type, count(*) FROM events
         WHERE merchant_id = ANY(%s::uuid[]) GROUP BY transaction_id, type HAVING count(*) > 1""",
+    "a review is open though its payment has moved, or the other way round": """
+        SELECT p.id, p.state, r.state FROM payments p
+        LEFT JOIN reviews r ON r.merchant_id = p.merchant_id AND r.payment_id = p.id
+        WHERE p.merchant_id = ANY(%s::uuid[]) AND (p.state = 'IN_REVIEW') <> COALESCE(r.state = 'OPEN', false)""",
     "people are bothered for nothing": """
         SELECT kind, detail FROM attention_items WHERE merchant_id = ANY(%s::uuid[]) AND kind <> 'EXTERNAL_REFUND'""",
 }

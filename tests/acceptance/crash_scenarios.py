@@ -16,7 +16,9 @@ from kassa.v1 import payment_service_pb2 as pb
 from server.domain.ids import Prefix, render_id
 from tests.acceptance import crash_disputes as disputes
 from tests.acceptance.crash_deeds import Deed, World
-from tests.acceptance.crash_events import bank_debit, dashboard_refund, delivery, event, failing_refund
+from tests.acceptance.crash_events import bank_debit, dashboard_refund, delivery, event, failing_refund, warned
+from tests.acceptance.crash_reviews import HELD as HELD_FOR_REVIEW
+from tests.acceptance.crash_reviews import decision, overdue
 from tests.acceptance.crash_sweeps import expiry, late_fee, lost, recovery
 from tests.acceptance.disputes import EVIDENCE
 from tests.acceptance.shop import DECLINED, THREE_D_SECURE, TIMEOUT_S, Json, card, order, wallet_order
@@ -143,6 +145,7 @@ SCENARIOS: tuple[Scenario, ...] = (
         recovery(_operation("RefundPayment", {"amount": 700}), "refund.after"),
         (("COMPLETED", 1999, 700),),
     ),
+    Scenario("event, the network warns", event("radar.early_fraud_warning.created", warned), (TAKEN,)),
     Scenario("event, a customer disputes", event(disputes.CREATED, disputes.disputed), (TAKEN,), dispute=OPENED),
     Scenario("event, a customer disputes at PayPal", disputes.told_by_paypal, (TAKEN,), dispute=HELD),
     Scenario("event, a dispute is won", event("charge.dispute.closed", disputes.won), (TAKEN,), dispute=("WON", 0, 0)),
@@ -157,6 +160,11 @@ SCENARIOS: tuple[Scenario, ...] = (
     ),
     Scenario("recovery, a dispute is lost", disputes.decided, (TAKEN,), dispute=LOST),
     Scenario("worker, a dispute that no event told of", disputes.untold, (TAKEN,), dispute=OPENED),
+    Scenario("create, held for review", _create(**HELD_FOR_REVIEW), (("IN_REVIEW", 0, 0), NEVER_SENT)),
+    Scenario("approve a review", decision("ApproveReview"), (TAKEN,)),
+    Scenario("approve a review, manual capture", decision("ApproveReview", **_HELD), (("AUTHORIZED", 0, 0),)),
+    Scenario("reject a review", decision("RejectReview"), (("CANCELLED", 0, 0),)),
+    Scenario("worker, a review is overdue", overdue, (("CANCELLED", 0, 0),)),
     Scenario("worker, a late fee", late_fee, (TAKEN,)),
     Scenario("worker, a hold expires", expiry(**_HELD), (("CANCELLED", 0, 0),)),
 )

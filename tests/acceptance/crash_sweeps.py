@@ -13,7 +13,11 @@ from tests.acceptance.victims import Job, OpenTransaction, collect_fee, expire, 
 LEASE_S = 8.0
 """How long a victim's transactions stay its own: long enough for one call on a busy machine."""
 FEE_TOLD_AFTER_S = 1.0
-QUEUES = {"fees_due": "true", "payment_deadlines": "expires_at < now()"}
+QUEUES = {
+    "fees_due": "true",
+    "payment_deadlines": "expires_at < now()",
+    "reviews": "state = 'OPEN' AND deadline < now()",
+}
 """What the worker takes from the top of, and which rows of it must be gone in the end."""
 
 OPEN, DONE = "an open transaction", "all"

@@ -15,6 +15,7 @@ from google.rpc import error_details_pb2, status_pb2
 from kassa.v1 import (
     attention_service_pb2,
     dispute_service_pb2,
+    fraud_service_pb2,
     ledger_service_pb2,
     merchant_service_pb2,
     payment_service_pb2,
@@ -30,6 +31,7 @@ FILES = (
     merchant_service_pb2,
     attention_service_pb2,
     dispute_service_pb2,
+    fraud_service_pb2,
     ledger_service_pb2,
     webhook_service_pb2,
 )
@@ -41,6 +43,7 @@ IDS = {
     "processor_account_id": Prefix.PROCESSOR_ACCOUNT,
     "account_id": Prefix.PROCESSOR_ACCOUNT,
     "attention_id": Prefix.ATTENTION,
+    "list_entry_id": Prefix.LIST_ENTRY,
 }
 VERBS = ("get", "post", "patch", "put", "delete")
 

@@ -1,11 +1,18 @@
 """The default rules decide each payment, by what Postgres has counted, before anything is asked of a processor."""
 
+import json
+import os
+import subprocess
+import sys
 from pathlib import Path
+from typing import Any
 from uuid import uuid4
 
 import pytest
 
-from tests.acceptance.shop import Shop, order, wait_until
+from fraud_rules import DEFAULT_RULES, check_sources, read_sources
+from sandbox.local.parts import READER, WRITER
+from tests.acceptance.shop import Shop, card, order, wait_until
 from tests.acceptance.stacks import Platform
 
 
@@ -72,3 +79,82 @@ def test_an_edited_rule_decides_while_payments_run_and_a_broken_one_changes_noth
     said = wait_until(lambda: own_stack.log("server-1"), lambda log: "rules not taken up" in log, 15)
     assert "startswith" in said.split("rules not taken up")[-1]
     assert [shop.pay(gift).status_code for _ in range(4)] == [402] * 4
+
+
+CHALLENGE = """
+  - id: prove_it
+    why: Large enough that its owner may be asked.
+    when: amount_usd > 500
+    action: challenge
+    tests:
+      - {given: {amount_usd: 501}, fires: true}
+      - {given: {amount_usd: 500}, fires: false}
+"""
+CAN_BE_CHALLENGED = "4000000000003055"
+"""Enrolled in 3-D Secure, and asked only on request: https://docs.stripe.com/testing#three-ds-cards"""
+
+
+@pytest.mark.xdist_group("breakable")
+def test_a_rule_that_challenges_sends_the_customer_to_their_bank_and_back(
+    own_stack: Platform, rules_file: Path
+) -> None:
+    shop = own_stack.new_shop()
+    body = order(card=card(CAN_BE_CHALLENGED), amount=60_000)
+    head, _, tests = rules_file.read_text().partition("\ntests:")
+    rules_file.write_text(f"{head}\n{CHALLENGE}\ntests:{tests}")
+    wait_until(lambda: [shop.pay(body).json()["state"] for _ in range(4)], lambda states: states == ["PENDING"] * 4, 40)
+
+    approved, declined = shop.pay(body).json(), shop.pay(body).json()
+    assert (approved["fraud"]["outcome"], approved["fraud"]["rules"]) == ("CHALLENGE", ["prove_it"])
+    assert approved["next_action"]["type"] == "REDIRECT"
+    shop.act(approved)
+    shop.act(declined, "decline")
+    confirmed = shop.post(approved, "confirm")
+    assert (confirmed.status_code, confirmed.json()["state"]) == (200, "COMPLETED")
+    refused = shop.post(declined, "confirm")
+    assert (refused.status_code, refused.json()["failure"]["code"]) == (402, "AUTHENTICATION_FAILED")
+    assert shop.paid(card=card(CAN_BE_CHALLENGED))["state"] == "COMPLETED"
+
+
+def rules(stack: Platform, *arguments: str) -> Any:
+    """Runs `kassa rules … --json` as an operator, and reads what it says."""
+    databases = stack.stack.site.databases
+    environment = os.environ | {
+        "KASSA_DATABASE_URL": databases[WRITER],
+        "KASSA_DATABASE_READER_URL": databases[READER],
+        "LOGNAME": "ada",
+    }
+    kassa = Path(sys.executable).with_name("kassa")
+    done = subprocess.run(
+        [kassa, "rules", *arguments, "--json"], env=environment, capture_output=True, text=True, timeout=60, check=False
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return json.loads(done.stdout)
+
+
+@pytest.mark.xdist_group("breakable")
+def test_a_release_is_obeyed_by_every_server_and_its_rollback_survives_a_crash(
+    own_stack: Platform, rules_file: Path, tmp_path: Path
+) -> None:
+    shop = own_stack.new_shop()
+    gift = order(description="gift card", customer=None)
+    watched = check_sources(read_sources(rules_file)).hash
+    wait_until(lambda: rules(own_stack, "history")["in_force"]["LIVE"]["hash"], lambda live: live == watched)
+    head, _, tests = DEFAULT_RULES.read_text().partition("\ntests:")
+    stricter = tmp_path / "stricter.yaml"
+    stricter.write_text(f"{head}\n{RULE.replace('no_gift_cards', 'gifts_are_out')}\ntests:{tests}")
+    promoted = rules(own_stack, "promote", str(stricter), "--reason", "gift cards are abused")["release"]
+    wait_until(lambda: [shop.pay(gift).status_code for _ in range(4)], lambda codes: codes == [402] * 4, 15)
+
+    back = rules(own_stack, "rollback", "--reason", "customers complain")["release"]
+    assert (back["hash"], back["author"]) == (watched, "ada")
+    wait_until(lambda: [shop.pay(gift).status_code for _ in range(4)], lambda codes: codes == [201] * 4, 15)
+    for part in ("server-1", "server-2"):
+        own_stack.kill(part)
+    own_stack.revive()
+    assert [shop.pay(gift).status_code for _ in range(4)] == [201] * 4
+    newest = rules(own_stack, "history")["releases"][:2]
+    assert [one["release"]["number"] for one in newest] == [back["number"], promoted["number"]]
+    replayed = rules(own_stack, "replay", "--since", "1h")
+    assert replayed["replayed"] >= 12
+    assert (replayed["undecided"], replayed["differences"]) == (0, [])

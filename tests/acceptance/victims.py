@@ -23,6 +23,7 @@ from server.processors.contract import Account
 from server.settings import Settings, load
 from server.usecases.act import Accounts
 from server.usecases.collect_fees import CollectFees
+from server.usecases.decide_overdue_reviews import DecideOverdueReviews
 from server.usecases.expire_payment import ExpirePayment
 from server.usecases.find_disputes import FindDisputes
 from server.usecases.recover_transaction import Recovered
@@ -178,6 +179,13 @@ async def expire(settings: Settings) -> None:
         one = ExpirePayment(core.store, core.transactions, core.act, core.recover, lease_s=core.lease_s)
         over = await Sweep(core.store, core.transactions, core.recover, core.handle, one, chunk=1).deadlines()
         assert over == 1, "no payment's time is over"
+
+
+async def decide_review(settings: Settings) -> None:
+    """The review that has been overdue for longest."""
+    async with bootstrap.open_core(settings) as core:
+        decide = DecideOverdueReviews(core.store, core.transactions, core.act, lease_s=core.lease_s, chunk=1)
+        assert await decide() == 1, "no review is overdue"
 
 
 @dataclass(frozen=True)

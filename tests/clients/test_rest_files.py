@@ -10,11 +10,12 @@ from google.protobuf import json_format
 from google.protobuf.descriptor import ServiceDescriptor
 from google.protobuf.message import Message
 from google.protobuf.message_factory import GetMessageClass
-from kassa.v1 import dispute_service_pb2, ledger_service_pb2, payment_service_pb2
+from kassa.v1 import dispute_service_pb2, fraud_service_pb2, ledger_service_pb2, payment_service_pb2
 
 REST = Path(__file__).resolve().parents[2] / "clients/rest"
 PAYMENTS = payment_service_pb2.DESCRIPTOR.services_by_name["PaymentService"]
 DISPUTES = dispute_service_pb2.DESCRIPTOR.services_by_name["DisputeService"]
+FRAUD = fraud_service_pb2.DESCRIPTOR.services_by_name["FraudService"]
 LEDGER = ledger_service_pb2.DESCRIPTOR.services_by_name["LedgerService"]
 VARIABLE = re.compile(r"\{\{[^}]*\}\}|\$\(id\)|\$PAYMENT")
 
@@ -22,7 +23,7 @@ VARIABLE = re.compile(r"\{\{[^}]*\}\}|\$\(id\)|\$PAYMENT")
 def request_type(verb: str, path: str) -> type[Message]:
     """Finds the method at an address, or raises StopIteration."""
     path = VARIABLE.sub("x", path).partition("?")[0]
-    for method in (*PAYMENTS.methods, *DISPUTES.methods, *LEDGER.methods):
+    for method in (*PAYMENTS.methods, *DISPUTES.methods, *FRAUD.methods, *LEDGER.methods):
         rule = method.GetOptions().Extensions[annotations_pb2.http]
         for binding in (rule, *rule.additional_bindings):
             pattern = re.sub(r"{\w+}", "[^/]+", getattr(binding, binding.WhichOneof("pattern")))
@@ -38,7 +39,8 @@ def check(verb: str, path: str, body: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("file", "service"), [("payments.http", PAYMENTS), ("disputes.http", DISPUTES), ("ledger.http", LEDGER)]
+    ("file", "service"),
+    [("payments.http", PAYMENTS), ("disputes.http", DISPUTES), ("fraud.http", FRAUD), ("ledger.http", LEDGER)],
 )
 def test_http_file(file: str, service: ServiceDescriptor) -> None:
     text = (REST / file).read_text()

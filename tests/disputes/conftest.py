@@ -11,7 +11,7 @@ import pytest
 
 from server.domain.dispute import Dispute, DisputeStanding
 from server.domain.payment import Payment
-from server.processors.contract import Account, DisputeAnswer, Processor
+from server.processors.contract import Account, DisputeAnswer, FraudWarning, Processor
 from server.storage.disputes import DisputeFilter, list_disputes
 from server.storage.short_transactions import ShortTransactions
 from server.usecases.act import Act
@@ -41,6 +41,7 @@ class Bank:
     before_reply: Callable[[], Awaitable[object]] | None = None
     answers: list[DisputeAnswer] = field(default_factory=list)
     reads: int = 0
+    warnings: dict[str, FraudWarning] = field(default_factory=dict)
     account: UUID = STRIPE_ACCOUNT
 
     async def every_id(self) -> list[UUID]:
@@ -58,6 +59,10 @@ class Bank:
 
     async def list_disputes(self, account: Account, since: datetime) -> list[str]:
         return [key for key, one in self.stands.items() if one.opened_at >= since]
+
+    async def read_warning(self, account: Account, processor_warning_id: str) -> FraudWarning:
+        await self._reply()
+        return self.warnings[processor_warning_id]
 
     async def read_dispute(self, account: Account, processor_dispute_id: str) -> DisputeStanding:
         self.reads += 1

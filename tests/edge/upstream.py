@@ -23,6 +23,7 @@ from grpc_reflection.v1alpha import reflection
 from kassa.v1 import (
     attention_service_pb2,
     dispute_service_pb2,
+    fraud_service_pb2,
     ledger_service_pb2,
     merchant_service_pb2,
     payment_service_pb2,
@@ -32,6 +33,7 @@ from kassa.v1 import (
 FILES = (
     attention_service_pb2,
     dispute_service_pb2,
+    fraud_service_pb2,
     ledger_service_pb2,
     merchant_service_pb2,
     payment_service_pb2,

@@ -6,9 +6,13 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from fraud_rules import DEFAULT_RULES, Problem, RulesError, Severity, load_ruleset
+from fraud_rules import DEFAULT_RULES, Problem, RulesError, Severity, Sources, check_sources, load_ruleset
+from fraud_rules.analysis import analyse
 from fraud_rules.document import read_document
+from fraud_rules.loading import read_file
 from fraud_rules.rulefile import read_rules
+from fraud_rules.sources import RATES
+from fraud_rules.velocity import BY
 from tests.fraud_rules.rulefiles import load_text, rule, ruleset_text, write_rules
 
 
@@ -142,6 +146,67 @@ def test_any_damage_to_a_file_is_read_or_refused(data: st.DataObject) -> None:
         assert any(problem.severity is Severity.ERROR for problem in error.problems)
 
 
+FULL = """ruleset: cards
+applies_to: method == "credit_card"
+thresholds: {challenge: 0.4, block: 1}
+lists: [blocked, vip]
+metadata: {gift: boolean, OrderType: text, seats: integer}
+merchants: {mer_1: {thresholds: {review: 0.5}, off: [one]}}
+rules:
+  - id: one
+    when: 'metadata_seats > 5 or ip in list("blocked") and seconds_since_last("payments", by="card") < "10m"'
+    score: -0.125
+    percent: 10
+    merchants: [mer_1]
+    tests:
+      - {given: {metadata_seats: 6, listed_blocked_ip: true}, fires: true}
+      - {given: {seconds_since_last_payments_by_card_ever: 10m, sum_payments_by_card_30d: 9.50}, fires: false}
+"""
+
+
+@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(st.data())
+def test_any_damage_to_what_a_file_declares_is_read_or_refused(data: st.DataObject) -> None:
+    content = FULL.encode()
+    for _ in range(data.draw(st.integers(1, 3))):
+        start = data.draw(st.integers(0, len(content)))
+        end = data.draw(st.integers(start, min(len(content), start + 20)))
+        swapped = data.draw(
+            st.sampled_from([b"", b"[", b"{}", b"mer_1", b"text", b"\xff", b"'", b": ", b"\0", b"9" * 30])
+        )
+        content = content[:start] + swapped + content[end:]
+    sources = Sources("f.yaml", content, {"blocked": b"10.0.0.0/8"}, RATES.read_bytes())
+    try:
+        analyse(check_sources(sources).file)
+    except RulesError as error:
+        assert all(problem.line >= 0 and problem.message for problem in error.problems)
+
+
+@settings(max_examples=200, deadline=None)
+@given(content=st.binary(max_size=60))
+def test_any_bytes_of_a_list_are_read_or_refused_by_line(content: bytes) -> None:
+    sources = Sources("f.yaml", FULL.encode(), {"blocked": content}, RATES.read_bytes())
+    try:
+        check_sources(sources)
+    except RulesError as error:
+        assert all(problem.file == "lists/blocked.txt" or problem.line for problem in error.problems)
+
+
+def test_a_list_that_is_no_text_is_refused_by_line_and_column() -> None:
+    with pytest.raises(RulesError, match=r"lists/bad\.txt:2:3: error: the list is not UTF-8 \(save it as UTF-8\)"):
+        check_sources(Sources("f.yaml", ONE.encode(), {"bad": b"a\nbc\xff"}, RATES.read_bytes()))
+    with pytest.raises(RulesError, match=r"lists/bad\.txt:1:2: error: the entry holds a null character"):
+        check_sources(Sources("f.yaml", ONE.encode(), {"bad": b"a\0"}, RATES.read_bytes()))
+
+
+def test_amounts_and_times_of_the_past_are_given_as_analysts_write_them() -> None:
+    file = check_sources(Sources("f.yaml", FULL.encode(), {}, RATES.read_bytes())).file
+    assert dict(file.rules[0].tests[1].given) == {
+        "seconds_since_last_payments_by_card_ever": 600,
+        "sum_payments_by_card_30d": 950,
+    }
+
+
 def _warnings(text: str) -> list[str]:
     return [problem.message for problem in read_rules(text.encode(), "f.yaml", {}).warnings]
 
@@ -253,3 +318,12 @@ def test_a_missing_file_is_a_problem_like_any_other(tmp_path: Path) -> None:
     with pytest.raises(RulesError, match="cannot be read") as caught:
         load_ruleset(tmp_path / "none.yaml")
     assert isinstance(caught.value.problems[0], Problem)
+
+
+def test_a_test_may_name_a_count_by_any_key(tmp_path: Path) -> None:
+    """One key, `email`, begins another, `email_domain`."""
+    for by in BY:
+        tests = f"score: 0.1\n    tests:\n      - {{given: {{count_payments_by_{by}_24h: 2}}, fires: true}}\n"
+        text = ruleset_text(rule("often", f'count("payments", by="{by}", within="24h") > 1', tests))
+        [often] = read_file(write_rules(tmp_path, text)).file.rules
+        assert dict(often.tests[0].given) == {f"count_payments_by_{by}_24h": 2}

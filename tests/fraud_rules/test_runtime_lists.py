@@ -31,6 +31,7 @@ def test_networks_hold_addresses_and_mean_nothing_to_other_facts() -> None:
     assert lists.contains("bad", IP, "203.0.113.255", "", NOW)
     assert lists.contains("bad", IP, "2001:db8::1", "", NOW)
     assert not lists.contains("bad", IP, "203.0.114.0", "", NOW)
+    assert not lists.contains("bad", IP, "::cb00:7109", "", NOW), "the number of 203.0.113.9, in the other family"
     assert not lists.contains("bad", IP, "no address", "", NOW)
     assert not lists.contains("bad", EMAIL, "203.0.113.255", "", NOW)
     assert lists.contains("bad", EMAIL, "a/b", "", NOW)

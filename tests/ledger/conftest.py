@@ -17,6 +17,7 @@ from server.domain.ids import Prefix, new_id, render_id
 from server.domain.merchant import Merchant
 from server.rpc.attention_service import AttentionUseCases
 from server.rpc.dispute_service import DisputeUseCases
+from server.rpc.fraud_service import FraudUseCases
 from server.rpc.merchant_service import MerchantUseCases
 from server.rpc.payment_service import PaymentUseCases
 from server.rpc.server import RpcServer, UseCases
@@ -90,6 +91,7 @@ async def books(till: Till, transactions: ShortTransactions, database: Database)
             authenticate=authenticate,
             payments=cast(PaymentUseCases, None),
             attention=cast(AttentionUseCases, None),
+            fraud=cast(FraudUseCases, None),
             disputes=cast(DisputeUseCases, _NoDisputes()),
             merchants=cast(MerchantUseCases, _NoMerchants()),
             ledger=ReadLedger(reads, transactions, NewestFirst(reads, PageTokens(b"t" * 32))),

@@ -43,10 +43,18 @@ def check_books(database: Database, *arguments: str) -> "subprocess.CompletedPro
 
 def one_that_failed_and_yet_is_completed(database: Database) -> None:
     merchant, payment = str(uuid4()), str(uuid4())
-    empty = {"billing_address": {}, "shipping_address": {}, "metadata": {}, "detail": {}, "idempotency_keys": []}
+    empty = {
+        "billing_address": {},
+        "shipping_address": {},
+        "metadata": {},
+        "detail": {},
+        "idempotency_keys": [],
+        "processor_checks": {},
+    }
     times = {name: "2026-01-01T00:00:00Z" for name in ("created_at", "updated_at", "lease_until")}
     texts = (
-        "card_brand card_last4 card_fingerprint customer_id customer_email customer_ip customer_device_id description "
+        "card_brand card_last4 card_fingerprint card_bin email_key email_domain holder_hash shipping_key "
+        "customer_id customer_email customer_phone customer_user_agent customer_ip customer_device_id description "
         "return_url cancel_url redirect_url processor_payment_id processor_authorization_id processor_capture_id "
         "processor_transaction_id reason"
     )
@@ -54,6 +62,7 @@ def one_that_failed_and_yet_is_completed(database: Database) -> None:
     row = {
         "merchant_id": merchant, "id": payment, "payment_id": payment, "state": "COMPLETED", "amount": 1999,
         "currency": "USD", "method": "CREDIT_CARD", "capture_method": "AUTOMATIC", "beyond_limit": False,
+        "early_fraud_warning": False,
         "processor": "stripe", "processor_account_id": merchant, "test_mode": True, "type": "AUTHORIZATION",
         "waiting": False, "attempts": 0, **dict.fromkeys(texts.split(), ""), **dict.fromkeys(amounts, 0), **times,
         **empty,

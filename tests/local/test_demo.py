@@ -59,7 +59,8 @@ def gateway() -> Iterator[str]:
 
 
 def write(path: Path, demo: Demo) -> None:
-    write_demo_env(path, demo, url="http://a", grpc="b", sandbox_url="http://c")
+    databases = {"KASSA_DATABASE_URL": "postgresql+psycopg2://d"}
+    write_demo_env(path, demo, url="http://a", grpc="b", sandbox_url="http://c", databases=databases)
 
 
 def test_a_first_start_makes_a_merchant_in_test_mode(gateway: str, tmp_path: Path) -> None:
@@ -102,6 +103,7 @@ def test_the_file_is_for_its_owner_alone_and_for_a_shell(tmp_path: Path) -> None
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
     lines = dict(line.split("=", 1) for line in path.read_text().splitlines())
     assert {"KASSA_URL", "KASSA_GRPC", "KASSA_API_KEY", "KASSA_PLATFORM_KEY", "SANDBOX_URL"} <= set(lines)
+    assert lines["KASSA_DATABASE_URL"] == "postgresql+psycopg2://d"
     assert shlex.split(lines["KASSA_API_KEY"]) == ["sk test'"]
 
 

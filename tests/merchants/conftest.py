@@ -13,6 +13,7 @@ from sqlalchemy import Engine, text
 
 from server.rpc.attention_service import AttentionUseCases
 from server.rpc.dispute_service import DisputeUseCases
+from server.rpc.fraud_service import FraudUseCases
 from server.rpc.merchant_service import MerchantUseCases
 from server.rpc.payment_service import PaymentUseCases
 from server.rpc.server import RpcServer, UseCases
@@ -111,6 +112,7 @@ async def office(use_cases: MerchantUseCases, transactions: ShortTransactions, e
             disputes=cast(DisputeUseCases, _NoDisputes()),
             merchants=use_cases,
             attention=cast(AttentionUseCases, _NoAttention()),
+            fraud=cast(FraudUseCases, None),
             ledger=cast(ReadLedger, None),
             receive_event=cast(ReceivesEvents, None),
         ),

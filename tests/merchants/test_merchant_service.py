@@ -25,6 +25,16 @@ async def test_a_merchant_is_made_read_and_changed(office: Office) -> None:
     assert await office.call("GetMerchant", merchant_id=made.id) == changed
 
 
+async def test_a_daily_limit_is_set_and_lifted(office: Office) -> None:
+    assert (await office.merchant()).max_daily_transactions == 0
+    made = await office.merchant(max_daily_transactions=1000)
+    assert (await office.call("GetMerchant", merchant_id=made.id)).max_daily_transactions == 1000
+    renamed = await office.call("UpdateMerchant", merchant_id=made.id, name="Byron's")
+    assert renamed.max_daily_transactions == 1000
+    lifted = await office.call("UpdateMerchant", merchant_id=made.id, max_daily_transactions=0)
+    assert lifted.max_daily_transactions == 0
+
+
 async def test_what_is_not_given_is_filled_in(office: Office) -> None:
     made = await office.merchant(time_zone="", default_currency="")
     assert (made.time_zone, made.default_currency) == ("UTC", "EUR")
@@ -38,6 +48,8 @@ BAD: list[tuple[str, dict[str, Any], str]] = [
     ("CreateMerchant", {"country": "XX"}, "country"),
     ("CreateMerchant", {"time_zone": "Mars/Base"}, "time_zone"),
     ("CreateMerchant", {"default_currency": "usd"}, "default_currency"),
+    ("CreateMerchant", {"max_daily_transactions": -1}, "max_daily_transactions"),
+    ("UpdateMerchant", {"max_daily_transactions": 2_000_000_001}, "max_daily_transactions"),
     ("UpdateMerchant", {"name": ""}, "name"),
     ("UpdateMerchant", {"country": ""}, "country"),
     ("UpdateMerchant", {"time_zone": ""}, "time_zone"),

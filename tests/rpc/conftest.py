@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
+from types import SimpleNamespace
 from typing import Any, cast
 from uuid import uuid4
 
@@ -13,6 +14,7 @@ from google.rpc.status_pb2 import Status
 from kassa.v1 import (
     attention_service_pb2_grpc,
     dispute_service_pb2_grpc,
+    fraud_service_pb2_grpc,
     payment_service_pb2_grpc,
     webhook_service_pb2_grpc,
 )
@@ -21,12 +23,14 @@ from kassa.v1 import payment_service_pb2 as pb
 from server.domain.errors import KassaError, Reason
 from server.rpc.attention_service import AttentionUseCases
 from server.rpc.dispute_service import DisputeUseCases
+from server.rpc.fraud_service import FraudUseCases
 from server.rpc.merchant_service import MerchantUseCases
 from server.rpc.payment_service import PaymentUseCases
 from server.rpc.server import RpcServer, UseCases
 from server.rpc.webhook_service import ReceivesEvents
 from server.usecases.answers import Answer, Caller
 from server.usecases.authenticate import Platform, Principal
+from server.usecases.decide_review import DecideReview
 from server.usecases.read_ledger import ReadLedger
 from tests.factories import make_payment
 
@@ -34,6 +38,11 @@ MERCHANT = Caller(uuid4(), test_mode=True, time_zone="Europe/Paris")
 MERCHANT_KEY, PLATFORM_KEY = "sk_test_merchant", "sk_platform_us"
 PAYMENTS = ("create", "capture", "cancel", "confirm", "refund", "get", "list", "list_transactions", "timeline")
 DISPUTES = ("answer", "get", "list")
+FRAUD = {
+    "desk": ("list", "get", "claim", "release", "add_note"),
+    "decisions": ("get", "list", "label", "statistics"),
+    "lists": ("add", "remove", "list"),
+}
 METADATA = (("authorization", f"Bearer {MERCHANT_KEY}"), ("idempotency-key", "order-1001"))
 
 
@@ -80,6 +89,10 @@ class Stack:
         return dispute_service_pb2_grpc.DisputeServiceStub(self.channel)
 
     @property
+    def fraud(self) -> Any:
+        return fraud_service_pb2_grpc.FraudServiceStub(self.channel)
+
+    @property
     def webhooks(self) -> Any:
         return webhook_service_pb2_grpc.WebhookServiceStub(self.channel)
 
@@ -100,6 +113,7 @@ def make_server(use_cases: Mapping[str, StandIn], drained: list[str]) -> RpcServ
             # MerchantService is tested over a real database, in tests/merchants.
             merchants=cast(MerchantUseCases, _NoMerchants()),
             attention=AttentionUseCases(list=use_cases["list_attention"], resolve=use_cases["resolve_attention"]),
+            fraud=fraud_use_cases(use_cases),
             ledger=cast(ReadLedger, None),  # over a real database, in tests/ledger
             receive_event=cast(ReceivesEvents, use_cases["receive_event"]),
         ),
@@ -111,12 +125,21 @@ def make_server(use_cases: Mapping[str, StandIn], drained: list[str]) -> RpcServ
     )
 
 
+def fraud_use_cases(use_cases: Mapping[str, StandIn]) -> FraudUseCases:
+    """What FraudService calls, `desk.get` and so on."""
+    parts: dict[str, Any] = {
+        part: SimpleNamespace(**{name: use_cases[f"{part}.{name}"] for name in names}) for part, names in FRAUD.items()
+    }
+    return FraudUseCases(decide=cast(DecideReview, use_cases["decide_review"]), **parts)
+
+
 def make_use_cases() -> dict[str, StandIn]:
     """Use cases that answer with a payment each."""
     answer = Answer(make_payment(merchant_id=MERCHANT.merchant_id))
     disputes = (f"{name}_dispute" for name in DISPUTES)
-    others = ("receive_event", "list_attention", "resolve_attention")
-    return {name: StandIn(answer) for name in (*PAYMENTS, *disputes, *others)}
+    fraud = (f"{part}.{name}" for part, names in FRAUD.items() for name in names)
+    others = ("receive_event", "list_attention", "resolve_attention", "decide_review")
+    return {name: StandIn(answer) for name in (*PAYMENTS, *disputes, *fraud, *others)}
 
 
 @pytest.fixture

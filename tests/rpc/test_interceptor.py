@@ -10,6 +10,7 @@ from google.rpc.error_details_pb2 import RequestInfo, RetryInfo
 from kassa.v1 import (
     attention_service_pb2,
     dispute_service_pb2,
+    fraud_service_pb2,
     ledger_service_pb2,
     merchant_service_pb2,
     merchant_service_pb2_grpc,
@@ -33,6 +34,7 @@ def test_every_method_has_its_access_rule() -> None:
         payment_service_pb2,
         attention_service_pb2,
         dispute_service_pb2,
+        fraud_service_pb2,
         ledger_service_pb2,
         merchant_service_pb2,
         webhook_service_pb2,

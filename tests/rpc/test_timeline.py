@@ -21,6 +21,8 @@ from server.domain.timeline import (
     Position,
     ProcessorNotice,
     Rank,
+    Reviewed,
+    ReviewStep,
     TimelineEntry,
 )
 from server.usecases.answers import Page
@@ -121,6 +123,10 @@ OTHERS: list[tuple[Happening, dict[str, object]]] = [
     (
         AttentionRaised("AMOUNT_MISMATCH", "1 is not 2", SOME_ID, None),
         {"attention": {"kind": "AMOUNT_MISMATCH", "detail": "1 is not 2", "transaction_id": TXN}},
+    ),
+    (
+        Reviewed(ReviewStep.REJECTED, "ANALYST", "Ada", "Stolen."),
+        {"review": {"step": "REJECTED", "through": "ANALYST", "analyst": "Ada", "words": "Stolen."}},
     ),
 ]  # fmt: skip
 

@@ -11,7 +11,7 @@ from sqlalchemy import Engine, text
 from server.domain.ids import new_id
 from server.domain.outcome import Finding
 from server.domain.payment import FraudDecision, FraudOutcome, Payment, Transaction, TransactionType
-from server.domain.velocity import Counted, Velocity
+from server.domain.velocity import Counted, Traces, Velocity
 from server.storage.claims import Claim, Replay
 from server.storage.engine import Reads, make_engine
 from server.storage.group_commit import GroupCommit
@@ -23,6 +23,10 @@ from tests.cluster import Database
 from tests.factories import approved, make_payment, make_transaction
 
 LEASE_S = 30.0
+ALLOWED = FraudDecision(FraudOutcome.ALLOW, 0, (), (), "hash", {})
+HELD = FraudDecision(
+    FraudOutcome.REVIEW, 700, ("many_cards",), ("new_rule",), "hash", {"amount": 1999, "ip": "1.2.3.4"}
+)
 
 
 @dataclass
@@ -37,7 +41,7 @@ class Till:
     def opening(
         self, payment: Payment | None = None, key: str = "", *, request: bytes = b"request",
         velocity: tuple[Velocity, ...] = (), lease_s: float = LEASE_S, seen: list[Counted] | None = None,
-        fingerprint: str = "",
+        decision: FraudDecision = ALLOWED, traces: Traces | None = None,
     ) -> OpenPayment:  # fmt: skip
         """A row for `open_payment`; what velocity counted is appended to `seen`."""
         payment = payment or make_payment(merchant_id=self.merchant)
@@ -47,10 +51,12 @@ class Till:
         def screen(counted: Counted) -> tuple[Payment, FraudDecision]:
             if seen is not None:
                 seen.append(counted)
-            return payment, FraudDecision(FraudOutcome.ALLOW, 0, (), (), "hash", {})
+            return payment, decision
 
         claim = Claim(payment.merchant_id, key, uuid4(), request, payment.id, transaction.id)
-        return OpenPayment(claim, payment, transaction, fingerprint, velocity, screen, uuid4(), lease_s)
+        return OpenPayment(
+            claim, payment, transaction, traces or traces_of(payment), velocity, screen, uuid4(), lease_s
+        )
 
     async def open(self, payment: Payment | None = None, key: str = "", **how: object) -> Opened | Replay:
         """Opens a payment."""
@@ -104,6 +110,12 @@ class Till:
         """Asks the database about this merchant (`:merchant`)."""
         with self.engine.connect() as connection:
             return [tuple(row) for row in connection.execute(text(sql), {"merchant": self.merchant} | values)]
+
+
+def traces_of(payment: Payment) -> Traces:
+    """What the payment itself tells of its traces."""
+    email = payment.customer.email
+    return Traces(email_key=email.lower(), email_domain=email.rpartition("@")[2].lower())
 
 
 @pytest.fixture

@@ -11,6 +11,7 @@ from server.domain.ids import new_id
 from server.domain.outcome import ActionRequired, Unknown
 from server.domain.payment import FraudDecision, FraudOutcome, Payment, State, TransactionType
 from server.domain.processor_call import CallError, ProcessorCall
+from server.domain.review import Ruling, Through, Verdict
 from server.domain.timeline import (
     ApiRequest,
     AttentionRaised,
@@ -19,10 +20,13 @@ from server.domain.timeline import (
     JournalBooked,
     Position,
     ProcessorNotice,
+    Reviewed,
+    ReviewStep,
     TimelineEntry,
 )
 from server.storage.claims import Claim
 from server.storage.external_refunds import ExternalRefund
+from server.storage.open_operations import OperationOpened
 from server.storage.open_payments import Opened
 from server.storage.processor_events import (
     Owner,
@@ -32,10 +36,12 @@ from server.storage.processor_events import (
     postpone_event,
     store_event,
 )
+from server.storage.review_desk import add_note
 from server.storage.settle import Settle
 from server.storage.timeline import read_timeline
+from server.usecases.retell import Line, retell
 from tests.factories import STRIPE_ACCOUNT, approved, make_payment
-from tests.storage.conftest import Till
+from tests.storage.conftest import HELD, Till
 
 
 def call(operation: str = "POST v1/payment_intents", **changes: Any) -> ProcessorCall:
@@ -183,3 +189,26 @@ async def test_a_webhook_stands_on_the_timeline_of_its_payment(till: Till) -> No
 async def test_another_merchants_payment_has_no_timeline(till: Till) -> None:
     payment = await till.charged()
     assert await till.store.read(read_timeline, uuid4(), payment.id, None, 10) == []
+
+
+async def test_a_review_is_told_from_its_opening_to_the_analysts_word(till: Till) -> None:
+    payment = make_payment(merchant_id=till.merchant)
+    one = await till.open(payment, decision=HELD)
+    assert isinstance(one, Opened)
+    held = (await till.settle(one.transaction, approved(one.transaction, captured=False))).payment
+    with till.engine.begin() as connection:
+        add_note(connection, till.merchant, held.id, "Grace", "Calls back.")
+    ruling = Ruling(Verdict.APPROVE, Through.ANALYST, "Ada", "A regular.")
+    row = replace(till.operation(held, TransactionType.CAPTURE, key="approve-1"), ruling=ruling)
+    capture = await till.store.open_operation(row)
+    assert isinstance(capture, OperationOpened)
+    await till.settle(capture.transaction, approved(capture.transaction))
+    entries = [entry.what for entry in await timeline(till, held)]
+    assert [what for what in entries if isinstance(what, Reviewed)] == [
+        Reviewed(ReviewStep.OPENED),
+        Reviewed(ReviewStep.NOTED, "", "Grace", "Calls back."),
+        Reviewed(ReviewStep.APPROVED, "ANALYST", "Ada", "A regular."),
+    ]
+    asked = [what for what in entries if isinstance(what, ApiRequest)]
+    assert [(one.operation, one.idempotency_key) for one in asked][1:] == [("ApproveReview", "approve-1")]
+    assert retell(entries[-1]) == Line("review", "approved by Ada: A regular.")

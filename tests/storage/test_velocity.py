@@ -2,12 +2,13 @@
 
 from datetime import UTC, datetime, timedelta
 
+from server.domain.decline import Advice, DeclineCode, Failure
 from server.domain.ids import new_id
+from server.domain.outcome import Declined
 from server.domain.payment import Customer, State
-from server.domain.velocity import Counted, Velocity
-from server.storage.open_payments import open_payments
-from server.storage.velocity import servable
-from tests.factories import make_payment
+from server.domain.velocity import Counted, Spent, Traces, Velocity
+from server.storage.open_payments import Opened, open_payments
+from tests.factories import approved, make_payment
 from tests.storage.conftest import Till
 
 HOUR = Velocity("count_payments_by_customer_1h", "count", "payments", "customer", 3600)
@@ -54,14 +55,14 @@ async def test_a_payment_without_the_dimension_leaves_the_number_unknown(till: T
 
 async def test_distinct_cards_by_address(till: Till) -> None:
     for fingerprint in ("a", "b", "a", ""):
-        await till.open(make_payment(merchant_id=till.merchant), fingerprint=fingerprint)
+        await till.open(make_payment(merchant_id=till.merchant), traces=Traces(card_fingerprint=fingerprint))
     assert (await counted(till, CARDS))[CARDS.name] == 2
 
 
 async def test_sums_keep_their_currencies_apart(till: Till) -> None:
     for currency, amount in (("USD", 100), ("EUR", 200), ("USD", 50)):
         await till.open(make_payment(merchant_id=till.merchant, currency=currency, amount=amount))
-    assert (await counted(till, SPENT, HOUR))[SPENT.name] == {"USD": 150, "EUR": 200}
+    assert (await counted(till, SPENT, HOUR))[SPENT.name] == {"USD": Spent(2, 150), "EUR": Spent(1, 200)}
     assert (await counted(till, SPENT, customer=Customer(id="new")))[SPENT.name] == {}
 
 
@@ -73,7 +74,19 @@ async def test_declines_are_told_from_payments(till: Till) -> None:
     assert (numbers[declines.name], numbers[HOUR.name]) == (0, 1)
 
 
-def test_what_cannot_be_counted_is_known_beforehand() -> None:
-    assert servable(HOUR) and servable(CARDS) and servable(SPENT)
-    assert not servable(Velocity("x", "count", "payments", "merchant", 3600))
-    assert not servable(Velocity("x", "distinct", "bin", "ip", 3600))
+async def test_what_the_processor_said_is_kept_when_settling_and_asked_for_by_card(till: Till) -> None:
+    asked = Velocity("last_cvc_check_by_card_ever", "last", "cvc_check", "card", None)
+    card = Traces(card_fingerprint="fp")
+    for checks in ({"cvc_check": "pass"}, {"cvc_check": "fail", "avs_address": "pass"}, {}):
+        opened = await till.open(traces=card)
+        assert isinstance(opened, Opened)
+        settled = await till.settle(opened.transaction, approved(opened.transaction, checks=checks))
+        assert settled.payment.processor_checks == checks
+    declined = await till.open(traces=card)
+    assert isinstance(declined, Opened)
+    failure = Failure(DeclineCode.INCORRECT_CVC, "No.", Advice.CONFIRM_CARD_DATA, "Incorrect_CVC")
+    await till.settle(declined.transaction, Declined(failure=failure, checks={"cvc_check": "unchecked"}))
+    code = Velocity("last_decline_code_by_card_24h", "last", "decline_code", "card", 86_400)
+    seen: list[Counted] = []
+    await till.open(traces=card, velocity=(asked, code), seen=seen)
+    assert seen == [{asked.name: "unchecked", code.name: "incorrect_cvc"}]

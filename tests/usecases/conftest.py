@@ -13,9 +13,10 @@ from prometheus_client import CollectorRegistry
 from sqlalchemy import Engine, create_engine, text
 
 from server.bootstrap import Core, make_use_cases, open_core
-from server.domain.payment import CaptureMethod, Method, Payment, Transaction
+from server.domain.payment import CaptureMethod, FraudDecision, Method, Payment, Transaction
 from server.metrics import Metrics
 from server.processors.contract import Instrument, Wallet
+from server.rpc.fraud_service import FraudUseCases
 from server.rpc.payment_service import PaymentUseCases
 from server.screening.screen import Screening
 from server.settings import Settings
@@ -27,7 +28,7 @@ from tests.cluster import TEMPLATE, Cluster, Database
 from tests.factories import make_payment
 from tests.processors.requests_to_processors import make_card
 from tests.processors.sandbox_process import Json, Sandbox, running
-from tests.storage.conftest import Till
+from tests.storage.conftest import ALLOWED, Till
 
 THREE_D_SECURE = "4000002760003184"
 
@@ -86,7 +87,9 @@ class Gateway:
         """The merchant."""
         return Caller(self.till.merchant, test_mode=True)
 
-    async def pay(self, instrument: Instrument | None = None, **changes: Any) -> Payment:
+    async def pay(
+        self, instrument: Instrument | None = None, decision: FraudDecision = ALLOWED, **changes: Any
+    ) -> Payment:
         """Asks the processor for 19.99 USD, and returns the payment as it stands then."""
         wallet = isinstance(instrument, Wallet)
         processor = "paypal" if wallet else "stripe"
@@ -99,7 +102,7 @@ class Gateway:
             "return_url": "https://shop.example/done",
             "cancel_url": "https://shop.example/cancelled",
         }
-        opened = await self.till.open(make_payment(**(facts | changes)))
+        opened = await self.till.open(make_payment(**(facts | changes)), decision=decision)
         assert isinstance(opened, Opened)
         settled = await self.core.act.authorize(opened.payment, opened.transaction, instrument or make_card())
         return settled.payment
@@ -145,6 +148,11 @@ class Gateway:
         """Changes rows of this merchant (`:merchant`) behind the gateway's back; returns how many."""
         with self.till.engine.begin() as connection:
             return connection.execute(text(sql), {"merchant": self.till.merchant} | values).rowcount
+
+
+def fraud_use_cases(core: Core) -> FraudUseCases:
+    """What FraudService calls."""
+    return make_use_cases(core, cast(Screening, None)).fraud
 
 
 @asynccontextmanager

@@ -18,6 +18,7 @@ from tests.cluster import Database
 from tests.factories import approved
 from tests.processors.requests_to_processors import make_card
 from tests.processors.sandbox_process import Sandbox
+from tests.storage.conftest import HELD
 from tests.usecases.conftest import THREE_D_SECURE, Gateway, empty, gateway_at
 
 DECLINED = Declined(failure=Failure(DeclineCode.CARD_DECLINED, "Declined.", Advice.TRY_ANOTHER_METHOD))
@@ -30,6 +31,10 @@ FOREIGN = "UPDATE ledger_entries SET currency = 'EUR' WHERE payment_id = :paymen
 AUTHORIZATION = "UPDATE transactions SET {} WHERE payment_id = :payment AND type = 'AUTHORIZATION'"
 CAPTURE = "UPDATE transactions SET {} WHERE payment_id = :payment AND type = 'CAPTURE'"
 PAYMENT = "UPDATE payments SET {} WHERE id = :payment"
+OPEN_REVIEW = """
+    INSERT INTO reviews (merchant_id, payment_id, state, deadline, default_verdict, next_attempt_at, created_at)
+    SELECT merchant_id, id, 'OPEN', now(), 'REJECT', now(), now() FROM payments WHERE id = :payment
+"""
 DOCTORED = [
     ("journals_balance", ONE_SIDED),
     ("ledger_equals_payment", OTHERWISE),
@@ -47,6 +52,7 @@ DOCTORED = [
     ("state_follows_transactions", CAPTURE.format("type = 'VOID'")),
     ("answers_follow_transactions", AUTHORIZATION.format("state = 'PENDING', waiting = true")),
     ("answers_follow_transactions", "UPDATE idempotency_keys SET answer = NULL WHERE payment_id = :payment"),
+    ("reviews_follow_payments", OPEN_REVIEW),
 ]
 
 
@@ -95,7 +101,8 @@ async def a_bit_of_everything(gateway: Gateway) -> list[Payment]:
     await gateway.till.settle(contradicted.transaction, DECLINED)  # type: ignore[union-attr]
     await gateway.till.settle(contradicted.transaction, approved(contradicted.transaction))  # type: ignore[union-attr]
     assert refund.amount == 1999
-    payments = [*held, *taken, *waiting, failed, unknown, contradicted.payment]  # type: ignore[union-attr]
+    in_review = await gateway.pay(decision=HELD)
+    payments = [*held, in_review, *taken, *waiting, failed, unknown, contradicted.payment]  # type: ignore[union-attr]
     given_back = next(one for one in await gateway.transactions(payments[-1]) if "compensates" in one.detail)
     await gateway.till.settle(given_back, approved(given_back))
     return payments
@@ -104,7 +111,7 @@ async def a_bit_of_everything(gateway: Gateway) -> list[Payment]:
 async def test_nothing_is_found_where_nothing_is_wrong(gateway: Gateway) -> None:
     payments = await a_bit_of_everything(gateway)
     states = {(await gateway.now(payment)).state for payment in payments}
-    assert states == set(State) - {State.IN_REVIEW}
+    assert states == set(State)
     assert await everything(gateway) == BooksReport(len(payments), ())
     assert await counted(gateway) == {}
 

@@ -5,6 +5,7 @@ from kassa.client import Client
 from kassa.errors import KassaError
 from kassa.v1.attention_service_pb2 import AttentionItem
 from kassa.v1.dispute_service_pb2 import Dispute
+from kassa.v1.fraud_service_pb2 import Decision, ListEntry, PaymentLabel, Review, RuleStatistics
 from kassa.v1.ledger_service_pb2 import Balance, Balances, LedgerEntry, TrialBalance
 from kassa.v1.payment_service_pb2 import (
     Failure,
@@ -22,14 +23,19 @@ __all__ = [
     "Balance",
     "Balances",
     "Client",
+    "Decision",
     "Dispute",
     "Failure",
     "FraudDecision",
     "KassaError",
     "LedgerEntry",
+    "ListEntry",
     "NextAction",
     "Payment",
+    "PaymentLabel",
     "Refund",
+    "Review",
+    "RuleStatistics",
     "TimelineEntry",
     "Transaction",
     "TrialBalance",

@@ -11,6 +11,7 @@ import grpc.aio
 from kassa.channel import open_async_channel
 from kassa.disputes import AsyncDisputes
 from kassa.errors import read_error
+from kassa.fraud import AsyncFraud
 from kassa.ledger import AsyncLedger
 from kassa.requests import (
     AttentionFilter,
@@ -60,6 +61,7 @@ class AsyncClient:
         self.payments = AsyncPayments(self._channel, sender)
         self.attention = AsyncAttention(self._channel, sender)
         self.disputes = AsyncDisputes(self._channel, sender)
+        self.fraud = AsyncFraud(self._channel, sender)
         self.ledger = AsyncLedger(self._channel, sender)
 
     async def close(self) -> None:

@@ -11,6 +11,7 @@ import grpc
 from kassa.channel import open_channel
 from kassa.disputes import Disputes
 from kassa.errors import read_error
+from kassa.fraud import Fraud
 from kassa.ledger import Ledger
 from kassa.requests import (
     AttentionFilter,
@@ -60,6 +61,7 @@ class Client:
         self.payments = Payments(self._channel, sender)
         self.attention = Attention(self._channel, sender)
         self.disputes = Disputes(self._channel, sender)
+        self.fraud = Fraud(self._channel, sender)
         self.ledger = Ledger(self._channel, sender)
 
     def close(self) -> None:

@@ -6,6 +6,7 @@ from typing import Any, Literal, Required, TypedDict
 
 from kassa.v1 import attention_service_pb2
 from kassa.v1 import dispute_service_pb2 as dispute_pb
+from kassa.v1 import fraud_service_pb2 as fraud_pb
 from kassa.v1 import ledger_service_pb2 as ledger_pb
 from kassa.v1 import payment_service_pb2 as pb
 
@@ -29,6 +30,8 @@ AttentionKind = Literal[
 ]
 
 
+ReviewState = Literal["OPEN", "APPROVED", "REJECTED"]
+FraudOutcome = Literal["ALLOW", "CHALLENGE", "REVIEW", "BLOCK"]
 Account = Literal["PROCESSOR_RECEIVABLE", "MERCHANT_PAYABLE", "REFUNDS", "FEES", "DISPUTES", "RESERVE"]
 
 
@@ -136,6 +139,47 @@ class DisputeFilter(TypedDict, total=False):
     page_size: int
 
 
+class ReviewFilter(TypedDict, total=False):
+    """Which reviews to list; all that is given must hold. A platform key may name a merchant."""
+
+    state: ReviewState
+    claimed_by: str
+    merchant_id: str
+    page_size: int
+
+
+class DecisionFilter(TypedDict, total=False):
+    """Which decisions to list; all that is given must hold. Times must be aware; `created_before` is exclusive."""
+
+    rule: str
+    outcome: FraudOutcome
+    created_after: datetime
+    created_before: datetime
+    merchant_id: str
+    page_size: int
+
+
+class NewListEntry(TypedDict, total=False):
+    """What to put on a list. `expires_at` must be aware; a platform key may name a merchant, else it concerns all."""
+
+    list_name: Required[str]
+    value: Required[str]
+    author: Required[str]
+    reason: Required[str]
+    expires_at: datetime
+    merchant_id: str
+
+
+class ListEntryFilter(TypedDict, total=False):
+    """Which entries of lists to show; all that is given must hold. A platform key may name a merchant."""
+
+    list_name: str
+    value: str
+    merchant_id: str
+    include_past: bool
+    page_size: int
+
+
 class DisputeEvidence(TypedDict, total=False):
     """What speaks against a dispute, at least one of these. Days are `YYYY-MM-DD`; card numbers are refused."""
 
@@ -215,6 +259,64 @@ def evidence_request(dispute_id: str, evidence: DisputeEvidence) -> dispute_pb.S
         ValueError: A name is none of the contract's.
     """
     return dispute_pb.SubmitDisputeEvidenceRequest(**_loose({"dispute_id": dispute_id, "evidence": dict(evidence)}))
+
+
+def reviews_request(fields: ReviewFilter) -> fraud_pb.ListReviewsRequest:
+    """Makes the message.
+
+    Raises:
+        ValueError: A name or a value is none of the contract's.
+    """
+    return fraud_pb.ListReviewsRequest(**_loose(fields))
+
+
+def decisions_request(fields: DecisionFilter) -> fraud_pb.ListDecisionsRequest:
+    """Makes the message.
+
+    Raises:
+        ValueError: A name or a value is none of the contract's, or a time is naive.
+    """
+    return fraud_pb.ListDecisionsRequest(**_aware(_loose(fields)))
+
+
+def entry_request(fields: NewListEntry) -> fraud_pb.AddListEntryRequest:
+    """Makes the message.
+
+    Raises:
+        ValueError: A name is none of the contract's, or the time is naive.
+    """
+    return fraud_pb.AddListEntryRequest(**_aware(_loose(fields)))
+
+
+def list_entries_request(fields: ListEntryFilter) -> fraud_pb.ListListEntriesRequest:
+    """Makes the message.
+
+    Raises:
+        ValueError: A name is none of the contract's.
+    """
+    return fraud_pb.ListListEntriesRequest(**_loose(fields))
+
+
+def label_request(payment_id: str, label: str, analyst: str, note: str) -> fraud_pb.LabelPaymentRequest:
+    """Makes the message.
+
+    Raises:
+        ValueError: The label is none of the contract's.
+    """
+    fields = {"payment_id": payment_id, "label": label, "analyst": analyst, "note": note}
+    return fraud_pb.LabelPaymentRequest(**_loose(fields))
+
+
+def statistics_request(
+    created_after: datetime | None, created_before: datetime | None, merchant_id: str
+) -> fraud_pb.GetRuleStatisticsRequest:
+    """Makes the message.
+
+    Raises:
+        ValueError: A time is naive.
+    """
+    fields = {"created_after": created_after, "created_before": created_before, "merchant_id": merchant_id}
+    return fraud_pb.GetRuleStatisticsRequest(**_aware(_loose(fields)))
 
 
 def _aware(fields: dict[str, Any]) -> dict[str, Any]:

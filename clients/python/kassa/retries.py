@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from kassa.errors import KassaError
 
 _FIRST_S, _LONGEST_S = 0.1, 5.0
+_PATIENCE_S = 60.0
+"""Whoever is to wait for longer, as for the end of a day, is told instead."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +26,7 @@ class Retries:
         Waits as long as the gateway asks; else twice as long each time, and at random, so that many clients that
         failed together do not come back together.
         """
-        if attempt >= self.attempts or not error.repeatable:
+        if attempt >= self.attempts or not error.repeatable or (error.retry_after or 0.0) > _PATIENCE_S:
             return None
         backoff: float = min(_LONGEST_S, _FIRST_S * 2 ** (attempt - 1)) * random.uniform(0.5, 1.0)
         return max(backoff, error.retry_after or 0.0)

@@ -10,8 +10,10 @@ from server.processors.contract import (
     DisputeAnswer,
     DisputeStanding,
     Fee,
+    FraudWarning,
     Outcome,
     ProcessorEvent,
+    ProcessorRejected,
     Refund,
     Totals,
     Void,
@@ -86,6 +88,10 @@ class PayPalProcessor:
         """See `Processor`."""
         async with deadline(self._deadline_s, self.name):
             return await self._disputes.answer(account, answer)
+
+    async def read_warning(self, account: Account, processor_warning_id: str) -> FraudWarning:
+        """See `Processor`. PayPal tells of no warnings before a dispute."""
+        raise ProcessorRejected("warnings_not_known")
 
     async def read_fee(self, account: Account, processor_payment_id: str, capture_id: str) -> Fee | None:
         """See `Processor`."""

@@ -146,7 +146,7 @@ def _payment(subject: Subject, resource: Mapping[str, Any]) -> str:
         case Subject.DISPUTE:
             disputed = resource.get("disputed_transactions") or [{}]
             return _text(disputed[0].get("seller_transaction_id") or "")
-        case Subject.OTHER:
+        case Subject.WARNING | Subject.OTHER:
             return ""
 
 

@@ -10,6 +10,7 @@ from server.processors.contract import (
     DisputeAnswer,
     DisputeStanding,
     Fee,
+    FraudWarning,
     Outcome,
     ProcessorEvent,
     Refund,
@@ -79,6 +80,10 @@ class StripeProcessor:
         """See `Processor`."""
         async with deadline(self._deadline_s, self.name):
             return await self._disputes.answer(account, answer)
+
+    async def read_warning(self, account: Account, processor_warning_id: str) -> FraudWarning:
+        """See `Processor`."""
+        return await self._disputes.warning(account, processor_warning_id)
 
     async def read_fee(self, account: Account, processor_payment_id: str, capture_id: str) -> Fee | None:
         """See `Processor`. An intent is captured once, so its charge is the capture."""

@@ -8,7 +8,8 @@ from server.domain.decline import DeclineCode
 from server.domain.outcome import Declined, Outcome
 from server.processors.contract import OutcomeUnknown, ProcessorRejected, Request
 from server.processors.failures import failure
-from server.processors.stripe.declines import REFUSED_OPERATIONS, decline, instrument_refused
+from server.processors.stripe.declines import REFUSED_OPERATIONS, instrument_refused
+from server.processors.stripe.intents import declined
 from server.processors.stripe.refusals import Refusal
 
 _log = logging.getLogger(__name__)
@@ -60,7 +61,7 @@ def authorization_refused(refusal: Refusal) -> Outcome:
     """
     key = str((refusal.intent or {}).get("id") or "")
     if refusal.kind == "card_error":
-        return Declined(failure=decline(refusal.error), processor_payment_id=key)
+        return declined(refusal.error, key)
     code = instrument_refused(refusal.code, refusal.param)
     if code is None:
         raise ProcessorRejected(refusal.code or "invalid_request")

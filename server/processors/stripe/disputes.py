@@ -1,12 +1,13 @@
-"""Reads and answers disputes at Stripe. `adapter` calls."""
+"""Reads and answers disputes at Stripe, and reads the warnings that come before them. `adapter` calls."""
 
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
 from stripe import RequestOptions
 
 from server.domain.dispute import DisputeStanding, DisputeState
-from server.processors.contract import Account, DisputeAnswer, ProcessorRejected
+from server.processors.contract import Account, DisputeAnswer, FraudWarning, ProcessorRejected
 from server.processors.stripe.answers import read, write
 from server.processors.stripe.connection import StripeConnection
 from server.processors.stripe.refusals import Refusal
@@ -48,6 +49,10 @@ class Disputes:
             raise ProcessorRejected(refusal.code or refusal.kind or "invalid_request")
         return stands
 
+    async def warning(self, account: Account, warning_id: str) -> FraudWarning:
+        """Reads what a network tells before there is a dispute: https://docs.stripe.com/api/radar/early_fraud_warnings"""
+        return read(_warning, await self._connection.get(account, f"/v1/radar/early_fraud_warnings/{warning_id}"))
+
     async def _submit(self, account: Account, answer: DisputeAnswer) -> Refusal | None:
         dispute_id, options = answer.processor_dispute_id, RequestOptions(idempotency_key=answer.key)
         evidence = answer.evidence
@@ -60,3 +65,8 @@ class Disputes:
         except Refusal as refusal:
             return refusal
         return None
+
+
+def _warning(told: Mapping[str, Any]) -> FraudWarning:
+    objects = (told["charge"], told.get("payment_intent"))
+    return FraudWarning(tuple(str(one) for one in objects if one), str(told["fraud_type"]))

@@ -24,6 +24,7 @@ _SUBJECTS: Mapping[str, Subject] = {
     "charge": Subject.PAYMENT,
     "refund": Subject.REFUND,
     "dispute": Subject.DISPUTE,
+    "radar.early_fraud_warning": Subject.WARNING,
 }
 """By `object` of what the event holds."""
 
@@ -73,6 +74,8 @@ def _read(event: Mapping[str, Any]) -> ProcessorEvent:
     subject = _SUBJECTS.get(str(held["object"]), Subject.OTHER)
     object_id = str(held["id"])
     payment = object_id if held["object"] == "payment_intent" else _id_of(held.get("payment_intent"))
+    if subject is Subject.WARNING:  # of an older version of the API it names the charge alone
+        payment = payment or _id_of(held.get("charge"))
     return ProcessorEvent(
         id=str(event["id"]),
         type=str(event["type"]),

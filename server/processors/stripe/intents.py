@@ -13,6 +13,7 @@ from server.domain.outcome import ActionRequired, Approved, Cancelled, Declined,
 from server.domain.payment import Method
 from server.processors.contract import Authorization, BankOrCrypto, ProcessorToken, Request, Wallet
 from server.processors.failures import failure
+from server.processors.stripe.checks import checks_of
 from server.processors.stripe.currencies import our_amount, wire_amount
 from server.processors.stripe.declines import decline
 from server.processors.stripe.fees import fee_of_charge
@@ -88,7 +89,7 @@ def outcome(intent: Intent) -> Outcome:  # noqa: PLR0911  # one return for each 
         case "requires_action":
             return _action(intent)
         case "requires_payment_method" if intent.get("last_payment_error"):
-            return Declined(failure=decline(intent["last_payment_error"]), processor_payment_id=key)
+            return declined(intent["last_payment_error"], key)
         case "canceled":
             return Cancelled(processor_payment_id=key)
         case "processing" | "requires_confirmation":
@@ -127,7 +128,8 @@ def approval(intent: Intent, *, captured: bool, amount: int) -> Approved:
     currency = str(intent["currency"]).upper()
     charge = intent.get("latest_charge")
     details = charge if isinstance(charge, Mapping) else {}
-    card = (details.get("payment_method_details") or {}).get("card") or {}
+    method = details.get("payment_method_details") or {}
+    card = method.get("card") or {}
     return Approved(
         processor_payment_id=str(intent["id"]),
         processor_transaction_id=str(details.get("id") or charge or ""),
@@ -139,6 +141,14 @@ def approval(intent: Intent, *, captured: bool, amount: int) -> Approved:
         card_exp_month=card.get("exp_month"),
         card_exp_year=card.get("exp_year"),
         fee=fee_of_charge(details) if captured else None,
+        checks=checks_of(method),
+    )
+
+
+def declined(error: Mapping[str, Any], intent_id: str) -> Declined:
+    """The decline that an error of type `card_error` tells, or an intent's `last_payment_error`."""
+    return Declined(
+        failure=decline(error), processor_payment_id=intent_id, checks=checks_of(error.get("payment_method"))
     )
 
 
@@ -195,7 +205,25 @@ def _instrument(request: Authorization, kind: str) -> Json:
             raise ValueError("stripe needs an instrument to confirm with")
         case _:
             assert_never(request.instrument)
-    billing = {"name": request.customer_name, "email": request.customer_email}
-    if known := {name: value for name, value in billing.items() if value}:
+    if known := _billing_details(request):
         method["billing_details"] = known
     return params | {"payment_method_data": method}
+
+
+def _billing_details(request: Authorization) -> Json:
+    """What is known of who pays; the issuer checks the address: https://docs.stripe.com/disputes/prevention/verification"""
+    told = request.billing_address
+    address = {
+        "line1": told.line1,
+        "line2": told.line2,
+        "city": told.city,
+        "state": told.region,
+        "postal_code": told.postal_code,
+        "country": told.country,
+    }
+    details = {"name": request.customer_name, "email": request.customer_email, "address": _known(address)}
+    return _known(details)
+
+
+def _known(fields: Mapping[str, Any]) -> Json:
+    return {name: value for name, value in fields.items() if value}

@@ -91,7 +91,8 @@ _DISPUTE: dict[str, Kept] = {
     "balance_transactions": _BALANCE_TRANSACTION,
     "is_charge_refundable": plain,
 }
-_OBJECT: dict[str, Kept] = _CHARGE | _INTENT | _REFUND | _DISPUTE | _BALANCE_TRANSACTION
+_WARNING = _plain("actionable fraud_type")
+_OBJECT: dict[str, Kept] = _CHARGE | _INTENT | _REFUND | _DISPUTE | _BALANCE_TRANSACTION | _WARNING
 """Objects share the names of their fields, so one list serves all of them."""
 
 RESPONSE: dict[str, Kept] = _OBJECT | {

@@ -212,6 +212,16 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
 
         {"reason": "PROCESSOR_UNAVAILABLE", "domain": "kassa"}
     """
+    DAILY_LIMIT_REACHED: _ErrorReason.ValueType  # 60
+    """The merchant has opened as many payments as it may on a day of its time zone. Nothing was done, and the idempotency
+    key is free. The metadata tell the limit and when the day ends; `retry-after` is an hour at most, since the limit
+    may be raised before.
+
+    Example: the 1001st CreatePayment of a day of a merchant whose `max_daily_transactions` is 1000.
+
+        {"reason": "DAILY_LIMIT_REACHED", "domain": "kassa", "metadata": {
+          "max_daily_transactions": "1000", "resets_at": "2026-03-02T00:00:00+01:00", "retry_after_s": "3600"}}
+    """
     OVERLOADED: _ErrorReason.ValueType  # 27
     """The server has more work than it can do and has not begun with this. It should be repeated after `retry-after`
     seconds.
@@ -297,6 +307,35 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     Example: SubmitDisputeEvidence a day after `respond_by`.
 
         {"reason": "DISPUTE_DEADLINE_PASSED", "domain": "kassa", "metadata": {"respond_by": "2030-01-31T23:59:59Z"}}
+    """
+    REVIEW_NOT_FOUND: _ErrorReason.ValueType  # 50
+    """The payment is in no review and never was, or it belongs to another merchant.
+
+    Example: GetReview with the identifier of a payment that the rules allowed.
+
+        {"reason": "REVIEW_NOT_FOUND", "domain": "kassa"}
+    """
+    REVIEW_CLOSED: _ErrorReason.ValueType  # 51
+    """The review is over: somebody, the merchant or the deadline has decided it.
+
+    Example: RejectReview of a payment that its merchant has captured.
+
+        {"reason": "REVIEW_CLOSED", "domain": "kassa", "metadata": {"review_state": "APPROVED", "through": "MERCHANT"}}
+    """
+    REVIEW_CLAIMED: _ErrorReason.ValueType  # 52
+    """Another analyst works on the review. The claim lapses at `claimed_until`, unless it is released or prolonged.
+
+    Example: ClaimReview while a colleague has the payment on the screen.
+
+        {"reason": "REVIEW_CLAIMED", "domain": "kassa",
+         "metadata": {"claimed_by": "ada@shop.example", "claimed_until": "2030-01-31T12:30:00Z"}}
+    """
+    LIST_ENTRY_NOT_FOUND: _ErrorReason.ValueType  # 53
+    """No list entry has this identifier, or it is not the merchant's own.
+
+    Example: RemoveListEntry of an entry that concerns all merchants, with a merchant's key.
+
+        {"reason": "LIST_ENTRY_NOT_FOUND", "domain": "kassa"}
     """
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
@@ -499,6 +538,16 @@ Example: CapturePayment while Stripe is down.
 
     {"reason": "PROCESSOR_UNAVAILABLE", "domain": "kassa"}
 """
+DAILY_LIMIT_REACHED: ErrorReason.ValueType  # 60
+"""The merchant has opened as many payments as it may on a day of its time zone. Nothing was done, and the idempotency
+key is free. The metadata tell the limit and when the day ends; `retry-after` is an hour at most, since the limit
+may be raised before.
+
+Example: the 1001st CreatePayment of a day of a merchant whose `max_daily_transactions` is 1000.
+
+    {"reason": "DAILY_LIMIT_REACHED", "domain": "kassa", "metadata": {
+      "max_daily_transactions": "1000", "resets_at": "2026-03-02T00:00:00+01:00", "retry_after_s": "3600"}}
+"""
 OVERLOADED: ErrorReason.ValueType  # 27
 """The server has more work than it can do and has not begun with this. It should be repeated after `retry-after`
 seconds.
@@ -584,5 +633,34 @@ DISPUTE_DEADLINE_PASSED: ErrorReason.ValueType  # 42
 Example: SubmitDisputeEvidence a day after `respond_by`.
 
     {"reason": "DISPUTE_DEADLINE_PASSED", "domain": "kassa", "metadata": {"respond_by": "2030-01-31T23:59:59Z"}}
+"""
+REVIEW_NOT_FOUND: ErrorReason.ValueType  # 50
+"""The payment is in no review and never was, or it belongs to another merchant.
+
+Example: GetReview with the identifier of a payment that the rules allowed.
+
+    {"reason": "REVIEW_NOT_FOUND", "domain": "kassa"}
+"""
+REVIEW_CLOSED: ErrorReason.ValueType  # 51
+"""The review is over: somebody, the merchant or the deadline has decided it.
+
+Example: RejectReview of a payment that its merchant has captured.
+
+    {"reason": "REVIEW_CLOSED", "domain": "kassa", "metadata": {"review_state": "APPROVED", "through": "MERCHANT"}}
+"""
+REVIEW_CLAIMED: ErrorReason.ValueType  # 52
+"""Another analyst works on the review. The claim lapses at `claimed_until`, unless it is released or prolonged.
+
+Example: ClaimReview while a colleague has the payment on the screen.
+
+    {"reason": "REVIEW_CLAIMED", "domain": "kassa",
+     "metadata": {"claimed_by": "ada@shop.example", "claimed_until": "2030-01-31T12:30:00Z"}}
+"""
+LIST_ENTRY_NOT_FOUND: ErrorReason.ValueType  # 53
+"""No list entry has this identifier, or it is not the merchant's own.
+
+Example: RemoveListEntry of an entry that concerns all merchants, with a merchant's key.
+
+    {"reason": "LIST_ENTRY_NOT_FOUND", "domain": "kassa"}
 """
 Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015

@@ -33,6 +33,7 @@ class Merchant(_message.Message):
     DEFAULT_CURRENCY_FIELD_NUMBER: _builtins.int
     CREATED_AT_FIELD_NUMBER: _builtins.int
     UPDATED_AT_FIELD_NUMBER: _builtins.int
+    MAX_DAILY_TRANSACTIONS_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     """The identifier, `mer_…`."""
     name: _builtins.str
@@ -45,6 +46,10 @@ class Merchant(_message.Message):
     """The time zone of the business: an IANA name such as `Europe/Paris`."""
     default_currency: _builtins.str
     """The currency the merchant mostly takes: ISO 4217, upper case."""
+    max_daily_transactions: _builtins.int
+    """How many payments the merchant may open on a day of its time zone. Beyond it CreatePayment is refused with the
+    reason `DAILY_LIMIT_REACHED`. 0: the gateway's own limit holds, if it has one.
+    """
     @_builtins.property
     def created_at(self) -> _timestamp_pb2.Timestamp:
         """When the merchant was registered."""
@@ -64,10 +69,11 @@ class Merchant(_message.Message):
         default_currency: _builtins.str = ...,
         created_at: _timestamp_pb2.Timestamp | None = ...,
         updated_at: _timestamp_pb2.Timestamp | None = ...,
+        max_daily_transactions: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["created_at", b"created_at", "updated_at", b"updated_at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["country", b"country", "created_at", b"created_at", "default_currency", b"default_currency", "id", b"id", "name", b"name", "test_mode", b"test_mode", "time_zone", b"time_zone", "updated_at", b"updated_at"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["country", b"country", "created_at", b"created_at", "default_currency", b"default_currency", "id", b"id", "max_daily_transactions", b"max_daily_transactions", "name", b"name", "test_mode", b"test_mode", "time_zone", b"time_zone", "updated_at", b"updated_at"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -242,6 +248,7 @@ class CreateMerchantRequest(_message.Message):
     COUNTRY_FIELD_NUMBER: _builtins.int
     TIME_ZONE_FIELD_NUMBER: _builtins.int
     DEFAULT_CURRENCY_FIELD_NUMBER: _builtins.int
+    MAX_DAILY_TRANSACTIONS_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """The name, 1 to 200 characters."""
     test_mode: _builtins.bool
@@ -252,6 +259,10 @@ class CreateMerchantRequest(_message.Message):
     """The time zone of the business: an IANA name; `UTC` where it is not given."""
     default_currency: _builtins.str
     """The currency the merchant mostly takes: ISO 4217, upper case."""
+    max_daily_transactions: _builtins.int
+    """How many payments the merchant may open on a day of its time zone; where it is not given, the gateway's own limit
+    holds, if it has one.
+    """
     def __init__(
         self,
         *,
@@ -260,10 +271,11 @@ class CreateMerchantRequest(_message.Message):
         country: _builtins.str = ...,
         time_zone: _builtins.str = ...,
         default_currency: _builtins.str = ...,
+        max_daily_transactions: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["country", b"country", "default_currency", b"default_currency", "name", b"name", "test_mode", b"test_mode", "time_zone", b"time_zone"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["country", b"country", "default_currency", b"default_currency", "max_daily_transactions", b"max_daily_transactions", "name", b"name", "test_mode", b"test_mode", "time_zone", b"time_zone"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -356,6 +368,7 @@ class UpdateMerchantRequest(_message.Message):
     COUNTRY_FIELD_NUMBER: _builtins.int
     TIME_ZONE_FIELD_NUMBER: _builtins.int
     DEFAULT_CURRENCY_FIELD_NUMBER: _builtins.int
+    MAX_DAILY_TRANSACTIONS_FIELD_NUMBER: _builtins.int
     merchant_id: _builtins.str
     """The merchant, `mer_…`."""
     name: _builtins.str
@@ -366,6 +379,8 @@ class UpdateMerchantRequest(_message.Message):
     """The time zone of the business: an IANA name."""
     default_currency: _builtins.str
     """The currency the merchant mostly takes: ISO 4217, upper case."""
+    max_daily_transactions: _builtins.int
+    """How many payments the merchant may open on a day of its time zone; 0 for no limit of its own."""
     def __init__(
         self,
         *,
@@ -374,15 +389,18 @@ class UpdateMerchantRequest(_message.Message):
         country: _builtins.str | None = ...,
         time_zone: _builtins.str | None = ...,
         default_currency: _builtins.str | None = ...,
+        max_daily_transactions: _builtins.int | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_country", b"_country", "_default_currency", b"_default_currency", "_name", b"_name", "_time_zone", b"_time_zone", "country", b"country", "default_currency", b"default_currency", "name", b"name", "time_zone", b"time_zone"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_country", b"_country", "_default_currency", b"_default_currency", "_max_daily_transactions", b"_max_daily_transactions", "_name", b"_name", "_time_zone", b"_time_zone", "country", b"country", "default_currency", b"default_currency", "max_daily_transactions", b"max_daily_transactions", "name", b"name", "time_zone", b"time_zone"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_country", b"_country", "_default_currency", b"_default_currency", "_name", b"_name", "_time_zone", b"_time_zone", "country", b"country", "default_currency", b"default_currency", "merchant_id", b"merchant_id", "name", b"name", "time_zone", b"time_zone"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_country", b"_country", "_default_currency", b"_default_currency", "_max_daily_transactions", b"_max_daily_transactions", "_name", b"_name", "_time_zone", b"_time_zone", "country", b"country", "default_currency", b"default_currency", "max_daily_transactions", b"max_daily_transactions", "merchant_id", b"merchant_id", "name", b"name", "time_zone", b"time_zone"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__country: _TypeAlias = _typing.Literal["country"]  # noqa: Y015
     _WhichOneofArgType__country: _TypeAlias = _typing.Literal["_country", b"_country"]  # noqa: Y015
     _WhichOneofReturnType__default_currency: _TypeAlias = _typing.Literal["default_currency"]  # noqa: Y015
     _WhichOneofArgType__default_currency: _TypeAlias = _typing.Literal["_default_currency", b"_default_currency"]  # noqa: Y015
+    _WhichOneofReturnType__max_daily_transactions: _TypeAlias = _typing.Literal["max_daily_transactions"]  # noqa: Y015
+    _WhichOneofArgType__max_daily_transactions: _TypeAlias = _typing.Literal["_max_daily_transactions", b"_max_daily_transactions"]  # noqa: Y015
     _WhichOneofReturnType__name: _TypeAlias = _typing.Literal["name"]  # noqa: Y015
     _WhichOneofArgType__name: _TypeAlias = _typing.Literal["_name", b"_name"]  # noqa: Y015
     _WhichOneofReturnType__time_zone: _TypeAlias = _typing.Literal["time_zone"]  # noqa: Y015
@@ -391,6 +409,8 @@ class UpdateMerchantRequest(_message.Message):
     def WhichOneof(self, oneof_group: _WhichOneofArgType__country) -> _WhichOneofReturnType__country | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__default_currency) -> _WhichOneofReturnType__default_currency | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__max_daily_transactions) -> _WhichOneofReturnType__max_daily_transactions | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__name) -> _WhichOneofReturnType__name | None: ...
     @_typing.overload

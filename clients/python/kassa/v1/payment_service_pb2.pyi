@@ -180,6 +180,7 @@ class Payment(_message.Message):
     CREATED_AT_FIELD_NUMBER: _builtins.int
     UPDATED_AT_FIELD_NUMBER: _builtins.int
     TEST_MODE_FIELD_NUMBER: _builtins.int
+    EARLY_FRAUD_WARNING_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     """The identifier, `pay_…`."""
     merchant_id: _builtins.str
@@ -216,6 +217,8 @@ class Payment(_message.Message):
     """The processor's own identifier of the payment, empty until it is known."""
     test_mode: _builtins.bool
     """Whether no real money moves; every payment of a test merchant is one."""
+    early_fraud_warning: _builtins.bool
+    """Whether the card network has warned that the cardholder calls the payment a fraud. A refund may spare the dispute."""
     @_builtins.property
     def card(self) -> Global___CardSummary:
         """The card, where one was used: never its number."""
@@ -286,10 +289,11 @@ class Payment(_message.Message):
         created_at: _timestamp_pb2.Timestamp | None = ...,
         updated_at: _timestamp_pb2.Timestamp | None = ...,
         test_mode: _builtins.bool = ...,
+        early_fraud_warning: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["billing_address", b"billing_address", "card", b"card", "created_at", b"created_at", "customer", b"customer", "failure", b"failure", "fraud", b"fraud", "next_action", b"next_action", "shipping_address", b"shipping_address", "updated_at", b"updated_at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount", "amount_authorized", b"amount_authorized", "amount_captured", b"amount_captured", "amount_disputed", b"amount_disputed", "amount_refunded", b"amount_refunded", "billing_address", b"billing_address", "cancel_url", b"cancel_url", "capture_method", b"capture_method", "card", b"card", "created_at", b"created_at", "currency", b"currency", "customer", b"customer", "description", b"description", "failure", b"failure", "fraud", b"fraud", "id", b"id", "merchant_id", b"merchant_id", "metadata", b"metadata", "method", b"method", "next_action", b"next_action", "processor", b"processor", "processor_payment_id", b"processor_payment_id", "return_url", b"return_url", "shipping_address", b"shipping_address", "state", b"state", "test_mode", b"test_mode", "updated_at", b"updated_at"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount", "amount_authorized", b"amount_authorized", "amount_captured", b"amount_captured", "amount_disputed", b"amount_disputed", "amount_refunded", b"amount_refunded", "billing_address", b"billing_address", "cancel_url", b"cancel_url", "capture_method", b"capture_method", "card", b"card", "created_at", b"created_at", "currency", b"currency", "customer", b"customer", "description", b"description", "early_fraud_warning", b"early_fraud_warning", "failure", b"failure", "fraud", b"fraud", "id", b"id", "merchant_id", b"merchant_id", "metadata", b"metadata", "method", b"method", "next_action", b"next_action", "processor", b"processor", "processor_payment_id", b"processor_payment_id", "return_url", b"return_url", "shipping_address", b"shipping_address", "state", b"state", "test_mode", b"test_mode", "updated_at", b"updated_at"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -418,6 +422,8 @@ class Customer(_message.Message):
     EMAIL_FIELD_NUMBER: _builtins.int
     IP_FIELD_NUMBER: _builtins.int
     DEVICE_ID_FIELD_NUMBER: _builtins.int
+    PHONE_FIELD_NUMBER: _builtins.int
+    USER_AGENT_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     """The merchant's own identifier of the customer."""
     email: _builtins.str
@@ -426,6 +432,10 @@ class Customer(_message.Message):
     """The address that the customer's order came from, IPv4 or IPv6; fraud rules use it."""
     device_id: _builtins.str
     """The merchant's identifier of the customer's device; fraud rules use it."""
+    phone: _builtins.str
+    """The telephone number in E.164 form, such as `+4930123456`; fraud rules use it."""
+    user_agent: _builtins.str
+    """What the customer's browser calls itself, its `User-Agent`; fraud rules use it."""
     def __init__(
         self,
         *,
@@ -433,10 +443,12 @@ class Customer(_message.Message):
         email: _builtins.str = ...,
         ip: _builtins.str = ...,
         device_id: _builtins.str = ...,
+        phone: _builtins.str = ...,
+        user_agent: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["device_id", b"device_id", "email", b"email", "id", b"id", "ip", b"ip"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["device_id", b"device_id", "email", b"email", "id", b"id", "ip", b"ip", "phone", b"phone", "user_agent", b"user_agent"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1468,7 +1480,7 @@ class TimelineEntry(_message.Message):
 
     @_typing.final
     class Request(_message.Message):
-        """Request is a call of this service's that asked for something to be done to a payment."""
+        """Request is a call of this service's or of FraudService's that asked for something to be done to a payment."""
 
         DESCRIPTOR: _descriptor.Descriptor
 
@@ -1763,6 +1775,69 @@ class TimelineEntry(_message.Message):
         def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
         def WhichOneof(self, oneof_group: _Never) -> None: ...
 
+    @_typing.final
+    class Review(_message.Message):
+        """Review is a step of the payment's review by people."""
+
+        DESCRIPTOR: _descriptor.Descriptor
+
+        class _Step:
+            ValueType = _typing.NewType("ValueType", _builtins.int)
+            V: _TypeAlias = ValueType  # noqa: Y015
+
+        class _StepEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[TimelineEntry.Review._Step.ValueType], _builtins.type):
+            DESCRIPTOR: _descriptor.EnumDescriptor
+            STEP_UNSPECIFIED: TimelineEntry.Review._Step.ValueType  # 0
+            """The step is never unspecified in an answer."""
+            OPENED: TimelineEntry.Review._Step.ValueType  # 1
+            """The payment came into review."""
+            NOTED: TimelineEntry.Review._Step.ValueType  # 2
+            """An analyst noted something."""
+            APPROVED: TimelineEntry.Review._Step.ValueType  # 3
+            """The payment went on."""
+            REJECTED: TimelineEntry.Review._Step.ValueType  # 4
+            """The payment was called off."""
+
+        class Step(_Step, metaclass=_StepEnumTypeWrapper):
+            """Step says what happened. More steps may be added."""
+
+        STEP_UNSPECIFIED: TimelineEntry.Review.Step.ValueType  # 0
+        """The step is never unspecified in an answer."""
+        OPENED: TimelineEntry.Review.Step.ValueType  # 1
+        """The payment came into review."""
+        NOTED: TimelineEntry.Review.Step.ValueType  # 2
+        """An analyst noted something."""
+        APPROVED: TimelineEntry.Review.Step.ValueType  # 3
+        """The payment went on."""
+        REJECTED: TimelineEntry.Review.Step.ValueType  # 4
+        """The payment was called off."""
+
+        STEP_FIELD_NUMBER: _builtins.int
+        THROUGH_FIELD_NUMBER: _builtins.int
+        ANALYST_FIELD_NUMBER: _builtins.int
+        WORDS_FIELD_NUMBER: _builtins.int
+        step: Global___TimelineEntry.Review.Step.ValueType
+        """What happened."""
+        through: _builtins.str
+        """By what the review ended, such as `ANALYST` or `DEADLINE`; empty before that."""
+        analyst: _builtins.str
+        """The analyst; empty where it was none."""
+        words: _builtins.str
+        """The analyst's words; they may be empty."""
+        def __init__(
+            self,
+            *,
+            step: Global___TimelineEntry.Review.Step.ValueType = ...,
+            through: _builtins.str = ...,
+            analyst: _builtins.str = ...,
+            words: _builtins.str = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["analyst", b"analyst", "step", b"step", "through", b"through", "words", b"words"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
     AT_FIELD_NUMBER: _builtins.int
     REQUEST_FIELD_NUMBER: _builtins.int
     PROCESSOR_NOTICE_FIELD_NUMBER: _builtins.int
@@ -1772,6 +1847,7 @@ class TimelineEntry(_message.Message):
     JOURNAL_FIELD_NUMBER: _builtins.int
     EVENT_FIELD_NUMBER: _builtins.int
     ATTENTION_FIELD_NUMBER: _builtins.int
+    REVIEW_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def at(self) -> _timestamp_pb2.Timestamp:
         """When it happened, on the clock of whoever saw it: a server, or the database."""
@@ -1808,6 +1884,10 @@ class TimelineEntry(_message.Message):
     def attention(self) -> Global___TimelineEntry.Attention:
         """Something was put before people."""
 
+    @_builtins.property
+    def review(self) -> Global___TimelineEntry.Review:
+        """People looked at the payment."""
+
     def __init__(
         self,
         *,
@@ -1820,12 +1900,13 @@ class TimelineEntry(_message.Message):
         journal: Global___TimelineEntry.Journal | None = ...,
         event: Global___TimelineEntry.Event | None = ...,
         attention: Global___TimelineEntry.Attention | None = ...,
+        review: Global___TimelineEntry.Review | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["at", b"at", "attention", b"attention", "decision", b"decision", "entry", b"entry", "event", b"event", "journal", b"journal", "processor_call", b"processor_call", "processor_notice", b"processor_notice", "request", b"request", "transaction", b"transaction"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["at", b"at", "attention", b"attention", "decision", b"decision", "entry", b"entry", "event", b"event", "journal", b"journal", "processor_call", b"processor_call", "processor_notice", b"processor_notice", "request", b"request", "review", b"review", "transaction", b"transaction"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["at", b"at", "attention", b"attention", "decision", b"decision", "entry", b"entry", "event", b"event", "journal", b"journal", "processor_call", b"processor_call", "processor_notice", b"processor_notice", "request", b"request", "transaction", b"transaction"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["at", b"at", "attention", b"attention", "decision", b"decision", "entry", b"entry", "event", b"event", "journal", b"journal", "processor_call", b"processor_call", "processor_notice", b"processor_notice", "request", b"request", "review", b"review", "transaction", b"transaction"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_entry: _TypeAlias = _typing.Literal["request", "processor_notice", "decision", "processor_call", "transaction", "journal", "event", "attention"]  # noqa: Y015
+    _WhichOneofReturnType_entry: _TypeAlias = _typing.Literal["request", "processor_notice", "decision", "processor_call", "transaction", "journal", "event", "attention", "review"]  # noqa: Y015
     _WhichOneofArgType_entry: _TypeAlias = _typing.Literal["entry", b"entry"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_entry) -> _WhichOneofReturnType_entry | None: ...
 

@@ -1,0 +1,112 @@
+"""Wires fraud screening and the commands that release rules. Called by `bootstrap` for servers, and by `rules_cli`."""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, asynccontextmanager, closing
+from dataclasses import dataclass
+from functools import partial
+
+from prometheus_client import CollectorRegistry
+from sqlalchemy.exc import SQLAlchemyError
+
+from fraud_rules import DEFAULT_RULES, ScreeningFailure, Sources
+from server.domain.errors import KassaError
+from server.domain.rulesets import Role, Version
+from server.metrics import RulesMetrics
+from server.screening.gates import Gates, released_version
+from server.screening.lookups import load_tables
+from server.screening.rulesets import Rulesets
+from server.screening.runtime_lists import ListSnapshots
+from server.screening.screen import Screening, refuse_unservable
+from server.screening.watched_file import WatchedFile
+from server.settings import DatabaseSettings, Settings
+from server.storage.engine import Reads, make_engine
+from server.storage.short_transactions import ShortTransactions
+from server.storage.velocity import servable
+from server.usecases.follow_releases import FollowReleases
+from server.usecases.release_rules import ReleaseRules
+
+RULES_LOOK_EVERY_S = 0.5
+"""What is released or edited is to be obeyed within two seconds, and its trial takes half a second."""
+
+_log = logging.getLogger(__name__)
+
+
+@asynccontextmanager
+async def open_screening(
+    settings: Settings, reads: Reads, transactions: ShortTransactions, lists: ListSnapshots, registry: CollectorRegistry
+) -> AsyncIterator[Screening]:
+    """Brings the rules in force and follows what is released and edited, until the block ends.
+
+    Raises:
+        RulesError: Neither the database nor the rule file has rules that can be used.
+        TableError: The table of BINs or of addresses is not sound.
+    """
+    tables = load_tables(settings.bin_table_path, settings.ip_table_path)
+    metrics = RulesMetrics(registry)
+    gates = Gates(
+        refuse_unservable(servable),
+        partial(_alarm, metrics),
+        block_threshold=None if settings.fraud_threshold is None else int(settings.fraud_threshold * 1000),
+    )
+    watched = WatchedFile(settings.rules_path or DEFAULT_RULES)
+    with closing(Rulesets(gates)) as rulesets:
+        follow = FollowReleases(reads, transactions, rulesets, watched, metrics)
+        await follow.begin()
+        following = asyncio.create_task(keep_following(follow))
+        try:
+            yield Screening(rulesets, lambda: lists.current, tables)
+        finally:
+            following.cancel()
+
+
+@dataclass(frozen=True, slots=True)
+class RulesDesk:
+    """What commands about released rules work with."""
+
+    rules: ReleaseRules
+    reads: Reads
+
+
+@asynccontextmanager
+async def open_rules_desk(settings: DatabaseSettings) -> AsyncIterator[RulesDesk]:
+    """Opens a few connections for one command."""
+    with ExitStack() as stack:
+        writers = make_engine(settings.database_url.get_secret_value(), 1)
+        readers = make_engine(settings.database_reader_url.get_secret_value(), 1, reads=True)
+        stack.callback(readers.dispose)
+        stack.callback(writers.dispose)
+        threads = stack.enter_context(ThreadPoolExecutor(1))
+        reads = Reads(readers, 1)
+        stack.callback(reads.close)
+        yield RulesDesk(ReleaseRules(reads, ShortTransactions(writers, threads)), reads)
+
+
+def pass_gates(sources: Sources) -> Version:
+    """Passes sources through every gate that servers have; takes a second.
+
+    Raises:
+        RulesError: A gate is closed.
+    """
+    gates = Gates(refuse_unservable(servable), lambda *_: None)
+    gates.load(sources, Role.LIVE).close()
+    return released_version(sources)
+
+
+async def keep_following(follow: FollowReleases) -> None:
+    """Looks until it is cancelled; while the database does not answer, the rules in force stay."""
+    while True:
+        await asyncio.sleep(RULES_LOOK_EVERY_S)
+        try:
+            await follow.look()
+        except (KassaError, SQLAlchemyError) as trouble:
+            _log.warning("the rules stay as they are: %s", trouble)
+
+
+def _alarm(metrics: RulesMetrics, role: Role, failure: ScreeningFailure) -> None:
+    """Payments go on, decided by the stand-in or held for review; somebody must look at why."""
+    metrics.screening_failed(role, failure.part)
+    ruleset = failure.ruleset_hash[:12]
+    _log.error("screening: the %s failed under %s ruleset %s: %s", failure.part, role.value, ruleset, failure.detail)

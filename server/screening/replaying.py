@@ -1,0 +1,110 @@
+"""Decides stored decisions once more, by the very version that made them. Called by `usecases.replay_decisions`."""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+
+from fraud_rules import Backend, Decision, RulesError, Ruleset, load_sources
+from server.domain.payment import FraudDecision, FraudOutcome
+from server.domain.rulesets import Version
+from server.screening.feasible import feasible
+from server.screening.gates import sources_of
+
+_LOADED = 8
+"""Versions that stay loaded; decisions come in the order of time, so they rarely change."""
+
+_CHALLENGED = ("credit_card", "debit_card")
+"""The methods that know 3-D Secure; a challenge of another one was turned into a review."""
+
+ReadVersion = Callable[[str], Version | None]
+"""Finds a version by its hash."""
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """Something that was not decided again as it was.
+
+    Attributes:
+        backend: Who decided now; empty where nobody could.
+        field: A field of the decision, or `version` where its ruleset cannot be had.
+    """
+
+    backend: str
+    field: str
+    stored: str
+    replayed: str
+
+
+class Replaying:
+    """Replays by both back ends, whichever decided then. Close it: it holds loaded versions."""
+
+    def __init__(self, read_version: ReadVersion) -> None:
+        self._read_version = read_version
+        self._loaded: dict[str, tuple[Ruleset, Ruleset]] = {}
+
+    def differences(self, stored: FraudDecision, *, could_not_wait: bool) -> list[Difference]:
+        """Compares everything that was stored with what is decided now; empty: they are the same, bit for bit.
+
+        Args:
+            could_not_wait: What asked for a review was turned into a block, since the funds could not be held.
+        """
+        try:
+            pair = self._rulesets(stored.ruleset)
+        except RulesError as error:
+            return [Difference("", "version", stored.ruleset, "; ".join(map(str, error.problems)))]
+        if pair is None:
+            return [Difference("", "version", stored.ruleset, "not kept")]
+        return [
+            one
+            for ruleset in pair
+            for one in _compare(stored, ruleset.decide(stored.facts), could_not_wait=could_not_wait)
+        ]
+
+    def close(self) -> None:
+        """Releases every loaded version."""
+        for engine, _ in self._loaded.values():
+            engine.close()
+        self._loaded.clear()
+
+    def _rulesets(self, version_hash: str) -> tuple[Ruleset, Ruleset] | None:
+        """Returns the version with the engine, and once more with the evaluator alone."""
+        if version_hash not in self._loaded:
+            version = self._read_version(version_hash)
+            if version is None:
+                return None
+            if len(self._loaded) >= _LOADED:
+                oldest, _ = self._loaded.pop(next(iter(self._loaded)))
+                oldest.close()
+            sources = sources_of(version)
+            stand_in = load_sources(sources)
+            stand_in.close()
+            self._loaded[version_hash] = load_sources(sources), stand_in
+        return self._loaded[version_hash]
+
+
+def replayable(stored: FraudDecision) -> bool:
+    """Says whether rules decided at all: where screening itself had failed there is nothing to repeat."""
+    return stored.backend != Backend.NOBODY.value
+
+
+def _compare(stored: FraudDecision, replayed: Decision, *, could_not_wait: bool) -> Iterator[Difference]:
+    can_challenge = stored.facts.get("method") in _CHALLENGED
+    decided = FraudOutcome(replayed.outcome.value)
+    outcome = feasible(decided, can_hold=not could_not_wait, can_challenge=can_challenge)
+    pairs = {
+        "ruleset": (stored.ruleset, replayed.ruleset_hash),
+        "outcome": (stored.outcome.value, outcome.value),
+        "score": (stored.score_thousandths, replayed.score_thousandths),
+        "rules": (list(stored.rules), list(replayed.fired)),
+        "shadow_rules": (list(stored.shadow_rules), list(replayed.shadow_fired)),
+    }
+    for field, (then, now) in pairs.items():
+        if then != now:
+            yield Difference(replayed.backend.value, field, str(then), str(now))
+    yield from _compare_facts(stored.facts, replayed.facts, replayed.backend.value)
+
+
+def _compare_facts(then: Mapping[str, object], now: Mapping[str, object], backend: str) -> Iterator[Difference]:
+    for name in sorted(then.keys() | now.keys()):
+        # True equals 1 in Python, and is another fact.
+        if repr(then.get(name)) != repr(now.get(name)):
+            yield Difference(backend, f"facts.{name}", repr(then.get(name)), repr(now.get(name)))
