@@ -138,6 +138,7 @@ def _needed(rulesets: list[Ruleset], asked: Mapping[str, VelocityFact]) -> set[s
     """The facts that the rules name, and those that their velocity rests on; of the merchant every source knows."""
     named = {fact.name for one in rulesets for condition in one.conditions for fact in facts_of(condition)}
     keys = {fact.by for fact in asked.values()} | {fact.over for fact in asked.values() if fact.over in DISTINCT}
-    listed = {one.listed for each in rulesets for condition in each.conditions for one in memberships_of(condition)}
+    mentions = [one for each in rulesets for condition in each.conditions for one in memberships_of(condition)]
+    listed = {word.name for one in mentions if (word := one.listed) is not None}
     shares = set(STABLE_BY) if any(rule.percent < 100 for one in rulesets for rule in one.rules) else set()
     return (named | (keys - {"merchant"}) | listed | shares) - asked.keys()
