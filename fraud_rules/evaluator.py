@@ -47,7 +47,7 @@ def compile_tests(conditions: Sequence[Condition]) -> Test:
     It takes half the time.
     """
     writer = _Writer()
-    return cast(Test, _compile(writer, [writer.true(item) for item in conditions]))
+    return cast(Test, _compile(writer, [writer.holds(item) for item in conditions]))
 
 
 def _compile(writer: "_Writer", values: Sequence[str]) -> object:
@@ -71,6 +71,10 @@ class _Writer:
             unknown = dict.fromkeys(f"{self._local(fact)} is None" for fact in facts_of(condition))
             return f"(None if {' or '.join(unknown)} else {self._test(condition, True)})"
         return f"(True if {self._write(condition, True)} else False if {self._write(condition, False)} else None)"
+
+    def holds(self, condition: Condition) -> str:
+        """Writes an expression that holds where the condition is true."""
+        return self._write(condition, True)
 
     def _write(self, condition: Condition, wanted: bool) -> str:
         match condition:
