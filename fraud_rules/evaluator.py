@@ -47,7 +47,7 @@ def compile_tests(conditions: Sequence[Condition]) -> Test:
     It takes half the time.
     """
     writer = _Writer()
-    return cast(Test, _compile(writer, [writer.true(item) for item in conditions]))
+    return cast(Test, _compile(writer, [writer.holds(item) for item in conditions]))
 
 
 def _compile(writer: "_Writer", values: Sequence[str]) -> object:
@@ -72,8 +72,8 @@ class _Writer:
             return f"(None if {' or '.join(unknown)} else {self._test(condition, True)})"
         return f"(True if {self._write(condition, True)} else False if {self._write(condition, False)} else None)"
 
-    def true(self, condition: Condition) -> str:
-        """Writes an expression that holds where the condition is true, and nowhere else."""
+    def holds(self, condition: Condition) -> str:
+        """Writes an expression that holds where the condition is true."""
         return self._write(condition, True)
 
     def _write(self, condition: Condition, wanted: bool) -> str:

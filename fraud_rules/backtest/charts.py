@@ -193,7 +193,7 @@ def nice(cents: int) -> int:
     """Returns the next 1, 2 or 5 with zeros that is no less, and at least a dollar."""
     if cents <= 100:
         return 100
-    unit = 10 ** int(log10(cents))
+    unit: int = 10 ** int(log10(cents))
     return next(unit * factor for factor in (1, 2, 5, 10) if unit * factor >= cents)
 
 

@@ -6,7 +6,7 @@ from the moment when it was known, in the window of its payment, as the gateway 
 
 import heapq
 from collections.abc import Callable, Hashable, Iterable
-from typing import Final, NamedTuple, assert_never
+from typing import Final, NamedTuple
 
 from fraud_rules.backtest.past import Amounts, Extent, Newest, Times, Totals, Values
 from fraud_rules.backtest.payments import SECOND, Payment
@@ -88,7 +88,8 @@ class History:
             self._take_event(heapq.heappop(events))
         if now >= self._next_sweep:
             self._sweep(now)
-        merchant, keys = payment.merchant, []
+        merchant = payment.merchant
+        keys: list[_Key | None] = []
         for by, asks in zip(self._by, self._asks, strict=True):
             value = merchant if by == "merchant" else facts.get(by)
             if value is None:
@@ -199,28 +200,30 @@ class History:
                 times = self._times.setdefault(place, Times(keep))
                 times.keep = max(times.keep, keep)
 
-    def _ask(self, fact: VelocityFact) -> Ask:  # noqa: PLR0911 - one for each kind of container
+    def _ask(self, fact: VelocityFact) -> Ask:
         place = (self._by.index(fact.by), fact.over)
-        within = None if fact.within_seconds is None else fact.within_seconds * SECOND
-        match fact.function:
-            case Function.LAST:
-                return ask_last(self._said[place].by_key, within)
-            case Function.DISTINCT if within is None:
-                return ask_distinct(self._sets[place])
-            case Function.DISTINCT:
-                values = Values(within)
-                self._values.append((*place, values))
-                return ask_values(values)
-            case Function.SUM | Function.AVERAGE if within is None:
-                return ask_totals(self._totals[place], fact.function, self._cents)
-            case Function.SUM | Function.AVERAGE:
-                return ask_amounts(self._amounts[place], fact.function, within, self._cents)
-            case Function.COUNT | Function.SECONDS_SINCE_LAST | Function.SECONDS_SINCE_FIRST | Function.FIRST_SEEN:
-                if within is None:
-                    return ask_extent(self._extents[place], fact.function)
-                return ask_times(self._times[place], fact.function, within)
-            case _:
-                assert_never(fact.function)
+        if fact.function is Function.LAST:
+            within = None if fact.within_seconds is None else fact.within_seconds * SECOND
+            return ask_last(self._said[place].by_key, within)
+        if fact.within_seconds is None:
+            return self._ask_ever(fact.function, place)
+        return self._ask_within(fact.function, place, fact.within_seconds * SECOND)
+
+    def _ask_ever(self, function: Function, place: tuple[int, str]) -> Ask:
+        if function is Function.DISTINCT:
+            return ask_distinct(self._sets[place])
+        if function in _MONEY:
+            return ask_totals(self._totals[place], function, self._cents)
+        return ask_extent(self._extents[place], function)
+
+    def _ask_within(self, function: Function, place: tuple[int, str], within: int) -> Ask:
+        if function is Function.DISTINCT:
+            values = Values(within)
+            self._values.append((*place, values))
+            return ask_values(values)
+        if function in _MONEY:
+            return ask_amounts(self._amounts[place], function, within, self._cents)
+        return ask_times(self._times[place], function, within)
 
     def _takers(self, kind: str) -> tuple[list[tuple[int, _Takes]], list[tuple[int, _TakesMoney]]]:
         takes: list[tuple[int, _Takes]] = []

@@ -30,7 +30,7 @@ def show_report(console: Console, report: Report) -> None:
 def _headlines(report: Report) -> Table:
     table = Table(show_header=False)
     for justify in ("left", "right", "left"):
-        table.add_column(justify=justify)  # type: ignore[arg-type] # a literal, once it is out of the tuple
+        table.add_column(justify=justify)
     if report.live is not None:
         table.add_column()
     for tile in tiles(report):

@@ -15,7 +15,7 @@ from tests.fraud_rules.backtest.recount import recount
 
 RATES = Rates(date(2026, 1, 1), {"USD": Fraction(1), "EUR": Fraction(11, 10), "JPY": Fraction(2, 3)})
 MINUTE = 60 * SECOND
-WORDS = st.sampled_from(["a", "b", None])
+WORDS = st.sampled_from(["a", "a", "a", "b", None])
 
 
 @st.composite
@@ -40,7 +40,9 @@ def payments(draw: st.DrawFn) -> list[Payment]:
         said = {"cvc_check": draw(st.sampled_from(["pass", "fail"]))} if draw(st.booleans()) else None
         happened = [draw(st.booleans()) for _ in ("approved", "declined", "blocked")]
         rest = (*happened, *moments, draw(st.integers(0, 99)), said)
-        made.append(Payment(place, at, draw(st.sampled_from(["m", "n"])), facts, amount, currency, None, *rest))
+        made.append(
+            Payment(place, at, draw(st.sampled_from(["m", "m", "m", "n"])), facts, amount, currency, None, *rest)
+        )
     return made
 
 
@@ -88,6 +90,32 @@ def test_a_refund_counts_from_when_it_was_known_and_in_the_window_of_its_payment
     fact = velocity_fact(Function.COUNT, "refunds", "card", "1h")
     made = [payment_at(0, refunded_at=600 * SECOND), *map(payment_at, (599, 600, 3_599, 3_600))]
     assert [answer[fact.name] for answer in told([fact], made)] == [0, 0, 1, 1, 0]
+
+
+def test_what_becomes_known_out_of_order_is_put_in_its_place() -> None:
+    functions = (
+        Function.COUNT,
+        Function.SUM,
+        Function.AVERAGE,
+        Function.SECONDS_SINCE_FIRST,
+        Function.SECONDS_SINCE_LAST,
+    )
+    facts = [
+        velocity_fact(function, over, "card", window)
+        for function in functions
+        for over in ("refunds", "disputes", "early_fraud_warnings")
+        for window in ("1h", "ever")
+    ]
+    known = {0: 1_000, 500: 800, 600: 900}
+    late = [
+        payment_at(at, refunded_at=when * SECOND, disputed_at=when * SECOND, warned_at=when * SECOND, refunded=at + 1)
+        for at, when in known.items()
+    ]
+    made = [*late, *map(payment_at, (850, 950, 1_050, 3_700, 4_150, 9_000))]
+    plain = [Payment(*payment[:3], dict(payment.facts), *payment[4:]) for payment in made]
+    for place, found in enumerate(told(facts, made)):
+        expected = {fact.name: recount(fact, plain[:place], plain[place], RATES) for fact in facts}
+        assert found == {name: value for name, value in expected.items() if value is not None}
 
 
 def test_memory_follows_the_windows_and_not_the_file() -> None:

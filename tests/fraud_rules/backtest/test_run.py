@@ -167,3 +167,10 @@ def test_tests_of_truth_alone_agree_with_the_evaluator(tmp_path: Path) -> None:
     ruleset.close()
     for facts in ({}, {"email": "b", "hour": 2, "card": "x"}, {"email": "b", "card": "x"}, {"ip_country": "NG"}):
         assert tests(facts) == [truth is True for truth in evaluate(facts)]  # type: ignore[arg-type]
+
+
+def test_what_a_list_held_at_run_time_is_taken_from_its_column(tmp_path: Path) -> None:
+    text = ruleset_text(rule("bad", 'card in list("bad_cards")', "action: block"), head="lists: [bad_cards]\n")
+    rows = [row(0, card="a", listed_bad_cards_card="true"), row(1, card="a", listed_bad_cards_card="false")]
+    report = judge(tmp_path, write_csv(tmp_path, rows), text)
+    assert report.ruleset.rules[0].hits.all.count == 1
