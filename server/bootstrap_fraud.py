@@ -56,6 +56,7 @@ async def open_screening(
         follow = FollowReleases(reads, transactions, rulesets, watched, metrics)
         await follow.begin()
         following = asyncio.create_task(keep_following(follow))
+        following.add_done_callback(_tell_the_end)
         try:
             yield Screening(rulesets, lambda: lists.current, tables)
         finally:
@@ -96,13 +97,18 @@ def pass_gates(sources: Sources) -> Version:
 
 
 async def keep_following(follow: FollowReleases) -> None:
-    """Looks until it is cancelled; while the database does not answer, the rules in force stay."""
+    """Looks until it is cancelled; while the database or this machine is in trouble, the rules in force stay."""
     while True:
         await asyncio.sleep(RULES_LOOK_EVERY_S)
         try:
             await follow.look()
-        except (KassaError, SQLAlchemyError) as trouble:
+        except (KassaError, SQLAlchemyError, OSError) as trouble:  # a machine may have no process left for a trial
             _log.warning("the rules stay as they are: %s", trouble)
+
+
+def _tell_the_end(following: "asyncio.Task[None]") -> None:
+    if not following.cancelled() and following.exception() is not None:
+        _log.critical("this server follows no releases any more: restart it", exc_info=following.exception())
 
 
 def _alarm(metrics: RulesMetrics, role: Role, failure: ScreeningFailure) -> None:

@@ -8,14 +8,15 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 from uuid import uuid4
 
 import pytest
 from prometheus_client import CollectorRegistry
+from sqlalchemy.exc import DatabaseError
 
 from fraud_rules import DEFAULT_RULES, RulesError
-from server.bootstrap_fraud import open_screening
+from server.bootstrap_fraud import keep_following, open_screening
 from server.bootstrap_reviews import open_lists
 from server.domain.payment import FraudDecision, FraudOutcome
 from server.domain.rulesets import NewRelease, Role, Version
@@ -25,6 +26,7 @@ from server.settings import Settings
 from server.storage.engine import Reads, make_engine
 from server.storage.rulesets import release
 from server.storage.short_transactions import ShortTransactions
+from server.usecases.follow_releases import FollowReleases
 from tests.cluster import TEMPLATE, Cluster, Database
 from tests.factories import make_payment
 from tests.screening.lineups import blocks
@@ -146,6 +148,23 @@ async def test_the_threshold_of_the_settings_replaces_the_files(own: Database, r
         assert server.decide(**large).outcome is FraudOutcome.ALLOW
     async with wired(own, rules, fraud_threshold=Decimal("0.3")) as server:
         assert server.decide(**large).outcome is FraudOutcome.BLOCK
+
+
+@pytest.mark.parametrize("trouble", [OSError("no more processes"), DatabaseError("", {}, ValueError())])
+async def test_trouble_does_not_end_the_following(monkeypatch: pytest.MonkeyPatch, trouble: Exception) -> None:
+    monkeypatch.setattr("server.bootstrap_fraud.RULES_LOOK_EVERY_S", 0)
+    looks = asyncio.Queue[None]()
+
+    class Follow:
+        async def look(self) -> None:
+            looks.put_nowait(None)
+            raise trouble
+
+    following = asyncio.create_task(keep_following(cast(FollowReleases, Follow())))
+    async with asyncio.timeout(10):
+        for _ in range(3):
+            await looks.get()
+    following.cancel()
 
 
 async def test_without_any_usable_rules_a_server_does_not_start(own: Database, rules: Path) -> None:
