@@ -11,7 +11,7 @@ import statistics
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -85,7 +85,7 @@ def _engine_of(ruleset: Ruleset) -> Callable[[dict[str, Value]], object]:
     return engine.match
 
 
-def _screen(screening: Screening, payment: Payment, past: dict[str, int]) -> dict[str, Value]:
+def _screen(screening: Screening, payment: Payment, past: dict[str, int]) -> Mapping[str, Value]:
     _, screen = screening.prepare(
         payment, None, "Europe/Berlin", f"card-{payment.amount % 97}", can_hold=True, can_challenge=True
     )

@@ -83,12 +83,12 @@ def test_an_edited_rule_decides_while_payments_run_and_a_broken_one_changes_noth
 
 CHALLENGE = """
   - id: prove_it
-    why: Large enough that its owner may be asked.
-    when: amount_usd > 500
+    why: Worth asking the owner of the card.
+    when: description.startswith("prove")
     action: challenge
     tests:
-      - {given: {amount_usd: 501}, fires: true}
-      - {given: {amount_usd: 500}, fires: false}
+      - {given: {description: prove it}, fires: true}
+      - {given: {description: shoes}, fires: false}
 """
 CAN_BE_CHALLENGED = "4000000000003055"
 """Enrolled in 3-D Secure, and asked only on request: https://docs.stripe.com/testing#three-ds-cards"""
@@ -99,7 +99,7 @@ def test_a_rule_that_challenges_sends_the_customer_to_their_bank_and_back(
     own_stack: Platform, rules_file: Path
 ) -> None:
     shop = own_stack.new_shop()
-    body = order(card=card(CAN_BE_CHALLENGED), amount=60_000)
+    body = order(card=card(CAN_BE_CHALLENGED), description="prove it")
     head, _, tests = rules_file.read_text().partition("\ntests:")
     rules_file.write_text(f"{head}\n{CHALLENGE}\ntests:{tests}")
     wait_until(lambda: [shop.pay(body).json()["state"] for _ in range(4)], lambda states: states == ["PENDING"] * 4, 40)
