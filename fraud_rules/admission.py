@@ -41,15 +41,17 @@ def with_usd(facts: Mapping[str, Value], rates: Rates) -> tuple[Mapping[str, Val
 
 
 def _checked(value: Value, word: Fact) -> Value:
-    match word.kind, value:
-        case (Kind.BOOLEAN, bool()):
+    kind = word.kind
+    if kind is Kind.TEXT and isinstance(value, str):
+        if len(value) <= MAX_TEXT and value.isascii():
+            return word.normalise(value)
+        encodable = value[:MAX_TEXT].encode("utf-8", "replace").decode()
+        return word.normalise(encodable)[:MAX_TEXT]
+    if isinstance(value, bool):
+        if kind is Kind.BOOLEAN:
             return value
-        case (Kind.TEXT, str()):
-            encodable = value[:MAX_TEXT].encode("utf-8", "replace").decode()
-            return word.normalise(encodable)[:MAX_TEXT]
-        case (Kind.INTEGER, int()) if not isinstance(value, bool):
-            if not word.minimum <= value <= word.maximum:
-                raise FactError(f"{word.name} is out of range")
-            return value
-        case _:
-            raise FactError(f"{word.name} is not of type {word.kind}")
+    elif kind is Kind.INTEGER and isinstance(value, int):
+        if not word.minimum <= value <= word.maximum:
+            raise FactError(f"{word.name} is out of range")
+        return value
+    raise FactError(f"{word.name} is not of type {kind}")

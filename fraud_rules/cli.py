@@ -12,6 +12,7 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
+from fraud_rules.backtest_cli import backtest
 from fraud_rules.by_hand import HandError, facts_from_json, facts_from_words
 from fraud_rules.check import check_files
 from fraud_rules.difference import compare
@@ -24,6 +25,7 @@ from fraud_rules.tables import show_difference, show_explanation, show_problems,
 from fraud_rules.testing import TestResult
 
 app = typer.Typer(name="rules", help="Check, test, explain and compare fraud rules.", no_args_is_help=True)
+app.command()(backtest)
 
 Files = Annotated[
     list[Path] | None, typer.Argument(help="Rule files; without any, the default rules.", show_default=False)

@@ -35,6 +35,8 @@ MAX_NODES = 60
 """Conditions in one handle; past 64 that hold at once the engine gives wrong answers."""
 MAX_RULE_NODES = 24
 """A larger rule is computed beforehand as one boolean."""
+MAX_RULE_JOINS = 14
+"""So is one with more `$and` and `$or`: past 15, that around the whole rule included, the engine refuses it."""
 
 WARM_UP = "warm_up"
 RESERVED = ("id", "sid", "pid", "$s", WARM_UP)
@@ -86,12 +88,14 @@ class _Part:
         facts: The names it mentions.
         nodes: The most conditions of it that can hold at once.
         paths: How often it can match one payment: each way through an `or` matches by itself.
+        joins: How many `$and` and `$or` it has.
     """
 
     definition: Definition
     facts: frozenset[str]
     nodes: int = 1
     paths: int = 1
+    joins: int = 0
 
 
 def compile_program(conditions: Sequence[Condition]) -> Program:
@@ -118,7 +122,7 @@ def compile_program(conditions: Sequence[Condition]) -> Program:
 
 def _shard(parts: Mapping[int, _Part]) -> Shard:
     facts = frozenset[str]().union(*(part.facts for part in parts.values()))
-    hashes = {name: _name_hash(name) for name in (*RESERVED, *facts)}
+    hashes = {name: name_hash(name) for name in (*RESERVED, *facts)}
     if len(set(hashes.values())) < len(hashes):
         raise ValueError("two facts of the ruleset have names that the engine cannot tell apart")
     # The guard keeps a negation from matching anything but a payment; without it the engine loops.
@@ -127,7 +131,7 @@ def _shard(parts: Mapping[int, _Part]) -> Shard:
     return Shard(json.dumps(definition), facts, sum(part.paths for part in parts.values()))
 
 
-def _name_hash(name: str) -> int:
+def name_hash(name: str) -> int:
     """FNV-1a in 32 bits: the engine's hash of names."""
     value = 0x811C9DC5
     for byte in name.encode("ascii"):
@@ -145,7 +149,8 @@ class _Lowering:
     def rule(self, condition: Condition) -> _Part:
         """Lowers a rule's whole condition."""
         part = self._lower(condition, True)
-        return part if part.nodes <= MAX_RULE_NODES else self._compute(condition, True)
+        fits = part.nodes <= MAX_RULE_NODES and part.joins <= MAX_RULE_JOINS
+        return part if fits else self._compute(condition, True)
 
     def _lower(self, condition: Condition, wanted: bool) -> _Part:
         """Lowers what holds where the condition has the wanted truth, so that no negation is left."""
@@ -218,13 +223,20 @@ def _all(parts: Sequence[_Part]) -> _Part:
     for part in parts:
         nodes += paths * part.nodes
         paths *= part.paths
-    return _Part({"$and": [part.definition for part in parts]}, _facts(parts), nodes, paths)
+    return _joined("$and", parts, nodes, paths)
 
 
 def _any(parts: Sequence[_Part]) -> _Part:
     nodes, paths = sum(part.nodes for part in parts), sum(part.paths for part in parts)
-    return _Part({"$or": [part.definition for part in parts]}, _facts(parts), nodes, paths)
+    return _joined("$or", parts, nodes, paths)
 
 
-def _facts(parts: Sequence[_Part]) -> frozenset[str]:
-    return frozenset[str]().union(*(part.facts for part in parts))
+def _joined(sign: str, parts: Sequence[_Part], nodes: int, paths: int) -> _Part:
+    """Joins parts by `$and` or `$or`; what is itself so joined is taken in, which saves joins."""
+    operands: list[Definition] = []
+    joins = 1
+    for part in parts:
+        inner = part.definition.get(sign)
+        operands.extend([part.definition] if inner is None else inner)
+        joins += part.joins - (inner is not None)
+    return _Part({sign: operands}, frozenset[str]().union(*(part.facts for part in parts)), nodes, paths, joins)

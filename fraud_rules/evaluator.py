@@ -29,6 +29,7 @@ from fraud_rules.lists import Networks
 from fraud_rules.patterns import compile_pattern
 
 Evaluate = Callable[[Mapping[str, Value]], list[bool | None]]
+Test = Callable[[Mapping[str, Value]], list[bool]]
 
 
 def compile_conditions(conditions: Sequence[Condition]) -> Evaluate:
@@ -37,16 +38,24 @@ def compile_conditions(conditions: Sequence[Condition]) -> Evaluate:
     The function expects facts as `admission` leaves them, and then raises nothing.
     """
     writer = _Writer()
-    values = ", ".join(f"{_choice(writer.true(item), writer.false(item))}" for item in conditions)
+    return cast(Evaluate, _compile(writer, [writer.truth(item) for item in conditions]))
+
+
+def compile_tests(conditions: Sequence[Condition]) -> Test:
+    """Generates what `compile_conditions` does, but for whoever asks for nothing but truth: unknown counts as false.
+
+    It takes half the time.
+    """
+    writer = _Writer()
+    return cast(Test, _compile(writer, [writer.true(item) for item in conditions]))
+
+
+def _compile(writer: "_Writer", values: Sequence[str]) -> object:
     loads = [f"    {local} = get({name!r})" for name, local in writer.locals.items()]
-    source = "\n".join(["def evaluate(facts):", "    get = facts.get", *loads, f"    return [{values}]"])
+    source = "\n".join(["def evaluate(facts):", "    get = facts.get", *loads, f"    return [{', '.join(values)}]"])
     namespace: dict[str, Any] = dict(writer.constants)
     exec(compile(source, "<fraud rules>", "exec"), namespace)
-    return cast(Evaluate, namespace["evaluate"])
-
-
-def _choice(true: str, false: str) -> str:
-    return f"(True if {true} else False if {false} else None)"
+    return namespace["evaluate"]
 
 
 class _Writer:
@@ -56,13 +65,12 @@ class _Writer:
         self.locals: dict[str, str] = {}
         self.constants: dict[str, object] = {}
 
-    def true(self, condition: Condition) -> str:
-        """Writes an expression that holds where the condition is true."""
-        return self._write(condition, True)
-
-    def false(self, condition: Condition) -> str:
-        """Writes an expression that holds where the condition is false, which is not where it is unknown."""
-        return self._write(condition, False)
+    def truth(self, condition: Condition) -> str:
+        """Writes an expression that is True, False or None; what a simple condition tests is worked out once."""
+        if isinstance(condition, Comparison | Membership | TextTest):
+            unknown = dict.fromkeys(f"{self._local(fact)} is None" for fact in facts_of(condition))
+            return f"(None if {' or '.join(unknown)} else {self._test(condition, True)})"
+        return f"(True if {self._write(condition, True)} else False if {self._write(condition, False)} else None)"
 
     def _write(self, condition: Condition, wanted: bool) -> str:
         match condition:
@@ -73,20 +81,24 @@ class _Writer:
                 return f"({joint.join(self._write(operand, wanted) for operand in condition.operands)})"
             case Known():
                 return f"({self._local(condition.fact)} is {'not ' if wanted else ''}None)"
-            case Comparison():
-                operator = condition.operator if wanted else NEGATED[condition.operator]
-                test = f"{self._term(condition.left)} {operator} {self._term(condition.right)}"
-                return self._guarded(condition, test)
-            case Membership():
-                return self._guarded(condition, f"{'' if wanted else 'not '}{self._membership(condition)}")
-            case TextTest():
-                return self._guarded(condition, f"{'' if wanted else 'not '}{self._text_test(condition)}")
+            case Comparison() | Membership() | TextTest():
+                known = dict.fromkeys(f"{self._local(fact)} is not None" for fact in facts_of(condition))
+                return f"({' and '.join([*known, self._test(condition, wanted)])})"
             case _:
                 assert_never(condition)
 
-    def _guarded(self, condition: Condition, test: str) -> str:
-        known = dict.fromkeys(f"{self._local(fact)} is not None" for fact in facts_of(condition))
-        return f"({' and '.join([*known, test])})"
+    def _test(self, condition: Comparison | Membership | TextTest, wanted: bool) -> str:
+        """Writes what holds where the condition has the wanted truth and its facts are known."""
+        match condition:
+            case Comparison():
+                operator = condition.operator if wanted else NEGATED[condition.operator]
+                return f"{self._term(condition.left)} {operator} {self._term(condition.right)}"
+            case Membership():
+                return f"{'' if wanted else 'not '}{self._membership(condition)}"
+            case TextTest():
+                return f"{'' if wanted else 'not '}{self._text_test(condition)}"
+            case _:
+                assert_never(condition)
 
     def _term(self, term: Term) -> str:
         match term:

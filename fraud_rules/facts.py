@@ -72,15 +72,12 @@ class Fact:
 
     def normalise(self, text: str) -> str:
         """Returns the text in the fact's case; of an IP address, its shortest form, by which alone it is compared."""
-        match self.case:
-            case Case.UPPER:
-                return text.upper()
-            case Case.LOWER:
-                return text.lower()
-            case Case.ADDRESS:
-                return _address(text)
-            case Case.AS_IS:
-                return text
+        case = self.case
+        if case is Case.AS_IS:
+            return text
+        if case is Case.ADDRESS:
+            return _address(text)
+        return text.upper() if case is Case.UPPER else text.lower()
 
 
 def _address(text: str) -> str:

@@ -19,7 +19,7 @@ from fraud_rules.velocity import BY, Function, velocity_fact
 
 _Choice = TypeVar("_Choice", bound=StrEnum)
 MERCHANT = re.compile(r"[A-Za-z0-9_-]{1,64}")
-_VELOCITY = re.compile(rf"({'|'.join(Function)})_(\w+)_by_({'|'.join(BY)})_(\w+)")
+_VELOCITY = re.compile(rf"({'|'.join(Function)})_(\w+)_by_({'|'.join(BY)})_([0-9]+[mhd]|ever)")
 
 
 class Fields:

@@ -91,6 +91,11 @@ class Ruleset:
         self.lists: tuple[str, ...] = tuple(sorted({list_name for _, list_name, _ in self._listed}))
 
     @property
+    def conditions(self) -> tuple[Condition, ...]:
+        """What is evaluated for each payment: `applies_to`, where there is one, then each rule that is not off."""
+        return conditions_of(self._file)
+
+    @property
     def words(self) -> Mapping[str, Fact]:
         """The facts that `decide` takes: the vocabulary, declared metadata, and what rules ask for, also those off."""
         return MappingProxyType(dict(self._words))
@@ -119,6 +124,19 @@ class Ruleset:
         except _EVALUATION_ERRORS as error:
             self._report("evaluator", error)
             return self._undecided(known)
+        return self.settle(fired, known, without_rate, backend)
+
+    def settle(
+        self, fired: Set[int], known: Mapping[str, Value], without_rate: bool, backend: Backend = Backend.EVALUATOR
+    ) -> Decision:
+        """Says what comes of a payment once it is known which conditions hold; raises nothing.
+
+        Args:
+            fired: Indexes into `conditions`.
+            known: The facts as admission leaves them, with `amount_usd`.
+            without_rate: The payment's currency has no rate.
+            backend: Who found out.
+        """
         if self._file.applies_to is not None and 0 not in fired:
             return self._decision(Outcome.ALLOW, 0, (), (), known, False, backend)
         return self._settle(fired, known, without_rate and self._uses_usd, backend)

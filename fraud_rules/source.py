@@ -4,12 +4,15 @@ Used by `terms` and `parser`, which give the tree its meaning.
 """
 
 import ast
+import re
 import warnings
 from typing import NoReturn
 
 MAX_LENGTH = 2_000
 MAX_NODES = 400
 MAX_DEPTH = 30
+
+_LONE_RETURN = re.compile(r"\r(?!\n)")
 
 
 class ExpressionError(Exception):
@@ -37,7 +40,9 @@ class Source:
         """
         if len(text) > MAX_LENGTH:
             raise ExpressionError(0, f"the expression has {len(text):,} characters; the limit is {MAX_LENGTH:,}")
-        self._text = f"({text}\n)"  # in parentheses, an expression may span lines
+        # In parentheses, an expression may span lines; Python takes a lone carriage return for the end of one.
+        self._text = f"({_LONE_RETURN.sub(chr(10), text)}\n)"
+        self._lines = [f"{line}\n".encode("utf-8", "replace") for line in self._text.split("\n")]
 
     def tree(self) -> ast.expr:
         """Parses the text, and refuses what is too deep or too large for the steps that follow.
@@ -72,13 +77,17 @@ class Source:
 
     def written(self, node: ast.expr) -> str:
         """Returns the part of the text that the node was read from, as written."""
-        return ast.get_source_segment(self._text, node) or "this"
+        if node.end_lineno is None or node.end_col_offset is None:
+            return "this"
+        lines = self._lines[node.lineno - 1 : node.end_lineno]
+        lines[-1] = lines[-1][: node.end_col_offset]
+        lines[0] = lines[0][node.col_offset :]
+        return b"".join(lines).decode(errors="replace")
 
     def fail(self, node: ast.expr, message: str, hint: str = "") -> NoReturn:
         """Raises `ExpressionError` at the node's place."""
-        line = self._text.split("\n")[node.lineno - 1]
-        column = len(line.encode()[: node.col_offset].decode(errors="replace"))
-        raise ExpressionError(self._offset(node.lineno, column), message, hint)
+        column = len(self._lines[node.lineno - 1][: node.col_offset].decode(errors="replace"))
+        raise ExpressionError(self._offset(node.lineno, column), " ".join(message.split()), hint)
 
     def _offset(self, line: int, column: int) -> int:
         before = sum(len(text) + 1 for text in self._text.split("\n")[: line - 1])

@@ -118,9 +118,9 @@ def velocity_fact(function: Function, over: str, by: str, within: str = EVER) ->
         ValueError: A word is not one of the above; its message says what is.
     """
     if over not in OVER[function]:
-        raise ValueError(f"{function} knows no {over!r}; it takes one of {', '.join(OVER[function])}")
+        raise ValueError(f"{function} knows no {over[:80]!r}; it takes one of {', '.join(OVER[function])}")
     if by not in BY:
-        raise ValueError(f"by={by!r} is unknown; it takes one of {', '.join(BY)}")
+        raise ValueError(f"by={by[:80]!r} is unknown; it takes one of {', '.join(BY)}")
     if function is Function.DISTINCT and over == by:
         raise ValueError(f"there is but one {over} by {by}; tell apart something else")
     name = f"{function}_{over}_by_{by}_{within}"
@@ -133,5 +133,5 @@ def _window(within: str) -> int | None:
     match = _WINDOW.fullmatch(within)
     seconds = int(match[1]) * _SECONDS[match[2]] if match else 0
     if not 0 < seconds <= MAX_DAYS * 86_400:
-        raise ValueError(f'within={within!r} is no window; write "30m", "24h", "90d" (at most 90 days) or "ever"')
+        raise ValueError(f'within={within[:80]!r} is no window; write "30m", "24h", "90d" (at most 90 days) or "ever"')
     return seconds

@@ -20,13 +20,14 @@ from rich.text import Text
 from fraud_rules import RulesError
 from fraud_rules.cli import app as rules
 from server import logs, replay_cli, rules_cli
+from server.backtest_source import StoredDecisions
 from server.bootstrap import issue_platform_key, open_core, read_payment_timeline, run_server, run_worker
 from server.domain.errors import InvalidField
 from server.domain.ids import Prefix, parse_id, render_id
 from server.domain.timeline import TimelineEntry
 from server.lists_cli import app as lists
 from server.screening.tables import TableError
-from server.settings import MigrationSettings, S, Settings, SettingsError, load
+from server.settings import DatabaseSettings, MigrationSettings, S, Settings, SettingsError, load
 from server.storage.book_checks import CHECKS
 from server.storage.migrations import migrate as migrate_schema
 from server.usecases.check_books import BooksReport
@@ -41,6 +42,16 @@ app.add_typer(rules, name="rules", help="Check, test, release and replay fraud r
 app.add_typer(platform_key, name="platform-key")
 payment = typer.Typer(no_args_is_help=True, help="Look at payments.")
 app.add_typer(payment, name="payment")
+
+
+@app.callback()
+def main(context: typer.Context) -> None:
+    """Kassa, a payment gateway."""
+
+    def reader_url() -> str:
+        return _load(DatabaseSettings).database_reader_url.get_secret_value()
+
+    context.obj = StoredDecisions(reader_url)
 
 
 @app.command()

@@ -244,7 +244,7 @@ class Counter:
     async def pay(self, *, can_hold: bool = True, **changes: Any) -> Payment:
         """Opens a payment, decided inside of the opening transaction."""
         payment = make_payment(merchant_id=self.till.merchant, **changes)
-        velocity, screen = self.bench.screening.prepare(payment, None, "UTC", "", can_hold=can_hold)
+        velocity, screen = self.bench.screening.prepare(payment, None, "UTC", "", can_hold=can_hold, can_challenge=True)
         row = replace(self.till.opening(payment, velocity=velocity), screen=screen)
         opened = await self.till.store.open_payment(row)
         assert isinstance(opened, Opened)

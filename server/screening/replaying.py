@@ -3,13 +3,17 @@
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
-from fraud_rules import Backend, Decision, Outcome, RulesError, Ruleset, load_sources
+from fraud_rules import Backend, Decision, RulesError, Ruleset, load_sources
 from server.domain.payment import FraudDecision, FraudOutcome
 from server.domain.rulesets import Version
+from server.screening.feasible import feasible
 from server.screening.gates import sources_of
 
 _LOADED = 8
 """Versions that stay loaded; decisions come in the order of time, so they rarely change."""
+
+_CHALLENGED = ("credit_card", "debit_card")
+"""The methods that know 3-D Secure; a challenge of another one was turned into a review."""
 
 ReadVersion = Callable[[str], Version | None]
 """Finds a version by its hash."""
@@ -41,7 +45,7 @@ class Replaying:
         """Compares everything that was stored with what is decided now; empty: they are the same, bit for bit.
 
         Args:
-            could_not_wait: A review was turned into a block, since the funds could not be held.
+            could_not_wait: What asked for a review was turned into a block, since the funds could not be held.
         """
         try:
             pair = self._rulesets(stored.ruleset)
@@ -83,9 +87,9 @@ def replayable(stored: FraudDecision) -> bool:
 
 
 def _compare(stored: FraudDecision, replayed: Decision, *, could_not_wait: bool) -> Iterator[Difference]:
-    outcome = FraudOutcome(replayed.outcome.value)
-    if could_not_wait and replayed.outcome is Outcome.REVIEW:
-        outcome = FraudOutcome.BLOCK
+    can_challenge = stored.facts.get("method") in _CHALLENGED
+    decided = FraudOutcome(replayed.outcome.value)
+    outcome = feasible(decided, can_hold=not could_not_wait, can_challenge=can_challenge)
     pairs = {
         "ruleset": (stored.ruleset, replayed.ruleset_hash),
         "outcome": (stored.outcome.value, outcome.value),

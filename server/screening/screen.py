@@ -15,6 +15,7 @@ from server.domain.rulesets import Role
 from server.domain.states import Event, next_state
 from server.domain.velocity import Counted, Spent, Velocity
 from server.screening.facts import facts_of
+from server.screening.feasible import feasible
 from server.screening.history import customer_facts, customer_questions
 from server.screening.lookups import NO_TABLES, Tables
 from server.screening.rulesets import Lineup, Rulesets
@@ -36,15 +37,15 @@ class Screening:
 
     def prepare(  # noqa: PLR0913 - all that a payment's facts are made of, each named
         self, payment: Payment, card: Card | None, time_zone: str, card_fingerprint: str, *, can_hold: bool,
-        merchant_since: datetime | None = None,
+        can_challenge: bool = True, merchant_since: datetime | None = None,
     ) -> tuple[tuple[Velocity, ...], Screen]:  # fmt: skip
         """Returns the numbers to be counted, and what decides the payment with them.
 
         Args:
             card: The raw card; None where a token or another method stands for it.
             time_zone: IANA name of the merchant's zone.
+            can_hold, can_challenge: As for `feasible`.
             merchant_since: When the merchant was registered; None where that is not known.
-            can_hold: Whether the method's funds can be held, so that a review is possible.
 
         Both belong to the same rulesets, also when others are swapped in between. The second does no I/O and returns
         the payment, FAILED where it is blocked, and why.
@@ -58,7 +59,7 @@ class Screening:
                 return ruleset.decide({**facts, **_numbers(ruleset, counted)}, lists, payment.created_at)
 
             role, ruleset = _who_decides(lineup, facts)
-            decided = _apply(payment, decide(ruleset), role, can_hold)
+            decided = _apply(payment, decide(ruleset), role, can_hold, can_challenge)
             return decided if lineup.shadow is None else _beside(*decided, lineup.shadow, decide)
 
         return self._questions(lineup), screen
@@ -139,14 +140,15 @@ def _us_cents(ruleset: Ruleset, fact: VelocityFact, spent: Mapping[str, Spent]) 
     return (2 * total + payments) // (2 * payments) if payments else None
 
 
-def _apply(payment: Payment, decision: Decision, role: Role, can_hold: bool) -> tuple[Payment, FraudDecision]:
-    outcome = FraudOutcome(decision.outcome.value)
+def _apply(
+    payment: Payment, decision: Decision, role: Role, can_hold: bool, can_challenge: bool
+) -> tuple[Payment, FraudDecision]:
+    decided = FraudOutcome(decision.outcome.value)
+    outcome = feasible(decided, can_hold=can_hold, can_challenge=can_challenge)
     failure = None
     if outcome is FraudOutcome.BLOCK:
-        failure = _refusal(DeclineCode.FRAUD_BLOCKED)
-    elif outcome is FraudOutcome.REVIEW and not can_hold:
-        # Funds that cannot be held cannot wait for an analyst.
-        outcome, failure = FraudOutcome.BLOCK, _refusal(DeclineCode.REVIEW_NOT_POSSIBLE)
+        blocked = decided is FraudOutcome.BLOCK
+        failure = _refusal(DeclineCode.FRAUD_BLOCKED if blocked else DeclineCode.REVIEW_NOT_POSSIBLE)
     stored = FraudDecision(
         outcome,
         decision.score_thousandths,

@@ -59,7 +59,7 @@ class Screening(Protocol):
 
     def prepare(
         self, payment: Payment, card: Card | None, time_zone: str, card_fingerprint: str, *, can_hold: bool,
-        merchant_since: datetime | None,
+        can_challenge: bool, merchant_since: datetime | None,
     ) -> tuple[tuple[Velocity, ...], Screen]:  # fmt: skip
         """The numbers that the ruleset asks for, and what decides the payment with them."""
 
@@ -139,6 +139,7 @@ class CreatePayment:
             caller.time_zone,
             traces.card_fingerprint,
             can_hold=rule.holds,
+            can_challenge=rule.challenge,
             merchant_since=caller.merchant_since,
         )
         fields = {name: getattr(command, name) for name in CreatePaymentCommand.__slots__}

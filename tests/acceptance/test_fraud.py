@@ -12,7 +12,7 @@ import pytest
 
 from fraud_rules import DEFAULT_RULES, check_sources, read_sources
 from sandbox.local.parts import READER, WRITER
-from tests.acceptance.shop import Shop, order, wait_until
+from tests.acceptance.shop import Shop, card, order, wait_until
 from tests.acceptance.stacks import Platform
 
 
@@ -79,6 +79,41 @@ def test_an_edited_rule_decides_while_payments_run_and_a_broken_one_changes_noth
     said = wait_until(lambda: own_stack.log("server-1"), lambda log: "rules not taken up" in log, 15)
     assert "startswith" in said.split("rules not taken up")[-1]
     assert [shop.pay(gift).status_code for _ in range(4)] == [402] * 4
+
+
+CHALLENGE = """
+  - id: prove_it
+    why: Large enough that its owner may be asked.
+    when: amount_usd > 500
+    action: challenge
+    tests:
+      - {given: {amount_usd: 501}, fires: true}
+      - {given: {amount_usd: 500}, fires: false}
+"""
+CAN_BE_CHALLENGED = "4000000000003055"
+"""Enrolled in 3-D Secure, and asked only on request: https://docs.stripe.com/testing#three-ds-cards"""
+
+
+@pytest.mark.xdist_group("breakable")
+def test_a_rule_that_challenges_sends_the_customer_to_their_bank_and_back(
+    own_stack: Platform, rules_file: Path
+) -> None:
+    shop = own_stack.new_shop()
+    body = order(card=card(CAN_BE_CHALLENGED), amount=60_000)
+    head, _, tests = rules_file.read_text().partition("\ntests:")
+    rules_file.write_text(f"{head}\n{CHALLENGE}\ntests:{tests}")
+    wait_until(lambda: [shop.pay(body).json()["state"] for _ in range(4)], lambda states: states == ["PENDING"] * 4, 40)
+
+    approved, declined = shop.pay(body).json(), shop.pay(body).json()
+    assert (approved["fraud"]["outcome"], approved["fraud"]["rules"]) == ("CHALLENGE", ["prove_it"])
+    assert approved["next_action"]["type"] == "REDIRECT"
+    shop.act(approved)
+    shop.act(declined, "decline")
+    confirmed = shop.post(approved, "confirm")
+    assert (confirmed.status_code, confirmed.json()["state"]) == (200, "COMPLETED")
+    refused = shop.post(declined, "confirm")
+    assert (refused.status_code, refused.json()["failure"]["code"]) == (402, "AUTHENTICATION_FAILED")
+    assert shop.paid(card=card(CAN_BE_CHALLENGED))["state"] == "COMPLETED"
 
 
 def rules(stack: Platform, *arguments: str) -> Any:

@@ -4,8 +4,6 @@ from collections.abc import Mapping
 from ipaddress import ip_address
 from typing import assert_never
 
-import re2  # type: ignore[import-untyped]
-
 from fraud_rules.expressions import (
     ARITHMETIC,
     And,
@@ -25,6 +23,7 @@ from fraud_rules.expressions import (
 )
 from fraud_rules.facts import Value
 from fraud_rules.lists import Network
+from fraud_rules.patterns import compile_pattern
 
 _ORDER = {Operator.LT: (True, False, False), Operator.GT: (False, False, True), Operator.EQ: (False, True, False)}
 _ORDER |= {Operator.LE: (True, True, False), Operator.GE: (False, True, True), Operator.NE: (True, False, True)}
@@ -100,6 +99,6 @@ def _test(condition: TextTest, text: str) -> bool:
         case TextTestKind.CONTAINS:
             return text.find(condition.argument) >= 0
         case TextTestKind.MATCHES:
-            return re2.search(condition.argument, text) is not None
+            return compile_pattern(condition.argument, condition.fact.word).search(text) is not None
         case _:
             assert_never(condition.kind)

@@ -1,5 +1,6 @@
 """Every known trap of durable-rules, and the guard that keeps it shut."""
 
+import itertools
 import json
 import os
 import subprocess
@@ -15,6 +16,7 @@ from hypothesis import given, settings
 
 from fraud_rules.compiler import MAX_NODES, compile_program
 from fraud_rules.engine import Engine, EngineError
+from fraud_rules.evaluator import compile_conditions
 from fraud_rules.expressions import Comparison, Condition, FactRef, Literal, Operator
 from fraud_rules.facts import VOCABULARY, Fact, Kind, Value
 from fraud_rules.parser import parse_condition
@@ -144,6 +146,29 @@ def test_a_rule_with_too_many_ways_is_computed_beforehand(engine_of: Any) -> Non
     engine = engine_of(text)
     assert engine.match({"amount": 8}) == {0}
     assert engine.match({"amount": 7}) == set()
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        " and ".join(f"(amount > {n} or hour > {n})" for n in range(4)),
+        " or ".join(f"(amount != {n} and hour != {n})" for n in range(14)),
+        " or ".join(f"(billing_country != shipping_country and amount > {n})" for n in range(9)),
+        "(" * 8 + "hour > 1" + "".join(f" or amount > {n}) and hour > {n - 5}" for n in range(8)),
+    ],
+)
+def test_a_rule_with_more_joins_than_the_engine_takes_is_computed_beforehand(engine_of: Any, text: str) -> None:
+    engine = engine_of(text)
+    evaluate = compile_conditions(parsed(text))
+    for amount, hour in itertools.product((0, 3, 8, 20), (0, 3, 8, 20)):
+        facts: dict[str, Value] = {"amount": amount, "hour": hour, "billing_country": "US", "shipping_country": "DE"}
+        assert engine.match(facts) == ({0} if evaluate(facts)[0] else set())
+
+
+def test_joins_within_joins_of_the_same_kind_are_one(engine_of: Any) -> None:
+    text = "(amount > 1 and (hour > 2 and (weekday > 3 and (billing_country == shipping_country and cvc_given))))"
+    [shard] = compile_program(parsed(text)).shards
+    assert shard.definition.count("$and") == 3  # around the warm-up, around the rule, and the rule's own
 
 
 def test_threads_get_their_own_answers(engine_of: Any) -> None:

@@ -157,6 +157,9 @@ def test_half_known_conditions_follow_kleene(when: str, expected: bool | None) -
         ("amont > 5", 0, "unknown fact 'amont'", "did you mean 'amount'?"),
         ("amount > 5 and amuont_usd > 3", 15, "unknown fact 'amuont_usd'", "did you mean 'amount_usd'?"),
         ("amount > 5 and\n  foo == 3", 17, "unknown fact 'foo'", ""),
+        ("amount > 5 and\r\r foo == 3", 17, "unknown fact 'foo'", ""),
+        ("amount > 5 and\r\n foo == 3", 17, "unknown fact 'foo'", ""),
+        ("amount > 5 and\n (amount +\n 1)", 17, "amount + 1 is not true or false", ""),
         ("é == 1", 0, "unknown fact 'é'", ""),
         ('email == "é" and foo', 17, "unknown fact 'foo'", ""),
         ("amount > 5 amd hour", 0, "not an expression", "all in lower case"),
@@ -246,3 +249,22 @@ def test_mistakes_are_told_with_their_place_and_a_way_out(when: str, offset: int
 def test_hostile_expressions_are_refused(when: str) -> None:
     with pytest.raises(ExpressionError):
         parse_condition(when, LISTS)
+
+
+@pytest.mark.parametrize(
+    "when",
+    [
+        'count("{}", by="card", within="1h") > 1',
+        'count("payments", by="{}", within="1h") > 1',
+        'count("payments", by="card", within="{}") > 1',
+        'method == "{}"',
+        'email in list("{}")',
+        "{} > 1",
+        "email.{}()",
+        'seconds_since_last("payments", by="card") < "{}"',
+    ],
+)
+def test_what_is_told_of_a_long_mistake_is_short(when: str) -> None:
+    with pytest.raises(ExpressionError) as caught:
+        parse_condition(when.format("x" * 1_900), LISTS)
+    assert len(caught.value.message) + len(caught.value.hint) < 400

@@ -9,8 +9,10 @@ from hypothesis import strategies as st
 from fraud_rules import DEFAULT_RULES, Problem, RulesError, Severity, Sources, check_sources, load_ruleset
 from fraud_rules.analysis import analyse
 from fraud_rules.document import read_document
+from fraud_rules.loading import read_file
 from fraud_rules.rulefile import read_rules
 from fraud_rules.sources import RATES
+from fraud_rules.velocity import BY
 from tests.fraud_rules.rulefiles import load_text, rule, ruleset_text, write_rules
 
 
@@ -316,3 +318,12 @@ def test_a_missing_file_is_a_problem_like_any_other(tmp_path: Path) -> None:
     with pytest.raises(RulesError, match="cannot be read") as caught:
         load_ruleset(tmp_path / "none.yaml")
     assert isinstance(caught.value.problems[0], Problem)
+
+
+def test_a_test_may_name_a_count_by_any_key(tmp_path: Path) -> None:
+    """One key, `email`, begins another, `email_domain`."""
+    for by in BY:
+        tests = f"score: 0.1\n    tests:\n      - {{given: {{count_payments_by_{by}_24h: 2}}, fires: true}}\n"
+        text = ruleset_text(rule("often", f'count("payments", by="{by}", within="24h") > 1', tests))
+        [often] = read_file(write_rules(tmp_path, text)).file.rules
+        assert dict(often.tests[0].given) == {f"count_payments_by_{by}_24h": 2}

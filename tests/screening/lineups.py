@@ -76,8 +76,15 @@ class Bench:
         return self.rulesets.obey(self._releases, self._versions)
 
     def decide(
-        self, payment: Payment | None = None, counted: Counted | None = None, *, can_hold: bool = True, **changes: Any
+        self,
+        payment: Payment | None = None,
+        counted: Counted | None = None,
+        *,
+        can_hold: bool = True,
+        can_challenge: bool = True,
+        **changes: Any,
     ) -> tuple[Payment, FraudDecision]:
         """Screens a payment."""
-        _, screen = self.screening.prepare(payment or make_payment(**changes), None, "UTC", "", can_hold=can_hold)
+        payment = payment or make_payment(**changes)
+        _, screen = self.screening.prepare(payment, None, "UTC", "", can_hold=can_hold, can_challenge=can_challenge)
         return screen(counted or {})

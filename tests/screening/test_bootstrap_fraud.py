@@ -17,6 +17,7 @@ from sqlalchemy.exc import DatabaseError
 
 from fraud_rules import DEFAULT_RULES, RulesError
 from server.bootstrap_fraud import keep_following, open_screening
+from server.bootstrap_reviews import open_lists
 from server.domain.payment import FraudDecision, FraudOutcome
 from server.domain.rulesets import NewRelease, Role, Version
 from server.screening.gates import released_version
@@ -49,7 +50,7 @@ class Wired:
     registry: CollectorRegistry
 
     def decide(self, **changes: Any) -> FraudDecision:
-        _, screen = self.screening.prepare(make_payment(**changes), None, "UTC", "", can_hold=True)
+        _, screen = self.screening.prepare(make_payment(**changes), None, "UTC", "", can_hold=True, can_challenge=True)
         return screen({})[1]
 
     def value(self, name: str, **labels: str) -> float | None:
@@ -78,7 +79,10 @@ async def wired(database: Database, rules: Path, **changes: Any) -> AsyncIterato
     registry = CollectorRegistry()
     with ThreadPoolExecutor(1) as threads:
         reads, transactions = Reads(readers, 1), ShortTransactions(writers, threads)
-        async with open_screening(settings, reads, transactions, registry) as screening:
+        async with (
+            open_lists(reads) as lists,
+            open_screening(settings, reads, transactions, lists, registry) as screening,
+        ):
             yield Wired(screening, transactions, registry)
         reads.close()
     writers.dispose()

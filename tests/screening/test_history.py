@@ -2,14 +2,16 @@
 
 from collections.abc import Iterator
 from contextlib import closing
-from pathlib import Path
 
 import pytest
 
-from fraud_rules import RulesetHolder
+from fraud_rules import Sources
+from fraud_rules.sources import RATES
+from server.domain.rulesets import Role
 from server.domain.velocity import Spent
 from server.screening.screen import Screening
 from tests.factories import make_payment
+from tests.screening.lineups import Bench
 
 RULES = """
 ruleset: history
@@ -24,11 +26,11 @@ SUM, AVERAGE = "sum_payments_by_customer_24h", "average_payments_by_customer_24h
 
 
 @pytest.fixture
-def screening(tmp_path: Path) -> Iterator[Screening]:
-    rules = tmp_path / "rules.yaml"
-    rules.write_text(RULES)
-    with closing(RulesetHolder(rules)) as holder:
-        yield Screening(holder)
+def screening() -> Iterator[Screening]:
+    bench = Bench()
+    bench.put(Role.LIVE, Sources("rules.yaml", RULES.encode(), {}, RATES.read_bytes()))
+    with closing(bench.rulesets):
+        yield bench.screening
 
 
 def fired(screening: Screening, counted: dict[str, object]) -> set[str]:

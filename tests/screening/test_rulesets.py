@@ -42,7 +42,7 @@ def test_a_payment_is_decided_by_the_rules_it_was_prepared_with(bench: Bench) ->
     bench.put(Role.LIVE, SMALL)
     payment = make_payment()
     decision = bench.decide(payment)[1]
-    _, screen = bench.screening.prepare(payment, None, "UTC", "", can_hold=True)
+    _, screen = bench.screening.prepare(payment, None, "UTC", "", can_hold=True, can_challenge=True)
     bench.put(Role.LIVE, LARGE)
     late = screen({})[1]
     assert (late.outcome, late.ruleset, late.facts) == (decision.outcome, decision.ruleset, decision.facts)

@@ -13,6 +13,7 @@ from server.domain.decline import DeclineCode
 from server.domain.ids import Prefix, render_id
 from server.domain.payment import Customer, FraudDecision, FraudOutcome, ShadowDecision, State
 from server.domain.rulesets import Role
+from server.domain.velocity import Spent
 from server.screening import shadow as shadow_module
 from server.screening.gates import released_version
 from tests.factories import make_payment
@@ -153,9 +154,9 @@ def test_all_that_anybody_asks_is_counted_once(bench: Bench) -> None:
     bench.put(Role.LIVE, both)
     bench.put(Role.CANDIDATE, sources(rule("often_too", 'count("payments", by="customer", within="1h") > 9')), 50)
     bench.put(Role.SHADOW, blocks("spent", 'sum("payments", by="ip", within="24h") > 100'))
-    asked, _ = bench.screening.prepare(bench.decide()[0], None, "UTC", "", can_hold=True)
+    asked, _ = bench.screening.prepare(bench.decide()[0], None, "UTC", "", can_hold=True, can_challenge=True)
     assert sorted(one.name for one in asked) == ["count_payments_by_customer_1h", "sum_payments_by_ip_24h"]
-    counted = {"count_payments_by_customer_1h": 4, "sum_payments_by_ip_24h": {"USD": 10_001}}
+    counted = {"count_payments_by_customer_1h": 4, "sum_payments_by_ip_24h": {"USD": Spent(3, 10_001)}}
     decision = bench.decide(counted=counted, customer=customer(_outside(bench)))[1]
     assert (decision.outcome, decision.rules) == (FraudOutcome.BLOCK, ("often",))
     assert [one.rules for one in decision.shadows] == [("spent",)]

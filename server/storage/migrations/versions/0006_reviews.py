@@ -53,9 +53,6 @@ CREATE TABLE review_notes (
 """
 
 DECISIONS = """
--- The platform names a decision by its payment alone, and lists those of all merchants; the id tells the time, too.
-CREATE INDEX fraud_decisions_by_payment ON fraud_decisions (payment_id);
-
 CREATE TABLE fraud_labels (
     merchant_id uuid NOT NULL,
     payment_id  uuid NOT NULL,

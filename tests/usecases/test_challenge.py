@@ -1,0 +1,164 @@
+"""A rule that challenges: 3-D Secure is asked for and followed through, or what else can be done is done."""
+
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
+from uuid import uuid4
+
+import pytest
+import requests
+
+from fraud_rules import load_ruleset
+from server.bootstrap import make_use_cases
+from server.clock import utc_now
+from server.domain.decline import DeclineCode
+from server.domain.merchant import Merchant
+from server.domain.payment import Address, CaptureMethod, Customer, FraudOutcome, Method, Payment, State
+from server.processors.contract import BankOrCrypto, Instrument, Wallet
+from server.rpc.payment_service import PaymentUseCases
+from server.screening.feasible import feasible
+from server.screening.rulesets import Lineup, Rulesets
+from server.screening.screen import Screening
+from server.storage.merchants import insert_merchant
+from server.usecases.create_payment import CreatePaymentCommand
+from tests.processors.requests_to_processors import make_card
+from tests.usecases.conftest import Gateway
+
+CAN_BE_CHALLENGED, CANNOT_BE_CHALLENGED = "4000000000003055", "4242424242424242"
+RULES = """
+ruleset: careful
+rules:
+  - id: prove_it
+    when: amount_usd > 10
+    action: challenge
+"""
+
+
+@pytest.fixture
+def screening(tmp_path: Path) -> Iterator[Screening]:
+    rules = tmp_path / "careful.yaml"
+    rules.write_text(RULES)
+    ruleset = load_ruleset(rules)
+    in_force = SimpleNamespace(lineup=Lineup(ruleset, candidate=None, shadow=None))
+    yield Screening(cast(Rulesets, in_force))
+    ruleset.close()
+
+
+@dataclass(frozen=True)
+class Shop:
+    """A merchant whose payments are challenged above ten dollars."""
+
+    gateway: Gateway
+    payments: PaymentUseCases
+
+    async def pay(self, instrument: Instrument, method: Method = Method.CREDIT_CARD, **changes: Any) -> Payment:
+        command = CreatePaymentCommand(
+            amount=1999,
+            currency="USD",
+            method=method,
+            capture_method=CaptureMethod.AUTOMATIC,
+            instrument=instrument,
+            customer=Customer(id="cus_1", email="ada@example.com"),
+            billing_address=Address(country="US"),
+            shipping_address=Address(country="US"),
+            description="Order 1001",
+            metadata={},
+            return_url="https://shop.example/done",
+            cancel_url="https://shop.example/cancelled",
+        )
+        return (await self.payments.create(self.gateway.caller, str(uuid4()), replace(command, **changes))).value
+
+    async def confirm(self, payment: Payment) -> Payment:
+        return (await self.payments.confirm(self.gateway.caller, str(uuid4()), payment.id)).value
+
+
+@pytest.fixture
+async def shop(gateway: Gateway, screening: Screening) -> AsyncIterator[Shop]:
+    now = utc_now()
+    merchant = Merchant(gateway.till.merchant, "Shop", True, "US", "UTC", "USD", now, now)
+    await gateway.core.transactions.run(insert_merchant, merchant)
+    yield Shop(gateway, make_use_cases(gateway.core, screening).payments)
+    await gateway.core.shield.drain()
+
+
+def choose(payment: Payment, choice: str) -> None:
+    """Does what the customer does on their bank's page."""
+    answer = requests.post(payment.redirect_url, data={"choice": choice}, allow_redirects=False, timeout=5)
+    assert answer.status_code in {302, 303}
+
+
+@pytest.mark.parametrize(("choice", "state"), [("approve", State.COMPLETED), ("decline", State.FAILED)])
+async def test_a_challenged_card_waits_for_its_customer_and_goes_as_they_choose(
+    shop: Shop, choice: str, state: State
+) -> None:
+    waiting = await shop.pay(make_card(CAN_BE_CHALLENGED))
+    assert (waiting.state, waiting.amount_captured) == (State.PENDING, 0)
+    assert waiting.fraud is not None
+    assert (waiting.fraud.outcome, waiting.fraud.rules) == (FraudOutcome.CHALLENGE, ("prove_it",))
+    assert waiting.redirect_url
+
+    choose(waiting, choice)
+    done = await shop.confirm(waiting)
+    assert done.state is state
+    assert done.amount_captured == (1999 if state is State.COMPLETED else 0)
+    if state is State.FAILED:
+        assert done.failure is not None
+        assert done.failure.code is DeclineCode.AUTHENTICATION_FAILED
+
+
+async def test_the_same_card_is_not_challenged_where_no_rule_asks(shop: Shop) -> None:
+    payment = await shop.pay(make_card(CAN_BE_CHALLENGED), amount=999)
+    assert payment.state is State.COMPLETED
+
+
+async def test_a_card_that_knows_no_challenge_goes_ahead_by_its_banks_word(shop: Shop) -> None:
+    payment = await shop.pay(make_card(CANNOT_BE_CHALLENGED))
+    assert payment.state is State.COMPLETED
+    assert payment.fraud is not None
+    assert payment.fraud.outcome is FraudOutcome.CHALLENGE
+
+
+async def test_without_a_page_to_return_to_a_challenge_is_a_decline(shop: Shop) -> None:
+    payment = await shop.pay(make_card(CAN_BE_CHALLENGED), return_url="")
+    assert payment.state is State.FAILED
+    assert payment.failure is not None
+    assert payment.failure.code is DeclineCode.AUTHENTICATION_FAILED
+
+
+async def test_a_wallet_cannot_be_challenged_so_its_funds_are_held_for_a_review(shop: Shop) -> None:
+    payment = await shop.pay(Wallet(), Method.DIGITAL_WALLET)
+    assert payment.fraud is not None
+    assert payment.fraud.outcome is FraudOutcome.REVIEW
+    choose(payment, "approve")
+    held = await shop.confirm(payment)
+    assert (held.state, held.amount_authorized, held.amount_captured) == (State.IN_REVIEW, 1999, 0)
+
+
+async def test_what_can_be_neither_challenged_nor_held_is_blocked_and_no_processor_sees_it(shop: Shop) -> None:
+    payment = await shop.pay(BankOrCrypto(), Method.CRYPTOCURRENCY)
+    assert payment.state is State.FAILED
+    assert payment.fraud is not None
+    assert payment.fraud.outcome is FraudOutcome.BLOCK
+    assert payment.failure is not None
+    assert payment.failure.code is DeclineCode.REVIEW_NOT_POSSIBLE
+    assert await shop.gateway.transactions(payment) == []
+
+
+@pytest.mark.parametrize(
+    ("outcome", "can_hold", "can_challenge", "expected"),
+    [
+        (FraudOutcome.ALLOW, False, False, FraudOutcome.ALLOW),
+        (FraudOutcome.CHALLENGE, False, True, FraudOutcome.CHALLENGE),
+        (FraudOutcome.CHALLENGE, True, False, FraudOutcome.REVIEW),
+        (FraudOutcome.CHALLENGE, False, False, FraudOutcome.BLOCK),
+        (FraudOutcome.REVIEW, True, False, FraudOutcome.REVIEW),
+        (FraudOutcome.REVIEW, False, True, FraudOutcome.BLOCK),
+        (FraudOutcome.BLOCK, True, True, FraudOutcome.BLOCK),
+    ],
+)
+def test_what_cannot_be_done_becomes_the_next_harder_thing(
+    outcome: FraudOutcome, can_hold: bool, can_challenge: bool, expected: FraudOutcome
+) -> None:
+    assert feasible(outcome, can_hold=can_hold, can_challenge=can_challenge) is expected
