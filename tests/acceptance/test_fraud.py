@@ -99,7 +99,7 @@ def test_a_rule_that_challenges_sends_the_customer_to_their_bank_and_back(
     own_stack: Platform, rules_file: Path
 ) -> None:
     shop = own_stack.new_shop()
-    body = order(card=card(CAN_BE_CHALLENGED), description="prove it")
+    body = order(card=card(CAN_BE_CHALLENGED), description="prove it", customer=None)
     head, _, tests = rules_file.read_text().partition("\ntests:")
     rules_file.write_text(f"{head}\n{CHALLENGE}\ntests:{tests}")
     wait_until(lambda: [shop.pay(body).json()["state"] for _ in range(4)], lambda states: states == ["PENDING"] * 4, 40)
