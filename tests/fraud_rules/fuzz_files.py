@@ -65,7 +65,7 @@ def _check_problems(error: RulesError, sources: Sources) -> None:
 
 def _check_place(problem: Problem, content: bytes | None) -> None:
     assert problem.file and problem.message
-    whole = ("limit is", "not YAML", "not UTF-8", "the engine")
+    whole = ("limit is", "bytes", "not YAML", "not UTF-8", "the engine")
     assert problem.line > 0 or any(part in problem.message for part in whole), f"no place: {problem}"
     if content is not None:
         lines = content.decode("utf-8", "replace").count("\n") + content.count(b"\r") + 2
