@@ -199,7 +199,7 @@ async def test_a_refused_answer_to_an_open_dispute_is_told(sandbox: Sandbox) -> 
         ("charge.dispute.closed", "dispute", Subject.DISPUTE),
         ("charge.dispute.funds_withdrawn", "dispute", Subject.DISPUTE),
         ("charge.dispute.funds_reinstated", "dispute", Subject.DISPUTE),
-        ("radar.early_fraud_warning.created", "radar.early_fraud_warning", Subject.OTHER),
+        ("radar.early_fraud_warning.created", "radar.early_fraud_warning", Subject.WARNING),
         ("issuing_dispute.created", "issuing.dispute", Subject.OTHER),
     ],
 )
