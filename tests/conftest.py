@@ -4,8 +4,13 @@ import os
 from collections.abc import Iterator
 
 import pytest
+from hypothesis import settings
 
 from tests.cluster import TEMPLATE, Cluster, Database, joined
+
+# How long an example takes says something of the machine, and nothing of what is tested.
+settings.register_profile("kassa", deadline=None)
+settings.load_profile("kassa")
 
 
 @pytest.fixture(scope="session")

@@ -81,7 +81,7 @@ few = st.one_of(near, near.map(Not), st.lists(near, min_size=2, max_size=3).map(
 few = st.one_of(few, st.lists(few, min_size=2, max_size=3).map(lambda found: Or(tuple(found))))
 
 
-@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=300, suppress_health_check=[HealthCheck.too_slow])
 @given(one=few, other=few, seen=st.lists(payments, min_size=1, max_size=6))
 def test_no_payment_contradicts_what_is_claimed(one: Condition, other: Condition, seen: list[dict[str, Value]]) -> None:
     for left, right in ((one, other), (And((one, other)), one), (one, Or((one, other)))):
@@ -90,7 +90,7 @@ def test_no_payment_contradicts_what_is_claimed(one: Condition, other: Condition
                 assert kleene.truth(left, facts) is not True or kleene.truth(right, facts) is True
 
 
-@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=200, suppress_health_check=[HealthCheck.too_slow])
 @given(rule=conditions, facts=payments)
 def test_what_is_always_true_is_never_otherwise(rule: Condition, facts: dict[str, Value]) -> None:
     truth = kleene.truth(rule, _admitted(facts))

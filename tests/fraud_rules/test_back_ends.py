@@ -120,7 +120,7 @@ def _admitted(facts: Mapping[str, Value]) -> dict[str, Value]:
     return admit(facts, ADMITTED)
 
 
-@settings(max_examples=120, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=120, suppress_health_check=[HealthCheck.too_slow])
 @given(rules=st.lists(conditions, min_size=1, max_size=8), seen=st.lists(payments, min_size=1, max_size=8))
 def test_engine_evaluator_and_kleene_agree(rules: list[Condition], seen: list[dict[str, Value]]) -> None:
     evaluate = compile_conditions(rules)

@@ -61,7 +61,7 @@ def test_negations_of_known_end_and_see_only_payments(engine_of: Any) -> None:
     assert engine.match({"ip": "a", "email": "a"}) == set()
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(rule=conditions)
 def test_definitions_hold_nothing_that_the_engine_reads_as_always_true(rule: Condition) -> None:
     for shard in compile_program([rule]).shards:

@@ -80,7 +80,7 @@ def test_facts_that_cannot_be_read_are_explained_as_unknown(rules: Ruleset) -> N
     assert {one.condition.truth for one in explanation.rules} == {None}
 
 
-@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=100, suppress_health_check=[HealthCheck.too_slow])
 @given(facts=payments)
 def test_what_is_explained_is_what_was_decided(rules: Ruleset, facts: dict[str, Value]) -> None:
     explanation = explain(rules, facts)

@@ -20,7 +20,7 @@ from tests.fraud_rules import fuzz_back_ends, fuzz_files, fuzzing
 from tests.fraud_rules.fuzzing import Finding, watch
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=40, suppress_health_check=list(HealthCheck))
 @given(draw=st.randoms(use_true_random=False))
 def test_both_back_ends_and_the_book_agree_on_what_hypothesis_makes_up(draw: Random) -> None:
     fuzz_back_ends.compare(draw, most_rules=6, count=6)

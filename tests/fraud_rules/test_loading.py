@@ -120,7 +120,7 @@ def test_nesting_is_refused_before_it_can_hurt() -> None:
     assert problems(b"[" * 17) == ["f.yaml:1:17: error: nesting past 16 levels is not allowed here"]
 
 
-@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=200, suppress_health_check=[HealthCheck.too_slow])
 @given(
     content=st.one_of(st.binary(max_size=200), st.text(max_size=200).map(lambda text: text.encode("utf-8", "replace")))
 )
@@ -134,7 +134,7 @@ def test_any_bytes_are_read_or_refused(content: bytes) -> None:
 DEFAULT = DEFAULT_RULES.read_bytes()
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=150, suppress_health_check=[HealthCheck.too_slow])
 @given(st.data())
 def test_any_damage_to_a_file_is_read_or_refused(data: st.DataObject) -> None:
     start = data.draw(st.integers(0, len(DEFAULT)))
@@ -164,7 +164,7 @@ rules:
 """
 
 
-@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=200, suppress_health_check=[HealthCheck.too_slow])
 @given(st.data())
 def test_any_damage_to_what_a_file_declares_is_read_or_refused(data: st.DataObject) -> None:
     content = FULL.encode()
@@ -182,7 +182,7 @@ def test_any_damage_to_what_a_file_declares_is_read_or_refused(data: st.DataObje
         assert all(problem.line >= 0 and problem.message for problem in error.problems)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(content=st.binary(max_size=60))
 def test_any_bytes_of_a_list_are_read_or_refused_by_line(content: bytes) -> None:
     sources = Sources("f.yaml", FULL.encode(), {"blocked": content}, RATES.read_bytes())

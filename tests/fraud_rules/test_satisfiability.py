@@ -54,14 +54,14 @@ def test_what_can_fire_is_not_accused(when: str) -> None:
     assert satisfiable(parse_condition(when, {}))
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(rule=conditions, facts=payments)
 def test_a_rule_that_fires_is_never_called_contradictory(rule: Condition, facts: dict[str, Value]) -> None:
     if kleene.truth(rule, facts):
         assert satisfiable(rule)
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(st.integers(0, 30), st.integers(0, 30))
 def test_ranges_of_integers_are_judged_exactly(low: int, high: int) -> None:
     condition = parse_condition(f"amount > {low} and amount < {high}", {})

@@ -27,7 +27,7 @@ def test_conditions_are_written_as_they_were(when: str) -> None:
     assert written(parse_condition(when, LISTS, WORDS)) == when
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(rule=conditions)
 def test_what_is_written_is_read_as_the_same(rule: Condition) -> None:
     assert parse_condition(written(rule), LISTS, WORDS) == rule

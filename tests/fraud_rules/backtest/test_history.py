@@ -56,7 +56,7 @@ def told(facts: list[VelocityFact], made: list[Payment]) -> list[dict[str, objec
     return answers
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(st.lists(velocity_facts(), min_size=1, max_size=8, unique_by=lambda fact: fact.name), payments())
 def test_every_function_agrees_with_counting_again(facts: list[VelocityFact], made: list[Payment]) -> None:
     plain = [Payment(*payment[:3], dict(payment.facts), *payment[4:]) for payment in made]
