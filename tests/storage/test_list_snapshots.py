@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from ipaddress import ip_address
 from uuid import UUID
 
 from fraud_rules import VOCABULARY
@@ -62,7 +63,7 @@ async def test_nothing_is_read_while_nothing_changes(till: Till) -> None:
 
 async def test_an_entry_for_all_concerns_every_merchant_and_expires_by_itself(till: Till) -> None:
     soon = datetime.now(UTC) + timedelta(hours=1)
-    value = f"2001:db8::{till.merchant.hex[:4]}"
+    value = str(ip_address(f"2001:db8::{till.merchant.hex[:4]}"))
     with till.engine.begin() as connection:
         add_list_entry(connection, replace(entry(till, value), merchant_id=EVERY_MERCHANT, expires_at=soon))
     reader = Reader(till)

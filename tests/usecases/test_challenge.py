@@ -14,6 +14,7 @@ from fraud_rules import load_ruleset
 from server.bootstrap import make_use_cases
 from server.clock import utc_now
 from server.domain.decline import DeclineCode
+from server.domain.ids import new_id
 from server.domain.merchant import Merchant
 from server.domain.payment import Address, CaptureMethod, Customer, FraudOutcome, Method, Payment, State
 from server.processors.contract import BankOrCrypto, Instrument, Wallet
@@ -77,6 +78,7 @@ class Shop:
 @pytest.fixture
 async def shop(gateway: Gateway, screening: Screening) -> AsyncIterator[Shop]:
     now = utc_now()
+    gateway.till.merchant = new_id()  # merchants are listed by their ids, and other tests share the database
     merchant = Merchant(gateway.till.merchant, "Shop", True, "US", "UTC", "USD", now, now)
     await gateway.core.transactions.run(insert_merchant, merchant)
     yield Shop(gateway, make_use_cases(gateway.core, screening).payments)
