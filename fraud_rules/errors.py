@@ -37,6 +37,11 @@ class Problem:
     hint: str = ""
     severity: Severity = Severity.ERROR
 
+    def __post_init__(self) -> None:
+        """Escapes what no terminal and no log should be told: a file may hold anything, and messages quote it."""
+        for name in ("file", "message", "hint"):
+            object.__setattr__(self, name, _printable(getattr(self, name)))
+
     def __str__(self) -> str:
         """One line in the form that editors and CI recognise: `file:line:column: severity: message (hint)`."""
         hint = f" ({self.hint})" if self.hint else ""
@@ -60,3 +65,9 @@ def nearest(word: str, known: Iterable[str]) -> str:
     """Returns `did you mean 'x'?` for the closest known word, or an empty text where none is close."""
     matches = difflib.get_close_matches(word[:200], list(known), n=1, cutoff=0.6)
     return f"did you mean {str(matches[0])!r}?" if matches else ""
+
+
+def _printable(text: str) -> str:
+    if text.isprintable():
+        return text
+    return "".join(one if one.isprintable() else one.encode("unicode_escape").decode() for one in text)
