@@ -10,6 +10,9 @@ IDENTIFIER = re.compile(r"[a-z][a-z0-9_]{0,63}")
 """What rulesets, rules and lists are called."""
 IDENTIFIER_HINT = "use up to 64 of a-z, 0-9 and _, a letter first"
 
+_LONGEST = 400
+"""Characters that a part of a finding may have."""
+
 
 class Severity(StrEnum):
     """ERROR keeps a file from being loaded; WARNING is only shown."""
@@ -38,9 +41,9 @@ class Problem:
     severity: Severity = Severity.ERROR
 
     def __post_init__(self) -> None:
-        """Escapes what no terminal and no log should be told: a file may hold anything, and messages quote it."""
+        """Escapes and cuts what no terminal and no log should be told: a file may hold anything, and is quoted."""
         for name in ("file", "message", "hint"):
-            object.__setattr__(self, name, _printable(getattr(self, name)))
+            object.__setattr__(self, name, _told(getattr(self, name)))
 
     def __str__(self) -> str:
         """One line in the form that editors and CI recognise: `file:line:column: severity: message (hint)`."""
@@ -67,7 +70,7 @@ def nearest(word: str, known: Iterable[str]) -> str:
     return f"did you mean {str(matches[0])!r}?" if matches else ""
 
 
-def _printable(text: str) -> str:
-    if text.isprintable():
-        return text
-    return "".join(one if one.isprintable() else one.encode("unicode_escape").decode() for one in text)
+def _told(text: str) -> str:
+    if not text.isprintable():
+        text = "".join(one if one.isprintable() else one.encode("unicode_escape").decode() for one in text)
+    return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}…"

@@ -10,3 +10,7 @@ def test_what_a_file_holds_never_reaches_a_terminal_raw() -> None:
 
 def test_what_is_printable_stays_as_it_is() -> None:
     assert str(Problem("ü.yaml", 1, 2, "no fact 'é'")) == "ü.yaml:1:2: error: no fact 'é'"
+
+
+def test_what_a_file_holds_is_not_quoted_at_any_length() -> None:
+    assert len(str(Problem("cards.yaml", 1, 1, "m" * 10_000, "h" * 10_000))) < 1_000
