@@ -140,7 +140,8 @@ class HandleEvent:
                 tuple(calls),
             )
             await self._store.book_refund(row)
-            booked = await self._owner(event)
+            # By its own id: the event may refer to the transaction that was charged.
+            booked = await self._store.read(find_object, event.account_id, [event.processor_object_id])
             assert booked is not None, "a booked refund is known by its id"
             settled = await self._act.read_again(*await self._as_they_stand(booked))
             return not settled.busy
