@@ -7,7 +7,7 @@ import asyncio
 import logging
 import signal
 from base64 import b64decode
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
@@ -82,6 +82,9 @@ from server.usecases.sweep import Sweep
 
 _log = logging.getLogger(__name__)
 
+MakeProcessors = Callable[[Settings], Iterable[Processor]]
+"""Makes the adapters; benchmarks put a stand-in in their place."""
+
 DATABASE_LOOK_EVERY_S = 1.0
 LONGEST_WAIT_S = 5.0
 """A row that has waited longer for its commit says that this server cannot serve."""
@@ -120,7 +123,9 @@ class Core:
 
 
 @asynccontextmanager
-async def open_core(settings: Settings, metrics: Metrics | None = None) -> AsyncIterator[Core]:
+async def open_core(
+    settings: Settings, metrics: Metrics | None = None, make_processors: MakeProcessors | None = None
+) -> AsyncIterator[Core]:
     """Opens connections and wires the parts; closes them in the opposite order, queues written out first."""
     metrics = metrics or Metrics(CollectorRegistry())
     if settings.crash_points_file is not None:
@@ -136,7 +141,7 @@ async def open_core(settings: Settings, metrics: Metrics | None = None) -> Async
         stack.push_async_callback(commit.close)
         reads = Reads(readers, settings.database_readers)
         stack.callback(reads.close)
-        adapters = make_adapters(settings, metrics.processor_called)
+        adapters = make_adapters((make_processors or our_processors)(settings), metrics.processor_called)
         registry = Registry(adapters)
         stack.push_async_callback(registry.close)
         store = PaymentStore(commit, reads, metrics.settled)
@@ -196,8 +201,8 @@ def _patience(settings: Settings) -> Lifetimes:
     return Lifetimes(timedelta(hours=settings.approval_lifetime_h), hold, review_terms(settings))
 
 
-def make_adapters(settings: Settings, observe: Observe) -> Mapping[str, Processor]:
-    """Makes the adapters, each watched, behind its circuit breakers."""
+def our_processors(settings: Settings) -> tuple[Processor, ...]:
+    """Makes the adapters of the processors that we know."""
     stripe = StripeEndpoint(api_base=settings.stripe_api_base, deadline_s=settings.processor_deadline_s)
     anchor = settings.paypal_trust_anchor
     paypal = PayPalEndpoint(
@@ -208,7 +213,11 @@ def make_adapters(settings: Settings, observe: Observe) -> Mapping[str, Processo
         allow_http_certificates=(settings.paypal_api_base or "").startswith("http://"),
         deadline_s=settings.processor_deadline_s,
     )
-    made: tuple[Processor, ...] = (StripeProcessor(stripe), PayPalProcessor(paypal))
+    return StripeProcessor(stripe), PayPalProcessor(paypal)
+
+
+def make_adapters(made: Iterable[Processor], observe: Observe) -> Mapping[str, Processor]:
+    """Watches each adapter, and puts it behind its circuit breakers."""
     return {adapter.name: Guarded(Observed(adapter, observe)) for adapter in made}
 
 
@@ -311,11 +320,11 @@ def _supported_currencies(core: Core) -> frozenset[str]:
     return frozenset(core.settings.supported_currencies) or frozenset(every)
 
 
-async def run_server(settings: Settings) -> None:
+async def run_server(settings: Settings, make_processors: MakeProcessors | None = None) -> None:
     """Serves on one address until SIGTERM, obeying what is released or edited of the rules."""
     metrics = Metrics(CollectorRegistry())
     async with (
-        open_core(settings, metrics) as core,
+        open_core(settings, metrics, make_processors) as core,
         open_lists(core.reads) as lists,
         open_screening(settings, core.reads, core.transactions, lists, metrics.registry) as screening,
     ):
@@ -348,13 +357,13 @@ async def _watch_database(core: Core, server: RpcServer) -> None:
             await server.tell_health(able)
 
 
-async def run_worker(settings: Settings) -> None:
+async def run_worker(settings: Settings, make_processors: MakeProcessors | None = None) -> None:
     """Runs the sweeps until SIGTERM; what a sweep has begun is finished first. Outlives a database that goes away."""
     told = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, told.set)
     metrics = Metrics(CollectorRegistry())
-    async with open_core(settings, metrics) as core:
+    async with open_core(settings, metrics, make_processors) as core:
         with serving(metrics.registry, settings.metrics_listen):
             standing = StandingMetrics(metrics.registry)
             showing = asyncio.create_task(show_standing(core.reads, standing.show))

@@ -214,7 +214,11 @@ class Settings(DatabaseSettings):
         default=None, description="File that says by how many seconds the clock is off; for tests, in test mode alone"
     )
     database_writers: int = Field(
-        default=2, ge=1, le=64, description="Threads, each with a connection, that commit batches"
+        default=1,
+        ge=1,
+        le=64,
+        description="Threads, each with a connection, that commit batches; more of them make smaller batches, and pay "
+        "only where a commit takes long, as with a synchronous standby far away",
     )
     database_readers: int = Field(default=8, ge=1, le=256, description="Threads, each with a connection, that read")
 

@@ -35,6 +35,7 @@ class Site:
         ports: of the parts, by name.
         databases: DSNs for SQLAlchemy, by role.
         overrides: variables for servers and worker, on top of ours.
+        gateway: command that `serve` and `worker` are given to.
     """
 
     home: Path
@@ -43,6 +44,7 @@ class Site:
     credentials: Credentials
     databases: Mapping[str, str]
     overrides: Mapping[str, str]
+    gateway: Sequence[str] = (_KASSA,)
 
     @property
     def url(self) -> str:
@@ -117,13 +119,13 @@ def issue_platform_key(site: Site) -> Part:
 def server(site: Site, name: str) -> Part:
     """One server process on its own address."""
     address = f"{LOOPBACK}:{site.ports[name]}"
-    argv = [_KASSA, "serve", "--listen", address]
+    argv = [*site.gateway, "serve", "--listen", address]
     return Part(name, argv, _watched(site, name), grpc_serving(address), stop_seconds=_SERVER_STOP_SECONDS)
 
 
 def worker(site: Site) -> Part:
     """The worker; it serves nobody but Prometheus, so nobody waits for it."""
-    return Part("worker", [_KASSA, "worker"], _watched(site, "worker"), stop_seconds=_SERVER_STOP_SECONDS)
+    return Part("worker", [*site.gateway, "worker"], _watched(site, "worker"), stop_seconds=_SERVER_STOP_SECONDS)
 
 
 def envoy(site: Site, servers: list[str], *, requests_per_key: int | None, requests_per_address: int | None) -> Part:

@@ -8,6 +8,7 @@ import fcntl
 import json
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -52,6 +53,7 @@ class LocalStack:
         environment: Mapping[str, str] | None = None,
         sandbox_options: Sequence[str] = (),
         commit_proxy: bool = False,
+        gateway: Sequence[str] = (),
         on_step: Callable[[str], None] = lambda step: None,
     ) -> None:
         """Only remembers its arguments; entering the context starts everything.
@@ -66,6 +68,7 @@ class LocalStack:
             environment: further variables for servers and worker, such as KASSA_RULES_PATH; `{part}` in a value stands
                 for the name of the part.
             sandbox_options: further flags of `sandbox.serve`.
+            gateway: command that takes the place of `kassa` for servers and worker.
             commit_proxy: puts what can lose connections during COMMIT between the gateway and Postgres.
             on_step: told what begins now, in a word or two.
         """
@@ -78,6 +81,7 @@ class LocalStack:
         self._environment = dict(environment or {})
         self._sandbox_options = tuple(sandbox_options)
         self._commit_proxy = commit_proxy
+        self._gateway = tuple(gateway)
         self._on_step = on_step
         self._exit = ExitStack()
 
@@ -144,6 +148,8 @@ class LocalStack:
             )
         }
         self.site = parts.Site(self.home, self.port, ports, credentials, databases, self._environment)
+        if self._gateway:
+            self.site = replace(self.site, gateway=self._gateway)
         self._exit.callback(self._supervisor.stop)
         self._start_gateway()
         self._on_step("Demo merchant")

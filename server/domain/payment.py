@@ -102,7 +102,7 @@ class FraudDecision:
         rules: Ids of the live rules that fired.
         shadow_rules: Ids of the rules that would have fired, were they live.
         ruleset: Content hash of the ruleset, hexadecimal.
-        facts: What the rules saw.
+        facts: What the rules saw; empty where the decision was read to go on with its payment.
         backend: Which back end found the rules that fire; empty where that was not kept.
         role: LIVE or CANDIDATE: whose word it is.
         shadows: What shadow rulesets would have decided.

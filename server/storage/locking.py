@@ -12,7 +12,7 @@ from server.domain.errors import KassaError, Reason
 from server.domain.payment import FraudDecision, Payment, Transaction
 from server.storage.engine import dumps
 from server.storage.group_commit import POSTPONED, Postponed
-from server.storage.rows import read_decision, read_payment, read_transaction
+from server.storage.rows import TOLD_OF_DECISION, read_decision, read_payment, read_transaction
 
 Key = tuple[UUID, UUID]
 """Merchant and payment."""
@@ -26,12 +26,12 @@ _LOCK = text("""
     FOR NO KEY UPDATE OF p SKIP LOCKED
 """)
 # Their transactions need no lock of their own: whoever changes one locks its payment first.
-_HANGING = text("""
+_HANGING = text(f"""
     SELECT t.merchant_id, t.payment_id, to_jsonb(t) AS transaction, NULL::jsonb AS decision
     FROM jsonb_to_recordset(CAST(:keys AS jsonb)) AS q(merchant_id uuid, id uuid)
     JOIN transactions t ON t.merchant_id = q.merchant_id AND t.payment_id = q.id
     UNION ALL
-    SELECT d.merchant_id, d.payment_id, NULL, to_jsonb(d)
+    SELECT d.merchant_id, d.payment_id, NULL, jsonb_build_object({", ".join(f"'{n}', d.{n}" for n in TOLD_OF_DECISION)})
     FROM jsonb_to_recordset(CAST(:keys AS jsonb)) AS q(merchant_id uuid, id uuid)
     JOIN fraud_decisions d ON d.merchant_id = q.merchant_id AND d.payment_id = q.id
 """)

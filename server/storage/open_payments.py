@@ -4,7 +4,7 @@ Once it has committed, the payment cannot be forgotten. Called through group com
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from uuid import UUID
 
 from sqlalchemy import Connection, text
@@ -26,10 +26,10 @@ from server.storage.rows import (
     TRANSACTION_COLUMNS,
     columns,
     decision_row,
-    failure_json,
     insert,
     payment_row,
     snapshot,
+    traces_row,
     transaction_row,
 )
 from server.storage.velocity import read_past
@@ -48,9 +48,9 @@ _STAMPED = ("created_at", "updated_at", "lease_until")
 _TRANSACTION_VALUES = columns([name for name in TRANSACTION_COLUMNS if name not in _STAMPED])
 _INSERT_TRANSACTIONS = text(f"""
     INSERT INTO transactions ({_TRANSACTION_VALUES}, created_at, updated_at, lease_until)
-    SELECT {_TRANSACTION_VALUES}, now(), now(), now() + q.lease_s * interval '1 second'
-    FROM (SELECT (jsonb_populate_record(NULL::transactions, element)).*, (element->>'lease_s')::numeric AS lease_s
-          FROM jsonb_array_elements(CAST(:rows AS jsonb)) AS element) AS q
+    SELECT {_TRANSACTION_VALUES}, now(), now(), now() + (element->>'lease_s')::numeric * interval '1 second'
+    FROM jsonb_array_elements(CAST(:rows AS jsonb)) AS element
+    CROSS JOIN LATERAL jsonb_populate_record(NULL::transactions, element)
 """)
 _FAIL_BLOCKED = text("""
     UPDATE payments p SET state = q.state, failure = q.failure
@@ -125,7 +125,7 @@ def _refuse_beyond_limit(connection: Connection, rows: Sequence[OpenPayment]) ->
 def _open(connection: Connection, rows: Sequence[OpenPayment]) -> dict[UUID, Opened]:
     past = read_past(connection, [(row.payment, row.traces, row.velocity) for row in rows])
     # Payments go in before the rest is read, so that the earlier ones of this very batch count too.
-    inserted = [payment_row(row.payment) | asdict(row.traces) for row in rows]
+    inserted = [payment_row(row.payment) | traces_row(row.traces) for row in rows]
     connection.execute(_INSERT_PAYMENTS, {"rows": dumps(inserted)})
     counted = past.complete(connection)
     decided = []
@@ -164,7 +164,7 @@ def _finish_blocked(connection: Connection, blocked: Sequence[tuple[OpenPayment,
             "merchant_id": payment.merchant_id,
             "id": payment.id,
             "state": payment.state,
-            "failure": failure_json(payment.failure),
+            "failure": payment.failure,
         }
         for _, payment in blocked
     ]

@@ -1,7 +1,6 @@
 """Payments and transactions as rows: the same flat form for Postgres, for stored answers and for events."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
@@ -23,6 +22,7 @@ from server.domain.payment import (
     TransactionType,
 )
 from server.domain.rulesets import Role
+from server.domain.velocity import Traces
 
 Row = dict[str, Any]
 
@@ -53,6 +53,10 @@ DECISION_COLUMNS = (
 )  # fmt: skip
 
 
+TOLD_OF_DECISION = ("outcome", "score_thousandths", "rules", "shadow_rules", "ruleset")
+"""What a payment shows of its decision."""
+
+
 def columns(names: Sequence[str], alias: str = "") -> str:
     """Lists columns for a statement, each under `alias` where one is given."""
     return ", ".join(f"{alias}.{name}" if alias else name for name in names)
@@ -81,10 +85,10 @@ def payment_row(payment: Payment) -> Row:
         "customer_id": payment.customer.id, "customer_email": payment.customer.email,
         "customer_ip": payment.customer.ip, "customer_device_id": payment.customer.device_id,
         "customer_phone": payment.customer.phone, "customer_user_agent": payment.customer.user_agent,
-        "billing_address": asdict(payment.billing_address),
-        "shipping_address": asdict(payment.shipping_address), "description": payment.description,
+        "billing_address": payment.billing_address,
+        "shipping_address": payment.shipping_address, "description": payment.description,
         "metadata": dict(payment.metadata), "return_url": payment.return_url, "cancel_url": payment.cancel_url,
-        "redirect_url": payment.redirect_url, "failure": failure_json(payment.failure),
+        "redirect_url": payment.redirect_url, "failure": payment.failure,
         "processor": payment.processor, "processor_account_id": payment.processor_account_id,
         "processor_payment_id": payment.processor_payment_id,
         "processor_authorization_id": payment.processor_authorization_id,
@@ -92,6 +96,11 @@ def payment_row(payment: Payment) -> Row:
         "created_at": payment.created_at, "updated_at": payment.updated_at,
         "processor_checks": dict(payment.processor_checks), "early_fraud_warning": payment.early_fraud_warning,
     }  # fmt: skip
+
+
+def traces_row(traces: Traces) -> Row:
+    """Flattens what a payment is found again by; it is written once, when the payment is opened."""
+    return {name: getattr(traces, name) for name in TRACE_COLUMNS}
 
 
 def decision_row(payment: Payment, decision: FraudDecision) -> Row:
@@ -104,24 +113,22 @@ def decision_row(payment: Payment, decision: FraudDecision) -> Row:
         "rules": decision.rules,
         "shadow_rules": decision.shadow_rules,
         "ruleset": decision.ruleset,
-        "facts": dict(decision.facts),
+        "facts": decision.facts,
         "backend": decision.backend,
         "role": decision.role,
-        "shadows": [asdict(shadow) for shadow in decision.shadows],
+        "shadows": decision.shadows,
         "created_at": payment.created_at,
     }
 
 
 def snapshot(payment: Payment) -> Row:
-    """Returns all that an answer or an event needs to show the payment later as it stands now."""
-    row = payment_row(payment)
-    row["fraud"] = None if payment.fraud is None else decision_row(payment, payment.fraud)
+    """Returns all that an answer or an event needs to show the payment later as it stands now.
+
+    What the rules saw is not for merchants, and is kept with the decision alone.
+    """
+    row, decision = payment_row(payment), payment.fraud
+    row["fraud"] = decision and {name: getattr(decision, name) for name in TOLD_OF_DECISION}
     return row
-
-
-def failure_json(failure: Failure | None) -> Row | None:
-    """Writes a failure as JSON."""
-    return None if failure is None else asdict(failure)
 
 
 def read_failure(value: Mapping[str, Any] | None) -> Failure | None:
@@ -141,8 +148,8 @@ def read_decision(row: Mapping[str, Any] | None) -> FraudDecision | None:
         tuple(row["rules"]),
         tuple(row["shadow_rules"]),
         row["ruleset"],
-        row["facts"],
-        # A stored answer may be older than these.
+        # A snapshot has none of these.
+        row.get("facts", {}),
         row.get("backend", ""),
         Role(row.get("role", Role.LIVE)),
         tuple(_read_shadow(shadow) for shadow in row.get("shadows", ())),
@@ -216,7 +223,7 @@ def transaction_row(transaction: Transaction) -> Row:
         "currency": transaction.currency, "processor": transaction.processor,
         "processor_account_id": transaction.processor_account_id,
         "processor_transaction_id": transaction.processor_transaction_id, "reason": transaction.reason,
-        "failure": failure_json(transaction.failure), "waiting": transaction.waiting,
+        "failure": transaction.failure, "waiting": transaction.waiting,
         "attempts": transaction.attempts, "idempotency_keys": transaction.idempotency_keys,
         "detail": dict(transaction.detail), "created_at": transaction.created_at,
         "updated_at": transaction.updated_at,

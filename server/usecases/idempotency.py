@@ -2,7 +2,7 @@
 
 import hmac
 from collections.abc import Mapping
-from dataclasses import asdict, is_dataclass
+from dataclasses import fields, is_dataclass
 from typing import Any
 
 import orjson
@@ -50,6 +50,10 @@ class RequestHasher:
             kept = {"exp_month": value.exp_month, "exp_year": value.exp_year, "holder": value.holder}
             return {"card": self.fingerprint(value.number), **kept}
         if is_dataclass(value) and not isinstance(value, type):
-            known = {name: item for name, item in asdict(value).items() if item or name not in _ADDED_LATER}
-            return {"type": type(value).__name__, **known}
+            known = {"type": type(value).__name__}
+            for field in fields(value):
+                item = getattr(value, field.name)
+                if item or field.name not in _ADDED_LATER:
+                    known[field.name] = item
+            return known
         return value

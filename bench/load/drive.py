@@ -1,0 +1,182 @@
+"""Drives calls in a closed loop (so many clients, each with one call) or an open one (so many calls a second).
+
+An open loop counts latency from when a call was due, not from when it could be sent, so that a server that falls behind
+cannot hide it (coordinated omission: http://www.azulsystems.com/sites/default/files/images/HowNotToMeasureLatency_LLSummit_NYC_12Nov2013.pdf).
+"""
+
+import asyncio
+import time
+from array import array
+from collections import Counter, deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+from kassa.v1 import payment_service_pb2 as pb
+
+from bench.load.http1 import Http1Connection
+from bench.load.http2 import Http2Connection
+from bench.load.shoppers import Requests
+
+_TICK_S = 0.002
+_CONNECTIONS_OF_A_TARGET = 4
+_LONGEST_WAIT_S = 20.0
+Done = Callable[[str], None]
+"""Told what became of a call: `ok`, `refused` (try again later), or another word."""
+
+
+@dataclass(slots=True)
+class Tally:
+    """What was measured between two moments, of calls that ended between them."""
+
+    begins: float
+    ends: float
+    outcomes: Counter[str] = field(default_factory=Counter)
+    latencies_s: "array[float]" = field(default_factory=lambda: array("f"))
+
+    def note(self, outcome: str, since: float) -> None:
+        """Notes the end of a call that began at `since`."""
+        now = time.time()
+        if self.begins <= now < self.ends:
+            self.outcomes[outcome] += 1
+            if outcome == "ok":
+                self.latencies_s.append(now - since)
+
+
+class Rest:
+    """Calls over HTTP/1.1: a connection for each call under way."""
+
+    def __init__(self, requests: Requests, targets: Sequence[tuple[str, int]], expected: str) -> None:
+        self._requests, self._targets, self._expected = requests, targets, expected.encode()
+        self._idle: deque[Http1Connection] = deque()
+        self._waiting: deque[Done] = deque()
+        self._opening = 0
+        self._turn = 0
+
+    async def open(self, connections: int) -> None:
+        """Opens connections before the first call."""
+        for _ in range(connections):
+            await self._connect()
+
+    def call(self, done: Done) -> None:
+        """Makes one call, as soon as there is a connection for it."""
+        while self._idle:
+            connection = self._idle.popleft()
+            if connection.is_open:
+                return self._send(connection, done)
+        self._waiting.append(done)
+        if self._opening < 64:
+            self._opening += 1
+            asyncio.ensure_future(self._connect(opening=1)).add_done_callback(lambda task: task.result())
+        return None
+
+    async def _connect(self, opening: int = 0) -> None:
+        host, port = self._targets[self._turn % len(self._targets)]
+        self._turn += 1
+        try:
+            _, connection = await asyncio.get_running_loop().create_connection(Http1Connection, host, port)
+        finally:
+            self._opening -= opening
+        self._free(connection)
+
+    def _send(self, connection: Http1Connection, done: Done) -> None:
+        def answered(status: int, body: bytes) -> None:
+            self._free(connection)
+            done(self._judge(status, body))
+
+        connection.send(self._requests.rest().body, answered)
+
+    def _free(self, connection: Http1Connection) -> None:
+        if self._waiting and connection.is_open:
+            asyncio.get_running_loop().call_soon(self._take_waiting, connection)
+        else:
+            self._idle.append(connection)
+
+    def _take_waiting(self, connection: Http1Connection) -> None:
+        if self._waiting:
+            self._send(connection, self._waiting.popleft())
+        else:
+            self._idle.append(connection)
+
+    def _judge(self, status: int, body: bytes) -> str:
+        if status in (200, 201):
+            return "ok" if self._expected in body else "not completed"
+        return "refused" if status in (429, 503) else f"status {status}"
+
+
+class Grpc:
+    """Calls over gRPC: a few connections with many calls each."""
+
+    def __init__(self, requests: Requests, targets: Sequence[tuple[str, int]], expected: str) -> None:
+        self._requests, self._targets, self._expected = requests, targets, expected
+        self._connections: list[Http2Connection] = []
+        self._turn = 0
+
+    async def open(self, connections: int) -> None:
+        """Opens connections before the first call."""
+        loop = asyncio.get_running_loop()
+        for host, port in self._targets * min(connections, _CONNECTIONS_OF_A_TARGET):
+            _, connection = await loop.create_connection(Http2Connection, host, port)
+            self._connections.append(connection)
+
+    def call(self, done: Done) -> None:
+        """Makes one call."""
+        self._turn += 1
+        connection = self._connections[self._turn % len(self._connections)]
+        if not connection.is_open:
+            return done("closed")
+        call = self._requests.grpc()
+        connection.send(call.headers, call.body, lambda status, message: done(self._judge(status, message)))
+        return None
+
+    def _judge(self, status: int, message: bytes) -> str:
+        if status == 0:
+            if not self._expected:
+                return "ok"
+            completed = pb.Payment.FromString(message).state == pb.Payment.COMPLETED
+            return "ok" if completed else "not completed"
+        return "refused" if status in (8, 14) else f"status {status}"
+
+
+async def closed(calls: Rest | Grpc, clients: int, tally: Tally) -> None:
+    """Keeps as many calls under way as there are clients, until the tally's end."""
+
+    def again() -> None:
+        since = time.time()
+
+        def done(outcome: str) -> None:
+            tally.note(outcome, since)
+            if outcome == "refused":
+                asyncio.get_running_loop().call_later(0.05, again)  # as a client that is told to come back
+            elif time.time() < tally.ends:
+                again()
+
+        calls.call(done)
+
+    for _ in range(clients):
+        again()
+    await asyncio.sleep(tally.ends - time.time() + 0.2)
+
+
+async def open_loop(calls: Rest | Grpc, rate: float, starts: float, tally: Tally) -> None:
+    """Makes `rate` calls a second at even distances, whether or not earlier ones have ended."""
+    made, under_way = 0, 0
+
+    def begin(due: float) -> None:
+        nonlocal under_way
+        under_way += 1
+
+        def done(outcome: str) -> None:
+            nonlocal under_way
+            under_way -= 1
+            tally.note(outcome, due)
+
+        calls.call(done)
+
+    while (now := time.time()) < tally.ends:
+        while made < (now - starts) * rate:
+            begin(starts + made / rate)
+            made += 1
+        await asyncio.sleep(_TICK_S)
+    deadline = time.time() + _LONGEST_WAIT_S
+    while under_way and time.time() < deadline:
+        await asyncio.sleep(0.05)
