@@ -126,7 +126,7 @@ def _finish(process: "subprocess.Popen[str]") -> dict[str, object]:
 
 def _merge(answers: Sequence[Mapping[str, object]], seconds: float, cpu_s: dict[str, float]) -> Measured:
     outcomes: Counter[str] = Counter()
-    latencies: "array[float]" = array("f")
+    latencies: array[float] = array("f")
     for answer in answers:
         outcomes.update(answer["outcomes"])  # type: ignore[call-overload]
         latencies.frombytes(base64.b64decode(str(answer["latencies_s"])))

@@ -15,7 +15,7 @@ from uuid import uuid4
 import typer
 
 from server.bootstrap import run_server, run_worker
-from server.cli import run
+from server.cli import run_process
 from server.domain.fee import Fee
 from server.domain.outcome import Approved, Outcome
 from server.processors.contract import (
@@ -199,14 +199,14 @@ def _make(settings: Settings) -> tuple[StandIn]:
 def serve(listen: Annotated[str, typer.Option(help="host:port")]) -> None:
     """Serve as `kassa serve` does."""
     settings = load(Settings).model_copy(update={"listen": listen})
-    run(settings, run_server(settings, _make))
+    run_process(settings, run_server(settings, _make))
 
 
 @app.command()
 def worker() -> None:
     """Work as `kassa worker` does."""
     settings = load(Settings)
-    run(settings, run_worker(settings, _make))
+    run_process(settings, run_worker(settings, _make))
 
 
 if __name__ == "__main__":

@@ -61,14 +61,14 @@ def serve(
 ) -> None:
     """Serve gRPC on one address until SIGTERM. Run as many as you like, each on its own address."""
     settings = _load(Settings)
-    run(settings, run_server(settings if listen is None else settings.model_copy(update={"listen": listen})))
+    run_process(settings, run_server(settings if listen is None else settings.model_copy(update={"listen": listen})))
 
 
 @app.command()
 def worker() -> None:
     """Finish what was left lying: lost answers, webhooks, old keys. Run one or more."""
     settings = _load(Settings)
-    run(settings, run_worker(settings))
+    run_process(settings, run_worker(settings))
 
 
 @app.command()
@@ -169,7 +169,7 @@ def _load(kind: type[S]) -> S:
         raise typer.Exit(2) from None
 
 
-def run(settings: Settings, main: Coroutine[Any, Any, None]) -> None:
+def run_process(settings: Settings, main: Coroutine[Any, Any, None]) -> None:
     """Runs a server or a worker to its end, and says in words why it cannot begin."""
     logs.configure(settings.log_level)
     try:

@@ -4,9 +4,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import Connection, Row, text
+from sqlalchemy import Connection, Row
 
 from server.domain.merchant import ApiKey
+from server.storage.prepared import prepared
 
 _COLUMNS = "id, merchant_id, name, last4, created_at, revoked_at"
 
@@ -25,7 +26,7 @@ class KeyOwner:
 def insert_api_key(connection: Connection, key: ApiKey, key_hash: bytes) -> None:
     """Adds a key."""
     connection.execute(
-        text(
+        prepared(
             "INSERT INTO api_keys (key_hash, id, merchant_id, name, last4, created_at) "
             "VALUES (:key_hash, :id, :merchant_id, :name, :last4, :created_at)"
         ),
@@ -43,7 +44,7 @@ def insert_api_key(connection: Connection, key: ApiKey, key_hash: bytes) -> None
 def read_key_owner(connection: Connection, key_hash: bytes) -> KeyOwner | None:
     """Returns whose key has this hash, None where there is no such key or it is revoked."""
     row = connection.execute(
-        text(
+        prepared(
             "SELECT k.merchant_id, m.test_mode, m.time_zone, m.created_at, m.max_daily_transactions "
             "FROM api_keys k LEFT JOIN merchants m ON m.id = k.merchant_id "
             "WHERE k.key_hash = :key_hash AND k.revoked_at IS NULL"
@@ -60,7 +61,7 @@ def read_key_owner(connection: Connection, key_hash: bytes) -> KeyOwner | None:
 def list_api_keys(connection: Connection, merchant_id: UUID, before: UUID | None, limit: int) -> list[ApiKey]:
     """Returns up to `limit` keys of a merchant that were made before `before`, newest first, revoked ones too."""
     rows = connection.execute(
-        text(
+        prepared(
             f"SELECT {_COLUMNS} FROM api_keys WHERE merchant_id = :merchant_id "
             "AND (CAST(:before AS uuid) IS NULL OR id < :before) ORDER BY id DESC LIMIT :limit"
         ),
@@ -72,7 +73,7 @@ def list_api_keys(connection: Connection, merchant_id: UUID, before: UUID | None
 def revoke_api_key(connection: Connection, merchant_id: UUID, key_id: UUID, now: datetime) -> ApiKey | None:
     """Revokes a key and returns it, None where the merchant has no such key; revoking twice changes nothing."""
     row = connection.execute(
-        text(
+        prepared(
             "UPDATE api_keys SET revoked_at = COALESCE(revoked_at, :now) "
             f"WHERE merchant_id = :merchant_id AND id = :id RETURNING {_COLUMNS}"
         ),

@@ -5,32 +5,33 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection
 
 from server.domain.errors import KassaError, Reason
 from server.storage.engine import dumps
 from server.storage.group_commit import POSTPONED, Postponed
+from server.storage.prepared import Writes, prepared
 
 CLAIM_COLUMNS = "merchant_id, key, attempt_id, request_hash, payment_id, transaction_id, created_at"
 
 # Sorted by the caller: two batches that claim k1, k2 and k2, k1 would deadlock.
-_CLAIM = text(f"""
+_CLAIM = prepared(f"""
     INSERT INTO idempotency_keys ({CLAIM_COLUMNS})
     SELECT merchant_id, key, attempt_id, request_hash, payment_id, transaction_id, now()
     FROM jsonb_populate_recordset(NULL::idempotency_keys, CAST(:rows AS jsonb))
     ON CONFLICT DO NOTHING RETURNING attempt_id
 """)
-_READ = text("""
+_READ = prepared("""
     SELECT q.attempt_id AS loser, k.request_hash = q.request_hash AS same, k.payment_id, k.transaction_id, k.answer
     FROM jsonb_populate_recordset(NULL::idempotency_keys, CAST(:rows AS jsonb)) AS q
     JOIN idempotency_keys k ON k.merchant_id = q.merchant_id AND k.key = q.key
 """)
-_ANSWER = text("""
+_ANSWER = prepared("""
     UPDATE idempotency_keys k SET answer = q.answer, answered_at = now()
     FROM jsonb_populate_recordset(NULL::idempotency_keys, CAST(:rows AS jsonb)) AS q
     WHERE k.merchant_id = q.merchant_id AND k.key = q.key AND k.answer IS NULL
 """)
-_RELEASE = text("""
+_RELEASE = prepared("""
     DELETE FROM idempotency_keys k
     USING jsonb_populate_recordset(NULL::idempotency_keys, CAST(:rows AS jsonb)) AS q
     WHERE k.merchant_id = q.merchant_id AND k.key = q.key AND k.answer IS NULL
@@ -107,15 +108,15 @@ def _reused() -> KassaError:
     )
 
 
-def store_answers(connection: Connection, answers: Sequence[tuple[UUID, str, Mapping[str, Any]]]) -> None:
+def store_answers(writes: Writes, answers: Sequence[tuple[UUID, str, Mapping[str, Any]]]) -> None:
     """Makes answers final: (merchant, key, answer) each. An answer that stands is never replaced."""
     rows = [{"merchant_id": merchant_id, "key": key, "answer": answer} for merchant_id, key, answer in answers]
     if rows:
-        connection.execute(_ANSWER, {"rows": dumps(rows)})
+        writes.execute(_ANSWER, {"rows": dumps(rows)})
 
 
-def release_keys(connection: Connection, keys: Sequence[tuple[UUID, str]]) -> None:
+def release_keys(writes: Writes, keys: Sequence[tuple[UUID, str]]) -> None:
     """Frees keys whose calls did nothing, so that the same call may be made again."""
     if keys:
         rows = [{"merchant_id": merchant_id, "key": key} for merchant_id, key in keys]
-        connection.execute(_RELEASE, {"rows": dumps(rows)})
+        writes.execute(_RELEASE, {"rows": dumps(rows)})

@@ -14,8 +14,9 @@ from server.domain.payment import TransactionType
 from server.storage.attention import AttentionOver, close_attention
 from server.storage.engine import dumps
 from server.storage.locking import lock_payments
+from server.storage.prepared import Writes, prepared
 
-_WRITE = text("""
+_WRITE = prepared("""
     INSERT INTO payment_deadlines (merchant_id, payment_id, expires_at, attempts, next_attempt_at)
     SELECT merchant_id, payment_id, expires_at, 0, expires_at
     FROM jsonb_populate_recordset(NULL::payment_deadlines, CAST(:rows AS jsonb))
@@ -48,10 +49,10 @@ class Deadline:
     expires_at: datetime
 
 
-def write_deadlines(connection: Connection, deadlines: Sequence[Deadline]) -> None:
+def write_deadlines(writes: Writes, deadlines: Sequence[Deadline]) -> None:
     """Sets deadlines of locked payments; one that stands already keeps its attempts."""
     if deadlines:
-        connection.execute(_WRITE, {"rows": dumps(deadlines)})
+        writes.execute(_WRITE, {"rows": dumps(deadlines)})
 
 
 @durable

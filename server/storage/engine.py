@@ -11,6 +11,7 @@ from sqlalchemy.exc import OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from server.domain.errors import KassaError, Reason
+from server.storage.prepared import prepare_on
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -44,7 +45,7 @@ def make_engine(url: str, connections: int, *, reads: bool = False) -> Engine:
         reads: Each statement stands alone. Else transactions are READ COMMITTED, which takes a round trip to begin and
             one to end, and gives readers nothing: every statement has its own snapshot there too.
     """
-    return create_engine(
+    engine = create_engine(
         url,
         pool_size=connections,
         max_overflow=0,
@@ -54,6 +55,8 @@ def make_engine(url: str, connections: int, *, reads: bool = False) -> Engine:
         json_deserializer=orjson.loads,
         connect_args=_CONNECT,
     )
+    prepare_on(engine)
+    return engine
 
 
 class Reads:

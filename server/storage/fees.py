@@ -18,15 +18,16 @@ from server.storage.engine import dumps
 from server.storage.group_commit import Postponed
 from server.storage.ledger import Booking, write_journals
 from server.storage.locking import Key, explain_absent, lock_payments
+from server.storage.prepared import Writes, prepared
 from server.storage.rows import Row
 
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 3, 6 * 3600
 
-_INSERT = text("""
+_INSERT = prepared("""
     INSERT INTO fees_due (merchant_id, transaction_id, payment_id, processor_payment_id, capture_id, attempts,
                           created_at, next_attempt_at)
     SELECT merchant_id, transaction_id, payment_id, processor_payment_id, capture_id, 0, now(),
-           now() + :pause_s * interval '1 second'
+           now() + CAST(:pause_s AS numeric) * interval '1 second'
     FROM jsonb_populate_recordset(NULL::fees_due, CAST(:rows AS jsonb))
     ON CONFLICT DO NOTHING
 """)
@@ -74,11 +75,11 @@ class BookFees:
         return self.merchant_id, self.payment_id
 
 
-def insert_fees_due(connection: Connection, settlements: Sequence[Settlement]) -> None:
+def insert_fees_due(writes: Writes, settlements: Sequence[Settlement]) -> None:
     """Remembers captures whose processor has not said yet what it keeps."""
     if settlements:
         rows = dumps([_due(one) for one in settlements])
-        connection.execute(_INSERT, {"rows": rows, "pause_s": _FIRST_PAUSE_S})
+        writes.execute(_INSERT, {"rows": rows, "pause_s": _FIRST_PAUSE_S})
 
 
 def _due(settlement: Settlement) -> Row:

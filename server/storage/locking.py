@@ -6,18 +6,19 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection
 
 from server.domain.errors import KassaError, Reason
 from server.domain.payment import FraudDecision, Payment, Transaction
 from server.storage.engine import dumps
 from server.storage.group_commit import POSTPONED, Postponed
+from server.storage.prepared import prepared
 from server.storage.rows import TOLD_OF_DECISION, read_decision, read_payment, read_transaction
 
 Key = tuple[UUID, UUID]
 """Merchant and payment."""
 
-_LOCK = text("""
+_LOCK = prepared("""
     SELECT to_jsonb(p) AS payment, now() AS now
     FROM payments p
     WHERE (p.merchant_id, p.id) IN (
@@ -26,7 +27,7 @@ _LOCK = text("""
     FOR NO KEY UPDATE OF p SKIP LOCKED
 """)
 # Their transactions need no lock of their own: whoever changes one locks its payment first.
-_HANGING = text(f"""
+_HANGING = prepared(f"""
     SELECT t.merchant_id, t.payment_id, to_jsonb(t) AS transaction, NULL::jsonb AS decision
     FROM jsonb_to_recordset(CAST(:keys AS jsonb)) AS q(merchant_id uuid, id uuid)
     JOIN transactions t ON t.merchant_id = q.merchant_id AND t.payment_id = q.id
@@ -35,7 +36,7 @@ _HANGING = text(f"""
     FROM jsonb_to_recordset(CAST(:keys AS jsonb)) AS q(merchant_id uuid, id uuid)
     JOIN fraud_decisions d ON d.merchant_id = q.merchant_id AND d.payment_id = q.id
 """)
-_KNOWN = text("""
+_KNOWN = prepared("""
     SELECT p.merchant_id, p.id FROM payments p
     WHERE (p.merchant_id, p.id) IN (
         SELECT q.merchant_id, q.id FROM jsonb_to_recordset(CAST(:keys AS jsonb)) AS q(merchant_id uuid, id uuid))

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from uuid import UUID
 
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection
 
 from server.crash_points import durable
 from server.domain.daily_limit import DailyLimit
@@ -19,6 +19,7 @@ from server.storage.claims import Claim, Replay, claim_keys, release_keys, store
 from server.storage.daily_limits import beyond_limit
 from server.storage.engine import dumps
 from server.storage.group_commit import Postponed
+from server.storage.prepared import Together, Writes, prepared
 from server.storage.rows import (
     DECISION_COLUMNS,
     PAYMENT_COLUMNS,
@@ -37,28 +38,28 @@ from server.storage.velocity import read_past
 Screen = Callable[[Counted], tuple[Payment, FraudDecision]]
 """Decides a payment from its velocity facts: the payment, FAILED where it is blocked, and why. Must do no I/O."""
 
-_INSERT_PAYMENTS = text(insert("payments", (*PAYMENT_COLUMNS, *TRACE_COLUMNS)))
+_INSERT_PAYMENTS = prepared(insert("payments", (*PAYMENT_COLUMNS, *TRACE_COLUMNS)))
 _DECISION_VALUES = columns([name for name in DECISION_COLUMNS if name != "created_at"])
-_INSERT_DECISIONS = text(f"""
+_INSERT_DECISIONS = prepared(f"""
     INSERT INTO fraud_decisions ({_DECISION_VALUES}, created_at)
     SELECT {_DECISION_VALUES}, now() FROM jsonb_populate_recordset(NULL::fraud_decisions, CAST(:rows AS jsonb))
 """)
 # Stamped by the database: a server whose clock is wrong must not make a processor's key look younger than it is.
 _STAMPED = ("created_at", "updated_at", "lease_until")
 _TRANSACTION_VALUES = columns([name for name in TRANSACTION_COLUMNS if name not in _STAMPED])
-_INSERT_TRANSACTIONS = text(f"""
+_INSERT_TRANSACTIONS = prepared(f"""
     INSERT INTO transactions ({_TRANSACTION_VALUES}, created_at, updated_at, lease_until)
     SELECT {_TRANSACTION_VALUES}, now(), now(), now() + (element->>'lease_s')::numeric * interval '1 second'
     FROM jsonb_array_elements(CAST(:rows AS jsonb)) AS element
     CROSS JOIN LATERAL jsonb_populate_record(NULL::transactions, element)
 """)
-_FAIL_BLOCKED = text("""
+_FAIL_BLOCKED = prepared("""
     UPDATE payments p SET state = q.state, failure = q.failure
     FROM jsonb_populate_recordset(NULL::payments, CAST(:rows AS jsonb)) AS q
     WHERE p.merchant_id = q.merchant_id AND p.id = q.id
 """)
 _EVENT_VALUES = "merchant_id, id, type, payment_id, transaction_id, data"
-INSERT_EVENTS = text(f"""
+INSERT_EVENTS = prepared(f"""
     INSERT INTO events ({_EVENT_VALUES}, created_at)
     SELECT {_EVENT_VALUES}, now() FROM jsonb_populate_recordset(NULL::events, CAST(:rows AS jsonb))
 """)
@@ -126,21 +127,18 @@ def _open(connection: Connection, rows: Sequence[OpenPayment]) -> dict[UUID, Ope
     past = read_past(connection, [(row.payment, row.traces, row.velocity) for row in rows])
     # Payments go in before the rest is read, so that the earlier ones of this very batch count too.
     inserted = [payment_row(row.payment) | traces_row(row.traces) for row in rows]
-    connection.execute(_INSERT_PAYMENTS, {"rows": dumps(inserted)})
-    counted = past.complete(connection)
+    writes = Together(connection)
+    writes.execute(_INSERT_PAYMENTS, {"rows": dumps(inserted)})
+    counted = past.complete(writes)
     decided = []
     for row in rows:
         payment, decision = row.screen(counted[row.payment.id])
         decided.append((row, replace(payment, fraud=decision), decision))
-    connection.execute(
-        _INSERT_DECISIONS, {"rows": dumps([decision_row(payment, decision) for _, payment, decision in decided])}
-    )
-    sent = [(row, payment) for row, payment, _ in decided if payment.state is State.PROCESSING]
-    if sent:
-        connection.execute(
-            _INSERT_TRANSACTIONS, {"rows": dumps([leased_row(r.transaction, r.owner, r.lease_s) for r, _ in sent])}
-        )
-    _finish_blocked(connection, [(row, payment) for row, payment, _ in decided if payment.state is State.FAILED])
+    writes.execute(_INSERT_DECISIONS, {"rows": dumps([decision_row(payment, why) for _, payment, why in decided])})
+    sent = [row for row, payment, _ in decided if payment.state is State.PROCESSING]
+    insert_transactions(writes, [leased_row(row.transaction, row.owner, row.lease_s) for row in sent])
+    _finish_blocked(writes, [(row, payment) for row, payment, _ in decided if payment.state is State.FAILED])
+    writes.send()
     return {row.claim.attempt_id: Opened(payment, row.transaction) for row, payment, _ in decided}
 
 
@@ -149,13 +147,13 @@ def leased_row(transaction: Transaction, owner: UUID | None, lease_s: float) -> 
     return transaction_row(transaction) | {"owner": owner, "lease_s": lease_s}
 
 
-def insert_transactions(connection: Connection, rows: Sequence[dict[str, object]]) -> None:
+def insert_transactions(writes: Writes, rows: Sequence[dict[str, object]]) -> None:
     """Inserts transactions made by `leased_row`."""
     if rows:
-        connection.execute(_INSERT_TRANSACTIONS, {"rows": dumps(rows)})
+        writes.execute(_INSERT_TRANSACTIONS, {"rows": dumps(rows)})
 
 
-def _finish_blocked(connection: Connection, blocked: Sequence[tuple[OpenPayment, Payment]]) -> None:
+def _finish_blocked(writes: Writes, blocked: Sequence[tuple[OpenPayment, Payment]]) -> None:
     """Ends payments that the rules blocked: nothing is asked of a processor, so there is no second transaction."""
     if not blocked:
         return
@@ -168,16 +166,16 @@ def _finish_blocked(connection: Connection, blocked: Sequence[tuple[OpenPayment,
         }
         for _, payment in blocked
     ]
-    connection.execute(_FAIL_BLOCKED, {"rows": dumps(changes)})
+    writes.execute(_FAIL_BLOCKED, {"rows": dumps(changes)})
     store_answers(
-        connection,
+        writes,
         [(row.claim.merchant_id, row.claim.key, {"payment": snapshot(payment)}) for row, payment in blocked],
     )
     events = [
         event_row(payment, row.transaction.id, "payment.failed", {"payment": snapshot(payment)})
         for row, payment in blocked
     ]
-    connection.execute(INSERT_EVENTS, {"rows": dumps(events)})
+    writes.execute(INSERT_EVENTS, {"rows": dumps(events)})
 
 
 def event_row(payment: Payment, transaction_id: UUID, kind: str, data: Mapping[str, object]) -> dict[str, object]:

@@ -3,11 +3,10 @@
 from collections.abc import Iterable
 from uuid import UUID
 
-from sqlalchemy import Connection, text
-
 from server.domain.payment import Payment
 from server.domain.processor_call import ProcessorCall
 from server.storage.engine import dumps
+from server.storage.prepared import Writes, prepared
 from server.storage.rows import insert
 
 _COLUMNS = (
@@ -15,13 +14,13 @@ _COLUMNS = (
     "idempotency_key", "request", "status", "response", "error", "processor_request_id", "started_at", "duration_us",
 )  # fmt: skip
 # A record never stands in the way of money, so not even a repeated id may fail the batch.
-_INSERT = text(insert("processor_calls", _COLUMNS) + " ON CONFLICT DO NOTHING")
+_INSERT = prepared(insert("processor_calls", _COLUMNS) + " ON CONFLICT DO NOTHING")
 
 Made = tuple[Payment, UUID | None, tuple[ProcessorCall, ...]]
 """Calls about a payment, and the transaction that they were made for, where it is one of ours."""
 
 
-def insert_calls(connection: Connection, made: Iterable[Made]) -> None:
+def insert_calls(writes: Writes, made: Iterable[Made]) -> None:
     """Stores calls, all of a batch by one statement; by none where there are none."""
     rows = [
         {"merchant_id": payment.merchant_id, "payment_id": payment.id, "id": call.id, "transaction_id": transaction_id,
@@ -34,4 +33,4 @@ def insert_calls(connection: Connection, made: Iterable[Made]) -> None:
         for call in calls
     ]  # fmt: skip
     if rows:
-        connection.execute(_INSERT, {"rows": dumps(rows)})
+        writes.execute(_INSERT, {"rows": dumps(rows)})

@@ -5,23 +5,24 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection
 
 from server.domain.payment import Method, Payment, State, Transaction
 from server.storage.claims import Replay
+from server.storage.prepared import prepared
 from server.storage.rows import read_payment, read_transaction
 
 _PAYMENT = """
     SELECT to_jsonb(p) AS payment, to_jsonb(d) AS decision
     FROM payments p LEFT JOIN fraud_decisions d ON d.merchant_id = p.merchant_id AND d.payment_id = p.id
 """
-_GET = text(_PAYMENT + "WHERE p.merchant_id = :merchant_id AND p.id = :id")
-_TRANSACTIONS = text("""
+_GET = prepared(_PAYMENT + "WHERE p.merchant_id = :merchant_id AND p.id = :id")
+_TRANSACTIONS = prepared("""
     SELECT to_jsonb(t) FROM transactions t
     WHERE t.merchant_id = :merchant_id AND t.payment_id = :payment_id AND t.id > :after ORDER BY t.id LIMIT :size
 """)
-_TRANSACTION = text("SELECT to_jsonb(t) FROM transactions t WHERE t.merchant_id = :merchant_id AND t.id = :id")
-_CLAIM = text("""
+_TRANSACTION = prepared("SELECT to_jsonb(t) FROM transactions t WHERE t.merchant_id = :merchant_id AND t.id = :id")
+_CLAIM = prepared("""
     SELECT payment_id, transaction_id, answer FROM idempotency_keys WHERE merchant_id = :merchant_id AND key = :key
 """)
 _FILTERS = {
@@ -68,7 +69,7 @@ def list_payments(
     """Reads at most `size` payments, newest first, older than the id `before`."""
     values = wanted.set_fields() | ({} if before is None else {"before": before})
     conditions = " AND ".join(["p.merchant_id = :merchant_id", *(_FILTERS[name] for name in values)])
-    statement = text(f"{_PAYMENT} WHERE {conditions} ORDER BY p.id DESC LIMIT :size")
+    statement = prepared(f"{_PAYMENT} WHERE {conditions} ORDER BY p.id DESC LIMIT :size")
     rows = connection.execute(statement, {"merchant_id": merchant_id, "size": size} | values).mappings()
     return [read_payment({**row["payment"], "fraud": row["decision"]}) for row in rows]
 

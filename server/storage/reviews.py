@@ -23,15 +23,16 @@ from server.domain.review import (
 )
 from server.storage.engine import dumps
 from server.storage.locking import Key
+from server.storage.prepared import Writes, prepared
 from server.storage.rows import read_time, read_uuid
 
-_OPEN = text("""
+_OPEN = prepared("""
     INSERT INTO reviews (merchant_id, payment_id, state, deadline, default_verdict, next_attempt_at, created_at)
     SELECT merchant_id, payment_id, 'OPEN', deadline, default_verdict, deadline, created_at
     FROM jsonb_populate_recordset(NULL::reviews, CAST(:rows AS jsonb))
     ON CONFLICT (merchant_id, payment_id) DO NOTHING
 """)
-_CLOSE = text("""
+_CLOSE = prepared("""
     UPDATE reviews r
     SET state = q.state, decided_by = q.decided_by, decided_through = q.decided_through, reason = q.reason,
         closed_at = q.closed_at, claimed_by = '', claimed_until = NULL
@@ -71,7 +72,7 @@ class Moved:
     lifetimes: Lifetimes | None = None
 
 
-def follow_moves(connection: Connection, moves: Iterable[Moved]) -> None:
+def follow_moves(writes: Writes, moves: Iterable[Moved]) -> None:
     """Opens the reviews of locked payments that came into review, and closes those of payments that left it."""
     opened, ended = [], []
     for move in moves:
@@ -82,8 +83,8 @@ def follow_moves(connection: Connection, moves: Iterable[Moved]) -> None:
         if end is not None:
             ended.append((payment.merchant_id, payment.id, end, payment.updated_at))
     if opened:
-        connection.execute(_OPEN, {"rows": dumps(opened)})
-    close_reviews(connection, ended)
+        writes.execute(_OPEN, {"rows": dumps(opened)})
+    close_reviews(writes, ended)
 
 
 def _opening(move: Moved) -> dict[str, object]:
@@ -100,7 +101,7 @@ def _opening(move: Moved) -> dict[str, object]:
     }
 
 
-def close_reviews(connection: Connection, ended: Sequence[tuple[UUID, UUID, ReviewEnd, datetime]]) -> None:
+def close_reviews(writes: Writes, ended: Sequence[tuple[UUID, UUID, ReviewEnd, datetime]]) -> None:
     """Closes reviews of locked payments: (merchant, payment, how, when) each; one that is over stays as it is."""
     rows = [
         {"merchant_id": merchant_id, "payment_id": payment_id, "state": end.state, "decided_by": end.decided_by,
@@ -108,7 +109,7 @@ def close_reviews(connection: Connection, ended: Sequence[tuple[UUID, UUID, Revi
         for merchant_id, payment_id, end, at in ended
     ]  # fmt: skip
     if rows:
-        connection.execute(_CLOSE, {"rows": dumps(rows)})
+        writes.execute(_CLOSE, {"rows": dumps(rows)})
 
 
 def reviews_of(connection: Connection, keys: Sequence[Key]) -> dict[Key, Review]:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection
 
 from server.crash_points import durable
 from server.domain.attention import AttentionKind
@@ -33,13 +33,14 @@ from server.storage.group_commit import Postponed
 from server.storage.ledger import Booking, write_journals
 from server.storage.locking import Key, Locked, explain_absent, lock_payments
 from server.storage.open_payments import INSERT_EVENTS, event_row, insert_transactions, leased_row
+from server.storage.prepared import Together, Writes, prepared
 from server.storage.processor_calls import insert_calls
 from server.storage.reviews import Moved, follow_moves
 from server.storage.rows import PAYMENT_CHANGES, Row, columns, insert, payment_row, snapshot, transaction_row
 
 _log = logging.getLogger(__name__)
 
-_CLOSE = text("""
+_CLOSE = prepared("""
     UPDATE transactions t
     SET state = q.state, processor_transaction_id = q.processor_transaction_id, failure = q.failure,
         waiting = q.waiting, owner = NULL, lease_until = q.lease_until, attempts = q.attempts,
@@ -49,14 +50,14 @@ _CLOSE = text("""
               waiting boolean, lease_until timestamptz, attempts integer, updated_at timestamptz)
     WHERE t.merchant_id = q.merchant_id AND t.id = q.id AND t.state = q.was
 """)
-_CLOSE_AUTHORIZATION = text("""
+_CLOSE_AUTHORIZATION = prepared("""
     UPDATE transactions t SET state = 'CANCELLED', waiting = false, owner = NULL, updated_at = now()
     FROM jsonb_to_recordset(CAST(:rows AS jsonb)) AS q(merchant_id uuid, id uuid)
     WHERE t.merchant_id = q.merchant_id AND t.payment_id = q.id AND t.type = 'AUTHORIZATION'
       AND t.state IN ('PENDING', 'UNKNOWN')
     RETURNING t.merchant_id, t.payment_id, t.idempotency_keys
 """)
-_MOVE = text(f"""
+_MOVE = prepared(f"""
     UPDATE payments p SET ({columns(PAYMENT_CHANGES)}) = ROW ({columns(PAYMENT_CHANGES, "q")})
     FROM jsonb_populate_recordset(NULL::payments, CAST(:rows AS jsonb)) AS q
     WHERE p.merchant_id = q.merchant_id AND p.id = q.id
@@ -68,7 +69,7 @@ _KINDS: dict[type[AmountMismatch | Contradiction | ImpossibleTransition], Attent
 }
 _SETTLED_BY_AN_ANSWER = (AttentionKind.UNRESOLVED, AttentionKind.NOT_GIVEN_BACK)
 _OBJECT_COLUMNS = ("account_id", "object_id", "merchant_id", "payment_id", "transaction_id")
-_INSERT_OBJECTS = text(insert("processor_objects", _OBJECT_COLUMNS) + " ON CONFLICT DO NOTHING")
+_INSERT_OBJECTS = prepared(insert("processor_objects", _OBJECT_COLUMNS) + " ON CONFLICT DO NOTHING")
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,11 +137,12 @@ def settle_transactions(connection: Connection, rows: Sequence[Settle]) -> list[
     changes: list[_Change] = []
     troubles: list[_Trouble] = []
     results = [absent.get(row.key) or _settle_one(row, locked[row.key], changes, troubles) for row in rows]
+    writes = Together(connection)
     if changes:
-        _write(connection, changes)
+        _write(connection, writes, changes)
     _record(connection, troubles, changes)
-    told = [(locked[row.key].payment, row.transaction_id, row.calls) for row in rows if row.key in locked]
-    insert_calls(connection, told)
+    insert_calls(writes, [(locked[r.key].payment, r.transaction_id, r.calls) for r in rows if r.key in locked])
+    writes.send()
     return results
 
 
@@ -214,27 +216,27 @@ def _explained(change: _Change) -> list[AttentionOver]:
     return [AttentionOver(after.merchant_id, after.id, kind, note) for kind in _SETTLED_BY_AN_ANSWER]
 
 
-def _write(connection: Connection, changes: Sequence[_Change]) -> None:
+def _write(connection: Connection, writes: Together, changes: Sequence[_Change]) -> None:
     """Writes what follows from a batch, one statement a table."""
     closed = connection.execute(_CLOSE, {"rows": dumps([_closing(change) for change in changes])})
     assert closed.rowcount == len(changes), "a transaction under its payment's lock cannot change"
     objects = [found for change in changes for found in _objects(change)]
     if objects:
-        connection.execute(_INSERT_OBJECTS, {"rows": dumps(objects)})
-    write_books(connection, [change.settlement for change in changes])
-    follow_moves(connection, [Moved(c.before.payment.state, c.settlement, c.lifetimes) for c in changes])
-    write_deadlines(connection, [one for change in changes for one in _deadline(change)])
-    _answer(connection, changes)
+        writes.execute(_INSERT_OBJECTS, {"rows": dumps(objects)})
+    write_books(writes, [change.settlement for change in changes])
+    follow_moves(writes, [Moved(c.before.payment.state, c.settlement, c.lifetimes) for c in changes])
+    write_deadlines(writes, [one for change in changes for one in _deadline(change)])
+    _answer(connection, writes, changes)
 
 
-def write_books(connection: Connection, settlements: Sequence[Settlement]) -> None:
+def write_books(writes: Writes, settlements: Sequence[Settlement]) -> None:
     """Moves locked payments, books their journals, and tells their merchants."""
-    connection.execute(_MOVE, {"rows": dumps([payment_row(one.payment) for one in settlements])})
-    write_journals(connection, [Booking(journal, one.transaction) for one in settlements for journal in one.journals])
-    insert_fees_due(connection, [one for one in settlements if one.fee_due])
+    writes.execute(_MOVE, {"rows": dumps([payment_row(one.payment) for one in settlements])})
+    write_journals(writes, [Booking(journal, one.transaction) for one in settlements for journal in one.journals])
+    insert_fees_due(writes, [one for one in settlements if one.fee_due])
     events = [_event(one) for one in settlements if one.event]
     if events:
-        connection.execute(INSERT_EVENTS, {"rows": dumps(events)})
+        writes.execute(INSERT_EVENTS, {"rows": dumps(events)})
 
 
 def _deadline(change: _Change) -> list[Deadline]:
@@ -276,11 +278,11 @@ def _event(settlement: Settlement) -> Row:
     return event_row(settlement.payment, settlement.transaction.id, settlement.event, data)
 
 
-def _answer(connection: Connection, changes: Sequence[_Change]) -> None:
+def _answer(connection: Connection, writes: Together, changes: Sequence[_Change]) -> None:
     """Makes the answers of the calls final that these settlements end, and frees the keys of what was never sent."""
     over = [change.settlement for change in changes if change.settlement.final]
     release_keys(
-        connection,
+        writes,
         [(s.payment.merchant_id, key) for s in over if s.release_key for key in s.transaction.idempotency_keys],
     )
     answers = [
@@ -295,4 +297,4 @@ def _answer(connection: Connection, changes: Sequence[_Change]) -> None:
         for row in connection.execute(_CLOSE_AUTHORIZATION, {"rows": keys}).mappings():
             payment = called_off[row["merchant_id"], row["payment_id"]]
             answers += [(payment.merchant_id, key, {"payment": snapshot(payment)}) for key in row["idempotency_keys"]]
-    store_answers(connection, answers)
+    store_answers(writes, answers)

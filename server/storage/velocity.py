@@ -12,6 +12,7 @@ from sqlalchemy import Connection
 
 from server.domain.payment import Payment
 from server.domain.velocity import Counted, Traces, Velocity
+from server.storage.prepared import Together
 from server.storage.velocity_counters import is_counter, read_counters
 from server.storage.velocity_scans import can_scan, read_scans
 
@@ -31,13 +32,13 @@ class Past:
     _asked: Sequence[Asked]
     _counters: Mapping[UUID, Counted]
 
-    def complete(self, connection: Connection) -> dict[UUID, Counted]:
+    def complete(self, writes: Together) -> dict[UUID, Counted]:
         """Returns by payment all that its ruleset asks for; what is unknown is left out.
 
         Args:
-            connection: In the same transaction, after the batch's payments were inserted.
+            writes: In the same transaction; the batch's payments are inserted, or to be inserted before we read.
         """
-        scanned = read_scans(connection, [_part(one, counters=False) for one in self._asked])
+        scanned = read_scans(writes, [_part(one, counters=False) for one in self._asked])
         return {payment.id: {**self._counters[payment.id], **scanned[payment.id]} for payment, _, _ in self._asked}
 
 

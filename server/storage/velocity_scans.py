@@ -10,11 +10,12 @@ from functools import lru_cache
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Connection, TextClause, text
+from sqlalchemy import TextClause
 
 from server.domain.payment import Payment
 from server.domain.velocity import Counted, Spent, Traces, Velocity
 from server.storage.engine import dumps
+from server.storage.prepared import Together, prepared
 
 MOST, MOST_OF_SHARED = 2_000, 500
 """Payments of one key that are looked at, the newest first; fewer of a key that many share, since every payment pays
@@ -74,11 +75,11 @@ def can_scan(velocity: Velocity) -> bool:
     return velocity.by in (*KEYS, MERCHANT) and velocity.over in words
 
 
-def read_scans(connection: Connection, rows: Sequence[Asked]) -> dict[UUID, Counted]:
+def read_scans(writes: Together, rows: Sequence[Asked]) -> dict[UUID, Counted]:
     """Returns by payment what it asks for, of the merchant's payments that are older than it.
 
     Args:
-        connection: In the opening transaction, after the batch's payments were inserted.
+        writes: In the opening transaction; the batch's payments are inserted, or to be inserted before we read.
         rows: A key that the payment lacks leaves its values unknown.
     """
     counted: dict[UUID, Counted] = {payment.id: {} for payment, _, _ in rows}
@@ -87,7 +88,7 @@ def read_scans(connection: Connection, rows: Sequence[Asked]) -> dict[UUID, Coun
         if velocities:
             wanted.setdefault(velocities, []).append(_question(payment, traces, velocities))
     for velocities, questions in wanted.items():  # one group, but for the moment when a ruleset is swapped
-        result = connection.execute(_statement(velocities), {"rows": dumps(questions)})
+        result = writes.read(_statement(velocities), {"rows": dumps(questions)})
         for row in result.mappings():
             values = ((v, row[f"v{n}"]) for n, v in enumerate(velocities))
             counted[row["id"]] = {v.name: _value(v, value) for v, value in values if value is not None}
@@ -151,7 +152,7 @@ def _statement(velocities: tuple[Velocity, ...]) -> TextClause:
     numbers = {velocity: f"v{n}" for n, velocity in enumerate(velocities)}
     laterals = [_lateral(by, [(numbers[one], one) for one in asked]) for by, asked in _by_key(velocities).items()]
     oldest = "".join(f", oldest_{by} uuid" for by in _by_key(velocities))
-    return text(f"""
+    return prepared(f"""
         SELECT q.id, {", ".join(numbers.values())}
         FROM jsonb_to_recordset(CAST(:rows AS jsonb)) AS q(
             merchant_id uuid, id uuid, created_at timestamptz, {" text, ".join(KEYS.values())} text{oldest})
