@@ -9,6 +9,7 @@ from uuid import UUID
 import uuid_utils
 from typeid import TypeID
 from typeid.core.errors import TypeIDException
+from uuid_utils.compat import uuid4
 
 from server.clock import nanoseconds
 from server.domain.errors import InvalidField
@@ -34,6 +35,14 @@ class Prefix(StrEnum):
 def new_id() -> UUID:
     """Returns a new UUIDv7: unique, and ordered by the millisecond of its making, as this machine's clock tells it."""
     return UUID(int=uuid_utils.uuid7(nanoseconds=nanoseconds()).int)
+
+
+def random_id() -> UUID:
+    """Returns a new UUIDv4, of random bits alone.
+
+    The standard library asks the kernel for them, and lets other threads run meanwhile.
+    """
+    return uuid4()
 
 
 def render_id(prefix: Prefix, value: UUID) -> str:

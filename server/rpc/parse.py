@@ -1,6 +1,5 @@
 """Payment requests from the wire, checked and turned into what use cases take. Called by `rpc.payment_service`."""
 
-from dataclasses import asdict
 from datetime import datetime
 from typing import assert_never
 
@@ -169,6 +168,10 @@ def _address(given: pb.Address, field: str) -> Address:
     )
 
 
+def _lines(address: Address) -> str:
+    return "\n".join((address.line1, address.line2, address.city, address.region, address.postal_code))
+
+
 def _check_number_only_in_card(command: CreatePaymentCommand, card: Card) -> None:
     """Refuses a card number in a field that is stored as it comes, or that rules see."""
     kept = {
@@ -178,8 +181,8 @@ def _check_number_only_in_card(command: CreatePaymentCommand, card: Card) -> Non
         "customer.device_id": command.customer.device_id,
         "customer.phone": command.customer.phone,
         "customer.user_agent": command.customer.user_agent,
-        "billing_address": "\n".join(asdict(command.billing_address).values()),
-        "shipping_address": "\n".join(asdict(command.shipping_address).values()),
+        "billing_address": _lines(command.billing_address),
+        "shipping_address": _lines(command.shipping_address),
         "return_url": command.return_url,
         "cancel_url": command.cancel_url,
         "metadata": "\n".join((*command.metadata.keys(), *command.metadata.values())),

@@ -5,6 +5,7 @@ import logging
 import signal
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from typing import cast
 
 import grpc.aio
 
@@ -28,7 +29,7 @@ from server.rpc.attention_service import AttentionService, AttentionUseCases
 from server.rpc.dispute_service import DisputeService, DisputeUseCases
 from server.rpc.fields import iso_currencies
 from server.rpc.fraud_service import FraudService, FraudUseCases
-from server.rpc.interceptor import Authenticates, CallInterceptor, Observe
+from server.rpc.interceptor import Authenticates, Methods, Observe
 from server.rpc.ledger_service import LedgerService
 from server.rpc.merchant_service import MerchantService, MerchantUseCases
 from server.rpc.payment_service import PaymentService, PaymentUseCases
@@ -100,27 +101,28 @@ class RpcServer:
         observe: Observe | None = None,
     ) -> None:
         self._pause_s, self._grace_s, self._drain = pause_s, grace_s, drain
-        self._server = grpc.aio.server(
-            interceptors=[CallInterceptor(use_cases.authenticate, observe)], options=_OPTIONS
-        )
+        self._server = grpc.aio.server(options=_OPTIONS)
+        methods = Methods(use_cases.authenticate, observe)
+        table = cast("grpc.aio.Server", methods)  # it has all that generated code asks of one
         self._health = HealthServicer()
         supported = supported_currencies or iso_currencies()
         payments = PaymentService(use_cases.payments, supported)
-        payment_service_pb2_grpc.add_PaymentServiceServicer_to_server(payments, self._server)
+        payment_service_pb2_grpc.add_PaymentServiceServicer_to_server(payments, table)
         disputes = DisputeService(use_cases.disputes)
-        dispute_service_pb2_grpc.add_DisputeServiceServicer_to_server(disputes, self._server)
+        dispute_service_pb2_grpc.add_DisputeServiceServicer_to_server(disputes, table)
         merchants = MerchantService(use_cases.merchants, supported)
-        merchant_service_pb2_grpc.add_MerchantServiceServicer_to_server(merchants, self._server)
+        merchant_service_pb2_grpc.add_MerchantServiceServicer_to_server(merchants, table)
         attention = AttentionService(use_cases.attention)
-        attention_service_pb2_grpc.add_AttentionServiceServicer_to_server(attention, self._server)
-        fraud_service_pb2_grpc.add_FraudServiceServicer_to_server(FraudService(use_cases.fraud), self._server)
+        attention_service_pb2_grpc.add_AttentionServiceServicer_to_server(attention, table)
+        fraud_service_pb2_grpc.add_FraudServiceServicer_to_server(FraudService(use_cases.fraud), table)
         ledger = LedgerService(use_cases.ledger)
-        ledger_service_pb2_grpc.add_LedgerServiceServicer_to_server(ledger, self._server)
+        ledger_service_pb2_grpc.add_LedgerServiceServicer_to_server(ledger, table)
         webhooks = WebhookService(use_cases.receive_event)
-        webhook_service_pb2_grpc.add_WebhookServiceServicer_to_server(webhooks, self._server)
-        add_HealthServicer_to_server(self._health, self._server)
+        webhook_service_pb2_grpc.add_WebhookServiceServicer_to_server(webhooks, table)
+        add_HealthServicer_to_server(self._health, table)
         reflection = ReflectionServicer((*SERVICES, _HEALTH, _REFLECTION))
-        add_ServerReflectionServicer_to_server(reflection, self._server)  # type: ignore[no-untyped-call]
+        add_ServerReflectionServicer_to_server(reflection, table)  # type: ignore[no-untyped-call]
+        self._server.add_generic_rpc_handlers((methods,))
         self.port = self._server.add_insecure_port(listen)
         """Where it listens; known at once, also where `listen` asked for a free port."""
 

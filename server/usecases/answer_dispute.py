@@ -2,10 +2,11 @@
 
 import asyncio
 import time
-from uuid import UUID, uuid4
+from uuid import UUID
 
 from server.domain.dispute import Dispute, Evidence
 from server.domain.errors import KassaError, Reason
+from server.domain.ids import random_id
 from server.storage.claims import Claim, Replay
 from server.storage.dispute_answers import OpenAnswer, read_dispute_answer
 from server.storage.payments import PaymentStore
@@ -47,12 +48,12 @@ class AnswerDispute:
         claim = Claim(
             merchant_id=caller.merchant_id,
             key=key,
-            attempt_id=uuid4(),
+            attempt_id=random_id(),
             request_hash=self._hasher.hash("AnswerDispute", {"dispute_id": dispute_id, "evidence": evidence}),
             payment_id=dispute.payment_id,
             transaction_id=dispute.transaction_id,
         )
-        return await self._shield.run(self._do(OpenAnswer(claim, dispute.id, evidence, uuid4(), self._lease_s)))
+        return await self._shield.run(self._do(OpenAnswer(claim, dispute.id, evidence, random_id(), self._lease_s)))
 
     async def _do(self, row: OpenAnswer) -> Answer[Dispute]:
         opened = await when_free(lambda: self._store.open_answer(row))

@@ -1,8 +1,8 @@
 """Carries a payment on after its customer has acted: 3-D Secure, a wallet's approval, a redirect."""
 
-from uuid import UUID, uuid4
+from uuid import UUID
 
-from server.domain.ids import new_id
+from server.domain.ids import new_id, random_id
 from server.domain.payment import Payment, TransactionType
 from server.storage.claims import Claim, Replay
 from server.storage.open_operations import Over, TakeUp
@@ -48,13 +48,13 @@ class ConfirmPayment:
         claim = Claim(
             merchant_id=caller.merchant_id,
             key=key,
-            attempt_id=uuid4(),
+            attempt_id=random_id(),
             request_hash=self._hasher.hash("ConfirmPayment", {"payment_id": payment_id}),
             payment_id=payment_id,
             transaction_id=authorizations[0] if authorizations else new_id(),
             request_id=caller.request_id,
         )
-        row = TakeUp(payment.merchant_id, payment.id, None, uuid4(), self._lease_s, claim)
+        row = TakeUp(payment.merchant_id, payment.id, None, random_id(), self._lease_s, claim)
         return await self._shield.run(self._confirm(row, claim))
 
     async def _confirm(self, row: TakeUp, claim: Claim) -> Answer[Payment]:

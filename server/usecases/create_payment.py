@@ -4,12 +4,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
-from uuid import uuid4
 
 from server.clock import utc_now
 from server.domain.card import Card
 from server.domain.daily_limit import daily_limit
-from server.domain.ids import new_id
+from server.domain.ids import new_id, random_id
 from server.domain.normal_form import domain_of, one_line, one_line_of
 from server.domain.payment import (
     Address,
@@ -147,7 +146,7 @@ class CreatePayment:
             claim=Claim(
                 merchant_id=caller.merchant_id,
                 key=key,
-                attempt_id=uuid4(),
+                attempt_id=random_id(),
                 request_hash=self._hasher.hash("CreatePayment", fields),
                 payment_id=payment.id,
                 transaction_id=transaction.id,
@@ -157,7 +156,7 @@ class CreatePayment:
             traces=traces,
             velocity=velocity,
             screen=screen,
-            owner=uuid4(),
+            owner=random_id(),
             lease_s=self._lease_s,
             limit=daily_limit(caller.max_daily_transactions or self._max_daily_transactions, caller.time_zone, now),
         )

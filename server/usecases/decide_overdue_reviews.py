@@ -5,10 +5,10 @@ The default goes the analysts' own way, in the payment's one slot, so whoever is
 
 import asyncio
 import logging
-from uuid import UUID, uuid4
+from uuid import UUID
 
 from server.domain.errors import KassaError, Reason
-from server.domain.ids import new_id
+from server.domain.ids import new_id, random_id
 from server.domain.payment import Payment, TransactionState, TransactionType
 from server.domain.review import Review, Ruling, Through
 from server.storage.approve_reviews import ApproveReview
@@ -68,7 +68,7 @@ class DecideOverdueReviews:
     async def _operate(self, payment: Payment, kind: TransactionType, ruling: Ruling) -> None:
         reason = REJECTED if kind is TransactionType.VOID else ""
         row = OpenOperation(
-            payment.merchant_id, payment.id, new_id(), kind, None, reason, uuid4(), self._lease_s, ruling=ruling
+            payment.merchant_id, payment.id, new_id(), kind, None, reason, random_id(), self._lease_s, ruling=ruling
         )
         opened = await self._store.open_operation(row)
         assert isinstance(opened, OperationOpened), "without a claim there is nothing to replay"

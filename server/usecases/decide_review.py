@@ -3,9 +3,9 @@
 So an analyst, the merchant's own capture or cancel, an expiry and another analyst exclude each other.
 """
 
-from uuid import UUID, uuid4
+from uuid import UUID
 
-from server.domain.ids import new_id
+from server.domain.ids import new_id, random_id
 from server.domain.payment import CaptureMethod, Payment, TransactionType
 from server.domain.review import Ruling, Verdict
 from server.domain.review_case import ReviewCase
@@ -67,7 +67,7 @@ class DecideReview:
         claim = Claim(
             merchant_id=caller.merchant_id,
             key=key,
-            attempt_id=uuid4(),
+            attempt_id=random_id(),
             request_hash=self._hasher.hash("ApproveReview", {"payment_id": payment.id, "ruling": ruling}),
             payment_id=payment.id,
             transaction_id=new_id(),

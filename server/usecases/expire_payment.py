@@ -4,13 +4,13 @@ It opens an ordinary void, in the same slot as its merchant's own operations, so
 other; and only the processor's word ends the payment. Called by the sweep.
 """
 
-from uuid import UUID, uuid4
+from uuid import UUID
 
 from server.domain.attention import AttentionKind
 from server.domain.decline import DeclineCode
 from server.domain.errors import KassaError, Reason
 from server.domain.expiry import EXPIRED, waits, waits_for_customer
-from server.domain.ids import new_id
+from server.domain.ids import new_id, random_id
 from server.domain.payment import Payment, Transaction, TransactionState, TransactionType
 from server.storage.attention import Attention, insert_attention
 from server.storage.deadlines import Deadline, forget_deadline
@@ -68,7 +68,7 @@ class ExpirePayment:
     async def _open_void(self, payment: Payment) -> OperationOpened | None:
         """Opens a void of nobody's claim; None while another operation is under way or has just ended the wait."""
         row = OpenOperation(
-            payment.merchant_id, payment.id, new_id(), TransactionType.VOID, None, EXPIRED, uuid4(), self._lease_s
+            payment.merchant_id, payment.id, new_id(), TransactionType.VOID, None, EXPIRED, random_id(), self._lease_s
         )
         try:
             opened = await self._store.open_operation(row)

@@ -1,6 +1,5 @@
 """What makes a repeat the same request: a keyed hash over the call, without card data in it."""
 
-import hmac
 from collections.abc import Mapping
 from dataclasses import fields, is_dataclass
 from typing import Any
@@ -8,6 +7,7 @@ from typing import Any
 import orjson
 
 from server.domain.card import Card
+from server.storage.keyed_hash import keyed_hash
 
 _ADDED_LATER = frozenset({"phone", "user_agent"})
 """Left out where empty, so that a repeat of a request from before they were known is the same request still."""
@@ -26,7 +26,7 @@ class RequestHasher:
 
     def fingerprint(self, number: str) -> str:
         """Returns what stands for a card number wherever one is compared or counted."""
-        return hmac.digest(self._fingerprint_key, number.encode(), "sha256")[:16].hex()
+        return keyed_hash(self._fingerprint_key, number.encode())[:16].hex()
 
     def trace(self, kind: str, line: str) -> str:
         """Returns what stands for a name or an address wherever one is counted; empty for an empty one.
@@ -37,13 +37,13 @@ class RequestHasher:
         """
         if not line:
             return ""
-        return hmac.digest(self._fingerprint_key, f"{kind}\0{line}".encode(), "sha256")[:16].hex()
+        return keyed_hash(self._fingerprint_key, f"{kind}\0{line}".encode())[:16].hex()
 
     def hash(self, operation: str, fields: Mapping[str, Any]) -> bytes:
         """Hashes a call: its name, and its fields with ids, in sorted-key JSON."""
         plain = {name: self._plain(value) for name, value in fields.items()}
         body = orjson.dumps([operation, plain], option=orjson.OPT_SORT_KEYS)
-        return hmac.digest(self._hash_key, body, "sha256")
+        return keyed_hash(self._hash_key, body)
 
     def _plain(self, value: Any) -> Any:
         if isinstance(value, Card):

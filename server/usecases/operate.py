@@ -1,9 +1,9 @@
 """What capture, cancel and refund share: read, claim and open, act, settle, answer. Called by those three."""
 
-from uuid import UUID, uuid4
+from uuid import UUID
 
 from server.domain.errors import KassaError, Reason
-from server.domain.ids import new_id
+from server.domain.ids import new_id, random_id
 from server.domain.payment import Payment, Transaction, TransactionType
 from server.domain.review import Ruling
 from server.storage.claims import Claim, Replay
@@ -55,15 +55,15 @@ class Operate:
         claim = Claim(
             merchant_id=caller.merchant_id,
             key=key,
-            attempt_id=uuid4(),
+            attempt_id=random_id(),
             request_hash=self._hasher.hash(kind.value, fields),
             payment_id=payment_id,
             transaction_id=new_id(),
             request_id=caller.request_id,
         )
         row = OpenOperation(
-            claim.merchant_id, payment_id, claim.transaction_id, kind, amount, reason, uuid4(), self._lease_s, claim,
-            ruling,
+            claim.merchant_id, payment_id, claim.transaction_id, kind, amount, reason, random_id(), self._lease_s,
+            claim, ruling,
         )  # fmt: skip
         return await self._shield.run(self._do(row, claim))
 

@@ -4,9 +4,10 @@ Never by a clock: the processor is asked, again and again with growing pauses, u
 """
 
 from enum import StrEnum
-from uuid import UUID, uuid4
+from uuid import UUID
 
 from server.domain.errors import KassaError, Reason
+from server.domain.ids import random_id
 from server.domain.payment import OPEN_TRANSACTION_STATES, TransactionType
 from server.storage.open_operations import OperationOpened, TakeUp
 from server.storage.payments import PaymentStore
@@ -45,7 +46,7 @@ class RecoverTransaction:
         Args:
             processor_payment_id: The processor's object, where a webhook told it before our own reply came.
         """
-        row = TakeUp(merchant_id, payment_id, transaction_id, uuid4(), self._lease_s)
+        row = TakeUp(merchant_id, payment_id, transaction_id, random_id(), self._lease_s)
         try:
             taken = await self._store.take_up(row)
         except KassaError as refusal:

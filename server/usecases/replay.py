@@ -3,10 +3,11 @@
 import asyncio
 import time
 from collections.abc import Awaitable, Callable
-from uuid import UUID, uuid4
+from uuid import UUID
 
 from server.domain.decline import DeclineCode
 from server.domain.errors import KassaError, Reason
+from server.domain.ids import random_id
 from server.domain.payment import Payment, Transaction, TransactionState, TransactionType
 from server.storage.answers import read_answer, refusal_of
 from server.storage.claims import Replay
@@ -63,7 +64,7 @@ class Replays:
 
     async def _take_over(self, key: str, transaction: Transaction, carry_on: CarryOn) -> Answer[Payment | Transaction]:
         """Carries on an attempt whose process is gone; refused while its lease lasts."""
-        row = TakeUp(transaction.merchant_id, transaction.payment_id, transaction.id, uuid4(), self._lease_s)
+        row = TakeUp(transaction.merchant_id, transaction.payment_id, transaction.id, random_id(), self._lease_s)
         try:
             taken = await self._store.take_up(row)
         except KassaError as refusal:
