@@ -26,7 +26,7 @@ from fraud_rules.expressions import (
 )
 from fraud_rules.facts import Value
 from fraud_rules.lists import Networks
-from fraud_rules.patterns import compile_pattern
+from fraud_rules.patterns import compile_any, compile_pattern
 
 Evaluate = Callable[[Mapping[str, Value]], list[bool | None]]
 Test = Callable[[Mapping[str, Value]], list[bool]]
@@ -52,7 +52,9 @@ def compile_tests(conditions: Sequence[Condition]) -> Test:
 
 def _compile(writer: "_Writer", values: Sequence[str]) -> object:
     loads = [f"    {local} = get({name!r})" for name, local in writer.locals.items()]
-    source = "\n".join(["def evaluate(facts):", "    get = facts.get", *loads, f"    return [{', '.join(values)}]"])
+    looks = [f"    {line}" for line in writer.first_looks()]
+    body = ["    get = facts.get", *loads, *looks, f"    return [{', '.join(values)}]"]
+    source = "\n".join(["def evaluate(facts):", *body])
     namespace: dict[str, Any] = dict(writer.constants)
     exec(compile(source, "<fraud rules>", "exec"), namespace)
     return namespace["evaluate"]
@@ -64,6 +66,17 @@ class _Writer:
     def __init__(self) -> None:
         self.locals: dict[str, str] = {}
         self.constants: dict[str, object] = {}
+        self._patterns: dict[FactRef, dict[str, None]] = {}
+
+    def first_looks(self) -> list[str]:
+        """Writes what says of each text whether any pattern can be in it, so that most texts are looked at once."""
+        lines = []
+        for fact, patterns in self._patterns.items():
+            local = self._local(fact)
+            joined = compile_any(patterns, fact.word) if len(patterns) > 1 else None
+            look = f" and {self._constant(joined)}.search({local}) is not None" if joined else ""
+            lines.append(f"any_{local} = {local} is not None{look}")
+        return lines
 
     def truth(self, condition: Condition) -> str:
         """Writes an expression that is True, False or None; what a simple condition tests is worked out once."""
@@ -133,7 +146,8 @@ class _Writer:
                 return f"({self._constant(argument)} in {local})"
             case TextTestKind.MATCHES:
                 pattern = compile_pattern(argument, condition.fact.word)
-                return f"({self._constant(pattern)}.search({local}) is not None)"
+                self._patterns.setdefault(condition.fact, {})[argument] = None
+                return f"(any_{local} and {self._constant(pattern)}.search({local}) is not None)"
             case _:
                 assert_never(condition.kind)
 
