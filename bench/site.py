@@ -64,7 +64,7 @@ def open_gateway(
     home.mkdir(parents=True, exist_ok=True)
     rules = home / "rules.yaml"
     rules.write_text(rule_file(RULES), encoding="utf-8")
-    variables = {"KASSA_RULES_PATH": str(rules), "KASSA_LOG_LEVEL": "WARNING", **(environment or {})}
+    variables = {"KASSA_RULES_PATH": str(rules), **(environment or {})}
     if processor_s is not None:
         variables[LATENCY] = str(processor_s)
     stack = LocalStack(

@@ -186,6 +186,9 @@ def _serve(main: Coroutine[Any, Any, None]) -> None:
     # Each payment that waits at a processor holds a connection there; the usual soft limit of 1,024 is for shells.
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    # The writer's thread needs the interpreter after each round trip to Postgres; the usual 5 ms for which a busy event
+    # loop may keep it away are longer than most of its batches.
+    sys.setswitchinterval(0.001)
     # Modules, rules and tables live as long as the process: a collection need not look through them. And hardly
     # anything that a payment leaves is a cycle, so looking after each 700 objects would cost a tenth of all CPU.
     gc.freeze()

@@ -1,10 +1,14 @@
 """Log lines as JSON on standard error, scrubbed of what must never be there. Called by `cli` once at the start."""
 
+import atexit
 import logging
 import re
 import sys
+import threading
+import time
+from collections import deque
 from collections.abc import MutableMapping
-from typing import Any
+from typing import Any, TextIO
 
 import orjson
 import structlog
@@ -12,12 +16,15 @@ import structlog
 from server.domain.card import luhn_ok
 from server.settings import LogLevel
 
+_LATE_S = 0.1
 _SECRET = re.compile(r"\b(sk|rk|pk|whsec)_[0-9A-Za-z_]{8,}", re.ASCII)
 _CARD = re.compile(r"(?<![0-9A-Za-z])(?:[0-9][ -]?){11,18}[0-9](?![0-9A-Za-z])", re.ASCII)
 
 
 def configure(level: LogLevel) -> None:
     """Sends structlog's lines and the standard library's through one formatter."""
+    lines = Lines(sys.stderr)
+    atexit.register(lines.flush)
     shared: list[structlog.typing.Processor] = [
         structlog.stdlib.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
@@ -25,7 +32,7 @@ def configure(level: LogLevel) -> None:
     structlog.configure(
         processors=[*shared, scrub, structlog.processors.JSONRenderer(serializer=_dumps)],
         wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelName(level.value)),
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        logger_factory=lambda *_: lines,
         cache_logger_on_first_use=True,
     )
     handler = logging.StreamHandler(sys.stderr)
@@ -43,6 +50,47 @@ def configure(level: LogLevel) -> None:
     logging.basicConfig(level=level.value, handlers=[handler], force=True)
     # It tells of each job at INFO, and the sweeps are jobs every two seconds.
     logging.getLogger("procrastinate").setLevel(max(logging.WARNING, logging.getLevelName(level.value)))
+
+
+class Lines:
+    """Writes lines; those below a warning up to a tenth of a second late, many at once.
+
+    Each write lets other threads run, and a busy one keeps the interpreter for a while: a line for each call, written
+    at once, would cost a call more than checking its key does.
+    """
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream, self._waiting = stream, deque[str]()
+        self._writing = threading.Lock()
+        self._begun = False
+
+    def info(self, line: str) -> None:
+        """Writes a line soon."""
+        self._waiting.append(line)
+        if not self._begun:
+            self._begun = True
+            threading.Thread(target=self._write_for_ever, name="log", daemon=True).start()
+
+    def warning(self, line: str) -> None:
+        """Writes a line now, after those that wait."""
+        self._waiting.append(line)
+        self.flush()
+
+    debug = info
+    error = critical = fatal = exception = warning
+
+    def flush(self) -> None:
+        """Writes what waits."""
+        with self._writing:
+            lines = [self._waiting.popleft() for _ in range(len(self._waiting))]
+            if lines:
+                self._stream.write("\n".join((*lines, "")))
+                self._stream.flush()
+
+    def _write_for_ever(self) -> None:
+        while True:
+            time.sleep(_LATE_S)
+            self.flush()
 
 
 def scrub(_logger: Any, _method: str, line: MutableMapping[str, Any]) -> MutableMapping[str, Any]:

@@ -1,7 +1,7 @@
 """Locks payments for a batch, with what hangs on them; whoever is locked elsewhere is skipped and tries again."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -9,11 +9,11 @@ from uuid import UUID
 from sqlalchemy import Connection
 
 from server.domain.errors import KassaError, Reason
-from server.domain.payment import FraudDecision, Payment, Transaction
+from server.domain.payment import Payment, Transaction
 from server.storage.engine import dumps
 from server.storage.group_commit import POSTPONED, Postponed
 from server.storage.prepared import prepared
-from server.storage.rows import TOLD_OF_DECISION, read_decision, read_payment, read_transaction
+from server.storage.rows import TOLD_OF_DECISION, read_payment, read_transaction
 
 Key = tuple[UUID, UUID]
 """Merchant and payment."""
@@ -68,27 +68,28 @@ def lock_payments(connection: Connection, keys: Iterable[Key]) -> dict[Key, Lock
     if not found:
         return {}
     now: datetime = found[0]["now"]
-    payments = [read_payment({**row["payment"], "fraud": None}) for row in found]
-    locked = {(payment.merchant_id, payment.id): Locked(payment, {}, {}, now) for payment in payments}
-    held = dumps([{"merchant_id": merchant, "id": payment} for merchant, payment in locked])
-    decisions: dict[Key, FraudDecision | None] = {}
+    payments = {(UUID(row["payment"]["merchant_id"]), UUID(row["payment"]["id"])): row["payment"] for row in found}
+    decisions: dict[Key, Mapping[str, Any]] = {}
+    transactions: dict[Key, dict[UUID, Transaction]] = {key: {} for key in payments}
+    leases: dict[Key, dict[UUID, Lease]] = {key: {} for key in payments}
+    held = dumps([{"merchant_id": merchant, "id": payment} for merchant, payment in payments])
     for row in connection.execute(_HANGING, {"keys": held}).mappings():
         key = (row["merchant_id"], row["payment_id"])
         if row["decision"] is not None:
-            decisions[key] = read_decision(row["decision"])
+            decisions[key] = row["decision"]
         else:
-            _hang(locked[key], row["transaction"])
+            transaction = read_transaction(row["transaction"])
+            transactions[key][transaction.id] = transaction
+            leases[key][transaction.id] = _lease(row["transaction"])
     return {
-        key: replace(one, payment=replace(one.payment, fraud=decisions[key])) if key in decisions else one
-        for key, one in locked.items()
+        key: Locked(read_payment({**row, "fraud": decisions.get(key)}), transactions[key], leases[key], now)
+        for key, row in payments.items()
     }
 
 
-def _hang(locked: Locked, row: dict[str, Any]) -> None:
-    transaction = read_transaction(row)
-    locked.transactions[transaction.id] = transaction
+def _lease(row: Mapping[str, Any]) -> Lease:
     owner = None if row["owner"] is None else UUID(row["owner"])
-    locked.leases[transaction.id] = Lease(owner, datetime.fromisoformat(row["lease_until"]))
+    return Lease(owner, datetime.fromisoformat(row["lease_until"]))
 
 
 def explain_absent(

@@ -26,6 +26,7 @@ class ShortTransactions:
 
     def __init__(self, engine: Engine, threads: Executor) -> None:
         self._engine, self._threads = engine, threads
+        self._alone = engine.execution_options(isolation_level="AUTOCOMMIT")
 
     async def run(self, work: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Calls `work(connection, …)` and commits; what it raises rolls back and is raised here.
@@ -42,8 +43,26 @@ class ShortTransactions:
             reach(work, Moment.COMMITTED)
             return result
 
+        return await self._on_thread(on_thread)
+
+    async def read(self, work: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Calls `work(connection, …)`, which only reads what the readers' role may not see; outside of a transaction.
+
+        Each statement stands alone, so there is no round trip to begin and none to commit.
+
+        Raises:
+            KassaError: SERVICE_UNAVAILABLE: Postgres cannot be reached.
+        """
+
+        def on_thread() -> T:
+            with self._alone.connect() as connection:
+                return work(connection, *args, **kwargs)
+
+        return await self._on_thread(on_thread)
+
+    async def _on_thread(self, work: Callable[[], T]) -> T:
         try:
-            return await asyncio.get_running_loop().run_in_executor(self._threads, on_thread)
+            return await asyncio.get_running_loop().run_in_executor(self._threads, work)
         except (OperationalError, PoolTimeout) as error:
             raise KassaError(
                 Reason.SERVICE_UNAVAILABLE, "The database cannot be reached. Try again shortly."

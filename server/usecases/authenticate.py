@@ -53,7 +53,7 @@ class Authenticate:
         return principal
 
     async def _read(self, key_hash: bytes) -> Principal | None:
-        owner = await self._transactions.run(read_key_owner, key_hash)
+        owner = await self._transactions.read(read_key_owner, key_hash)
         return None if owner is None else _principal(owner)
 
 

@@ -74,10 +74,10 @@ class Accounts:
 
     async def every_id(self) -> list[UUID]:
         """Returns the ids of all accounts, the platform's own first."""
-        return [*self._platform_by_id, *await self._transactions.run(every_account_id)]
+        return [*self._platform_by_id, *await self._transactions.read(every_account_id)]
 
     async def _read_for_merchant(self, merchant_id: UUID, processor: str) -> Account:
-        return await self._transactions.run(self._choose, merchant_id, processor)
+        return await self._transactions.read(self._choose, merchant_id, processor)
 
     def _choose(self, connection: Connection, merchant_id: UUID, processor: str) -> Account:
         merchant = require_merchant(read_merchant(connection, merchant_id))
@@ -94,7 +94,7 @@ class Accounts:
         for processor, platform_id in PLATFORM_ACCOUNTS.items():
             if account_id == platform_id:
                 raise _not_configured(processor)
-        found = await self._transactions.run(read_account_by_id, account_id)
+        found = await self._transactions.read(read_account_by_id, account_id)
         if found is None:
             raise KassaError(Reason.PROCESSOR_ACCOUNT_NOT_FOUND, "There is no such processor account.")
         return self._open(found)
