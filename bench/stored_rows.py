@@ -183,7 +183,8 @@ def counting(at_s: int, first_s: int, last_s: int) -> list[str]:
     """
     revision = import_module("server.storage.migrations.versions.0004_velocity")
     statements, ends_s = [], last_s + 1
-    for width_s, begins_s in zip((one[0] for one in (*WIDTHS, WIDTHS[-1][1:])), (*_cuts(at_s), 0), strict=True):
+    widths = (*(narrow_s for narrow_s, _, _ in WIDTHS), WIDTHS[-1][1])
+    for width_s, begins_s in zip(widths, (*_cuts(at_s), 0), strict=True):
         if begins_s < ends_s and first_s < ends_s:
             source = f"""
                 SELECT 1 AS sign, merchant_id, created_at, card_bin, 'example.com' AS email_domain, 'USD' AS currency,
