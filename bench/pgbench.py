@@ -55,7 +55,7 @@ class PgbenchResult:
 
 @cache
 def documents() -> Mapping[str, Any]:
-    """What the gateway wrote for one payment: its snapshot with the facts of its decision, and the processor's call."""
+    """What the gateway wrote for one payment: its snapshot, the facts of its decision, and the processor's call."""
     found: Mapping[str, Any] = json.loads(_DOCUMENTS.read_text(encoding="utf-8"))
     return found
 
@@ -126,7 +126,7 @@ def _variables() -> dict[str, str]:
     payment = known["payment"]
     values = {
         "answer": {"payment": payment},
-        "facts": payment["fraud"]["facts"],
+        "facts": known["facts"],
         "address": payment["billing_address"],
         "metadata": payment["metadata"],
         "checks": payment["processor_checks"],

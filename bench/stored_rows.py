@@ -6,7 +6,7 @@ gateway wrote for one payment (`payment.json`). What the documents say of ids, p
 amounts are those of `buyers.order`, and what lies deep in a processor's answer is the one payment's.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from importlib import import_module
 from typing import Any, Final
 
@@ -69,12 +69,10 @@ DRAW: Final = f"""
 _ACCOUNT: Final = "'00000000-0000-0000-0000-000000000001'::uuid"
 _FACTS: Final = """(CAST(:facts AS jsonb) || jsonb_build_object('card', card, 'bin', card_bin, 'customer', customer,
     'email', email, 'device', device, 'ip', ip))"""
-_ANSWER: Final = f"""jsonb_build_object('payment', CAST(:payment AS jsonb) || jsonb_build_object(
+_ANSWER: Final = """jsonb_build_object('payment', CAST(:payment AS jsonb) || jsonb_build_object(
     'id', payment_id, 'merchant_id', merchant_id, 'customer_id', customer, 'customer_email', email, 'customer_ip', ip,
     'customer_device_id', device, 'created_at', created_at, 'updated_at', settled_at, 'processor_payment_id', intent,
-    'processor_authorization_id', charge, 'processor_capture_id', charge,
-    'fraud', CAST(:fraud AS jsonb) || jsonb_build_object('payment_id', payment_id, 'merchant_id', merchant_id,
-        'created_at', created_at, 'facts', {_FACTS})))"""
+    'processor_authorization_id', charge, 'processor_capture_id', charge))"""
 
 _REQUEST: Final = """CAST(:request AS jsonb) || jsonb_build_object('metadata[kassa_payment]', payment_id,
     'metadata[kassa_merchant]', merchant_id, 'metadata[kassa_transaction]', transaction_id)"""
@@ -163,16 +161,15 @@ INSERTS: Final[Sequence[str]] = (_PAYMENTS, _TRANSACTIONS, *_REST)
 def constants() -> dict[str, Any]:
     """What the statements take from the one payment that the gateway wrote."""
     payment, known = documents()["payment"], documents()
-    fraud: Mapping[str, Any] = payment["fraud"]
     parts = {
-        "payment": payment, "fraud": fraud, "facts": fraud["facts"], "address": payment["billing_address"],
+        "payment": payment, "facts": known["facts"], "address": payment["billing_address"],
         "metadata": payment["metadata"], "checks": payment["processor_checks"], "request": known["request"],
         "response": known["response"],
     }  # fmt: skip
     return {name: dumps(part) for name, part in parts.items()} | {
         "amount": payment["amount"], "fee": known["response"]["latest_charge"]["balance_transaction"]["fee"],
         "phone": payment["customer_phone"], "user_agent": payment["customer_user_agent"],
-        "description": payment["description"], "ruleset": fraud["ruleset"],
+        "description": payment["description"], "ruleset": payment["fraud"]["ruleset"],
     }  # fmt: skip
 
 

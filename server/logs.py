@@ -21,8 +21,8 @@ _SECRET = re.compile(r"\b(sk|rk|pk|whsec)_[0-9A-Za-z_]{8,}", re.ASCII)
 _CARD = re.compile(r"(?<![0-9A-Za-z])(?:[0-9][ -]?){11,18}[0-9](?![0-9A-Za-z])", re.ASCII)
 
 
-def configure(level: LogLevel) -> None:
-    """Sends structlog's lines and the standard library's through one formatter."""
+def configure(level: LogLevel) -> "Lines":
+    """Sends structlog's lines and the standard library's through one formatter; returns what writes the former."""
     lines = Lines(sys.stderr)
     atexit.register(lines.flush)
     shared: list[structlog.typing.Processor] = [
@@ -50,6 +50,7 @@ def configure(level: LogLevel) -> None:
     logging.basicConfig(level=level.value, handlers=[handler], force=True)
     # It tells of each job at INFO, and the sweeps are jobs every two seconds.
     logging.getLogger("procrastinate").setLevel(max(logging.WARNING, logging.getLevelName(level.value)))
+    return lines
 
 
 class Lines:

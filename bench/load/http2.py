@@ -73,9 +73,7 @@ class Http2Connection(asyncio.Protocol):
         stream, self._next = self._next, self._next + 2
         self._answered[stream] = answered
         body = b"\x00" + struct.pack(">I", len(message)) + message
-        self._transport.write(
-            frame(_HEADERS, _END_HEADERS, stream, headers) + frame(_DATA, _END_STREAM, stream, body)
-        )
+        self._transport.write(frame(_HEADERS, _END_HEADERS, stream, headers) + frame(_DATA, _END_STREAM, stream, body))
 
     def data_received(self, data: bytes) -> None:
         """See asyncio."""

@@ -4,7 +4,7 @@ Once it has committed, the payment cannot be forgotten. Called through group com
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from uuid import UUID
 
 from sqlalchemy import Connection
@@ -36,9 +36,7 @@ from server.storage.rows import (
 from server.storage.velocity import read_past
 
 Screen = Callable[[Counted], tuple[Payment, FraudDecision]]
-"""Decides a payment from its velocity facts: the payment with its decision, FAILED where it is blocked, and why.
-
-It must do no I/O."""
+"""Decides a payment from its velocity facts: the payment, FAILED where it is blocked, and why. Must do no I/O."""
 
 _INSERT_PAYMENTS = prepared(insert("payments", (*PAYMENT_COLUMNS, *TRACE_COLUMNS)))
 _DECISION_VALUES = columns([name for name in DECISION_COLUMNS if name != "created_at"])
@@ -134,7 +132,10 @@ def _open(connection: Connection, rows: Sequence[OpenPayment]) -> dict[UUID, Ope
     counted = past.complete(writes)
     decided = []
     for row in rows:
-        decided.append((row, *row.screen(counted[row.payment.id])))
+        payment, decision = row.screen(counted[row.payment.id])
+        # What goes to the processor follows the decision that is stored, whatever `screen` made of the payment.
+        told = payment if payment.fraud is decision else replace(payment, fraud=decision)
+        decided.append((row, told, decision))
     writes.execute(_INSERT_DECISIONS, {"rows": dumps([decision_row(payment, why) for _, payment, why in decided])})
     sent = [row for row, payment, _ in decided if payment.state is State.PROCESSING]
     insert_transactions(writes, [leased_row(row.transaction, row.owner, row.lease_s) for row in sent])

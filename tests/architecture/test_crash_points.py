@@ -25,7 +25,7 @@ READS = {
     "unhandled_events",
     "unknown_objects",
 }
-ADMINISTRATION = {"_choose", "_create", "_issue", "_update", "insert_merchant", "revoke_api_key"}
+ADMINISTRATION = {"_create", "_issue", "_update", "insert_merchant", "revoke_api_key"}
 """Merchants, keys and accounts: one statement each, no money, and whoever got no answer asks again."""
 WATCHING = {"close_attention", "insert_attention", "record_drift", "resolve_attention", "set_position"}
 """What is told to people: no money, and whoever looks next tells it again."""

@@ -19,6 +19,7 @@ from bench.stored import Loaded, load
 from bench.stored_rows import INSERTS
 from server.domain.velocity import Traces, Velocity
 from server.storage.book_checks import CHECKS, run_check
+from server.storage.prepared import Together
 from server.storage.velocity import read_past
 from tests.bench.conftest import Both, Row
 from tests.bench.test_pgbench import marks
@@ -135,7 +136,7 @@ def test_its_documents_tell_of_their_own_payments(past: Past) -> None:
     assert past.query("""
         SELECT count(*) FROM events e JOIN payments p ON p.merchant_id = e.merchant_id AND p.id = e.payment_id
         WHERE e.data->'payment'->>'id' = p.id::text AND e.data->'payment'->>'customer_id' = p.customer_id
-          AND e.data->'payment'->'fraud'->'facts'->>'email' = p.customer_email
+          AND e.data->'payment'->>'customer_email' = p.customer_email
           AND (e.data->'payment'->>'created_at')::timestamptz = p.created_at
     """) == [(PAYMENTS,)]
 
@@ -149,7 +150,7 @@ def test_its_books_are_right(past: Past) -> None:
 def asked(connection: Connection, merchant: UUID, traces: Traces, at: datetime, *velocities: Velocity) -> list[Any]:
     """What the gateway would know of the past of a payment that is made now."""
     payment = make_payment(merchant_id=merchant, created_at=at)
-    counted = read_past(connection, [(payment, traces, velocities)]).complete(connection)
+    counted = read_past(connection, [(payment, traces, velocities)]).complete(Together(connection))
     return [counted[payment.id][velocity.name] for velocity in velocities]
 
 

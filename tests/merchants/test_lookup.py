@@ -35,6 +35,10 @@ class Counting(ShortTransactions):
         self.count += 1
         return await self._inner.run(work, *args, **kwargs)
 
+    async def read(self, work: Any, *args: Any, **kwargs: Any) -> Any:
+        self.count += 1
+        return await self._inner.read(work, *args, **kwargs)
+
 
 @pytest.fixture
 async def counting(transactions: ShortTransactions) -> AsyncIterator[Counting]:
