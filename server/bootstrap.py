@@ -39,7 +39,7 @@ from server.rpc.server import RpcServer, UseCases
 from server.screening.screen import Screening
 from server.settings import Settings
 from server.storage.engine import Reads, make_engine
-from server.storage.group_commit import GroupCommit
+from server.storage.group_commit import GroupCommit, overloaded
 from server.storage.keyed_hash import Purpose, derive_key
 from server.storage.payments import PaymentStore
 from server.storage.sealing import Sealing
@@ -337,6 +337,7 @@ async def run_server(settings: Settings, make_processors: MakeProcessors | None 
                 grace_s=settings.drain_grace_s,
                 drain=core.shield.drain,
                 observe=metrics.call_ended,
+                refusal=lambda: overloaded() if core.commit.is_overloaded() else None,
             )
             watching = asyncio.create_task(_watch_database(core, server))
             try:

@@ -45,6 +45,13 @@ ACCESS: Mapping[str, Access] = MappingProxyType(
 )
 
 
+NEW_WORK = frozenset(
+    f"/kassa.v1.PaymentService/{method}"
+    for method in ("CreatePayment", "ConfirmPayment", "CapturePayment", "CancelPayment", "RefundPayment")
+)
+"""What a server that cannot keep up refuses, before it has cost anything; reads and webhooks go on."""
+
+
 def check_access(access: Access, principal: Principal) -> None:
     """Lets the caller pass.
 

@@ -20,7 +20,7 @@ from grpc.aio import ServicerContext
 
 from server.domain.errors import KassaError, Reason
 from server.domain.ids import random_id
-from server.rpc.access import ACCESS, Access, check_access
+from server.rpc.access import ACCESS, NEW_WORK, Access, check_access
 from server.rpc.call import Call, enter_call
 from server.rpc.errors import Refusal, refuse
 from server.rpc.request_log import log_call, log_defect
@@ -45,14 +45,26 @@ Observe = Callable[[str, str, float], None]
 """Told of each call that ends: its method, the name of its status and its seconds."""
 
 
+def _no() -> None:
+    return None
+
+
 class Methods(GenericRpcHandler):
     """The table of all methods. It is given to generated code in the place of a server, to register services with.
 
     Those that `ACCESS` lists are wrapped; health and reflection are left alone.
+
+    Args:
+        refusal: What new work is refused with at present, None where it is welcome.
     """
 
-    def __init__(self, authenticate: Authenticates, observe: Observe | None = None) -> None:
-        self._authenticate, self._observe = authenticate, observe
+    def __init__(
+        self,
+        authenticate: Authenticates,
+        observe: Observe | None = None,
+        refusal: Callable[[], KassaError | None] = _no,
+    ) -> None:
+        self._authenticate, self._observe, self._refusal = authenticate, observe, refusal
         self._handlers: dict[str, Handler] = {}
 
     def add_generic_rpc_handlers(self, handlers: Iterable["GenericRpcHandler"]) -> None:
@@ -74,11 +86,14 @@ class Methods(GenericRpcHandler):
         behaviour = cast("Callable[[object, Context], Awaitable[object]]", handler.unary_unary)
         parse = handler.request_deserializer
         assert parse is not None, "generated handlers parse"
+        is_new = method in NEW_WORK
 
         async def serve(raw: bytes, context: Context) -> object:
             started = time.perf_counter()
             call = _start(method, context)
             try:
+                if is_new and (refusal := self._refusal()) is not None:
+                    raise refusal
                 if access is not Access.SIGNED:
                     call.principal = await self._authenticate(_bearer(call.headers))
                     check_access(access, call.principal)

@@ -15,7 +15,7 @@ from server.usecases.answers import Caller
 
 _log: structlog.typing.FilteringBoundLogger = structlog.get_logger("kassa.rpc")
 # What people must look at: either the server or what it stands on is in trouble.
-_TROUBLE = frozenset({StatusCode.UNAVAILABLE, StatusCode.RESOURCE_EXHAUSTED, StatusCode.INTERNAL})
+_TROUBLE = frozenset({StatusCode.UNAVAILABLE, StatusCode.INTERNAL})
 
 
 def log_call(call: Call, code: StatusCode, reason: Reason | None, started: float) -> None:

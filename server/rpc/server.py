@@ -25,6 +25,7 @@ from kassa.v1 import (
     webhook_service_pb2_grpc,
 )
 
+from server.domain.errors import KassaError
 from server.rpc.attention_service import AttentionService, AttentionUseCases
 from server.rpc.dispute_service import DisputeService, DisputeUseCases
 from server.rpc.fields import iso_currencies
@@ -87,6 +88,7 @@ class RpcServer:
         grace_s: Seconds that calls in flight get when the server stops; more than a processor's deadline.
         drain: Waits for shielded work and for the commit queues, after the last call has ended.
         observe: Told of each call that ends.
+        refusal: As for `Methods`.
     """
 
     def __init__(  # noqa: PLR0913 - each is one fact of the server, named at the call
@@ -99,10 +101,11 @@ class RpcServer:
         grace_s: float,
         drain: Callable[[], Awaitable[None]],
         observe: Observe | None = None,
+        refusal: Callable[[], KassaError | None] = lambda: None,
     ) -> None:
         self._pause_s, self._grace_s, self._drain = pause_s, grace_s, drain
         self._server = grpc.aio.server(options=_OPTIONS)
-        methods = Methods(use_cases.authenticate, observe)
+        methods = Methods(use_cases.authenticate, observe, refusal)
         table = cast("grpc.aio.Server", methods)  # it has all that generated code asks of one
         self._health = HealthServicer()
         supported = supported_currencies or iso_currencies()

@@ -49,6 +49,11 @@ def _nobody(batch: Batch) -> None:
     pass
 
 
+def overloaded() -> KassaError:
+    """What new work is told that comes faster than it can be written."""
+    return KassaError(Reason.OVERLOADED, "Too much work is waiting; nothing was done. Try again shortly.")
+
+
 _log = logging.getLogger(__name__)
 _LOOK_AHEAD = 4
 _SHARE_OF_ONE_TENANT = 4
@@ -65,6 +70,7 @@ class _Item:
     tenant: Hashable
     urgent: bool
     since: float = field(default_factory=time.monotonic)
+    queued: float = 0.0
     postponed: int = 0
 
 
@@ -77,12 +83,14 @@ class GroupCommit:
         batch: Most rows of one transaction.
         waiting: Rows that may wait before new ones are refused, a quarter of them of one tenant; urgent rows are
             never refused.
+        longest_wait_s: Seconds of a standing queue: new rows are refused while some wait and the last that were taken
+            had waited longer. A burst that is worked off before that is no overload, however large.
         patience_s: Seconds after which an ordinary row gives up on a database that is away; urgent rows never do.
         observe: Told of each batch, on the writers' threads.
     """
 
     def __init__(  # noqa: PLR0913 - sizes of one queue, each with a good default
-        self, engine: Engine, *, writers: int = 2, batch: int = 100, waiting: int = 10_000, patience_s: float = 5.0,
+        self, engine: Engine, *, writers: int = 2, batch: int = 100, waiting: int = 10_000, longest_wait_s: float = 0.5, patience_s: float = 5.0,
         observe: Callable[[Batch], None] = _nobody,
     ) -> None:  # fmt: skip
         self._observe = observe
@@ -90,6 +98,9 @@ class GroupCommit:
         self._urgent: deque[_Item] = deque()
         self._ordinary: OrderedDict[Hashable, deque[_Item]] = OrderedDict()
         self._ordinary_count = 0
+        self._longest_wait_s = longest_wait_s
+        self._last_wait_s = 0.0
+        """How long the oldest of the last ordinary batch had waited in the queue."""
         self._in_flight: set[Hashable] = set()
         self._later: list[tuple[float, int, _Item]] = []
         """Rows that were postponed, a heap by when they rejoin their queue."""
@@ -131,13 +142,20 @@ class GroupCommit:
         with self._wake:
             if self._closing and not urgent:
                 raise KassaError(Reason.SERVICE_UNAVAILABLE, "This server is shutting down. Try again.")
-            if not urgent and self._is_full(tenant):
-                raise KassaError(Reason.OVERLOADED, "Too much work is waiting; nothing was done. Try again shortly.")
+            if not urgent and (self.is_overloaded() or self._is_full(tenant)):
+                raise overloaded()
             self._enqueue(item)
             self._wake.notify()
         # The batch commits whether or not the caller stays; the shield keeps the future for the writer.
         result: Result = await asyncio.shield(item.future)
         return result
+
+    def is_overloaded(self) -> bool:
+        """Says whether new rows come faster than they are written, so that each would wait longer than the one before.
+
+        It is asked without the lock, for each call: a moment's old answer does as well.
+        """
+        return self._ordinary_count > 0 and self._last_wait_s > self._longest_wait_s
 
     def longest_wait_s(self) -> float:
         """Returns for how many seconds the oldest waiting row has waited; 0 where none waits."""
@@ -163,6 +181,7 @@ class GroupCommit:
         return self._ordinary_count >= self._waiting or of_tenant >= self._waiting // _SHARE_OF_ONE_TENANT
 
     def _enqueue(self, item: _Item) -> None:
+        item.queued = time.monotonic()
         if item.urgent:
             self._urgent.append(item)
         else:
@@ -215,6 +234,8 @@ class GroupCommit:
         for item in reversed(kept):
             self._ordinary.setdefault(item.tenant, deque()).appendleft(item)
             self._ordinary_count += 1
+        if batch:
+            self._last_wait_s = time.monotonic() - min(item.queued for item in batch)
         return batch
 
     def _in_turn(self) -> Iterator[_Item]:
