@@ -1,6 +1,7 @@
 """FraudService over a real server: who sees what, what is refused before anything happens, and how things look."""
 
 from collections import Counter
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID, uuid4
@@ -10,17 +11,19 @@ import pytest
 from kassa.v1 import fraud_service_pb2 as pb
 from kassa.v1 import payment_service_pb2 as payment_pb
 
+from fraud_rules.decision import Backend
 from server.domain.errors import KassaError, Reason
 from server.domain.ids import Prefix, new_id, render_id
 from server.domain.label import Label, LabelSource, PaymentLabel
 from server.domain.list_entry import EVERY_MERCHANT, ListEntry, NewListEntry
-from server.domain.payment import FraudDecision, FraudOutcome, State
+from server.domain.payment import FraudDecision, FraudOutcome, ShadowDecision, State
 from server.domain.review import Review, ReviewNote, ReviewState, Ruling, Through, Verdict
 from server.domain.review_case import Decided, ReviewCase
+from server.domain.rulesets import Role
 from server.storage.decision_reads import DecisionFilter
 from server.storage.list_entries import ListEntryFilter
 from server.storage.review_reads import ReviewFilter
-from server.storage.rule_statistics import RuleCount, Statistics
+from server.storage.rule_statistics import RuleCount, ShadowCount, Statistics
 from server.usecases.answers import Answer, Page
 from tests.factories import make_payment
 from tests.rpc.conftest import MERCHANT, MERCHANT_KEY, PLATFORM_KEY, Stack, refused
@@ -180,6 +183,32 @@ async def test_decisions_are_filtered_and_shown_with_their_label(rpc: Stack) -> 
     assert rpc.use_cases["decisions.list"].calls == [(wanted, 3, "")]
 
 
+@pytest.mark.parametrize(
+    ("backend", "shown"),
+    [
+        ("", pb.Decision.BACKEND_UNSPECIFIED),
+        ("engine", pb.Decision.ENGINE),
+        ("evaluator", pb.Decision.EVALUATOR),
+        ("nobody", pb.Decision.NOBODY),
+    ],
+)
+async def test_a_decision_says_who_made_it_and_what_shadows_would_have_done(
+    rpc: Stack, backend: str, shown: pb.Decision.Backend
+) -> None:
+    shadow = ShadowDecision("dark", FraudOutcome.BLOCK, 900, ("new_rule",))
+    made = replace(DECISION, backend=backend, role=Role.CANDIDATE, shadows=(shadow,))
+    rpc.use_cases["decisions.get"].answer = Decided(MERCHANT.merchant_id, PAYMENT, made, None, AT)
+    decision = await rpc.fraud.GetDecision(pb.GetDecisionRequest(payment_id=ID), metadata=OWN)
+    assert (decision.decision.ruleset, decision.role, decision.backend) == ("hash", pb.Decision.CANDIDATE, shown)
+    (seen,) = decision.shadows
+    assert (seen.decision.ruleset, seen.decision.outcome) == ("dark", payment_pb.FraudDecision.BLOCK)
+    assert (seen.decision.score, [*seen.decision.rules]) == (0.9, ["new_rule"])
+
+
+def test_the_contract_has_every_backend_there_is() -> None:
+    assert {name.lower() for name in pb.Decision.Backend.keys()} == {"backend_unspecified", *Backend}  # noqa: SIM118
+
+
 async def test_an_analysts_label_is_passed_on(rpc: Stack) -> None:
     said = PaymentLabel(PAYMENT, Label.LEGIT, LabelSource.ANALYST, "Ada", "She paid.", AT)
     rpc.use_cases["decisions.label"].answer = said
@@ -230,10 +259,16 @@ async def test_an_entry_is_added_removed_and_listed(rpc: Stack) -> None:
 
 async def test_statistics_show_each_rule(rpc: Stack) -> None:
     count = RuleCount("many_cards", False, Counter(REVIEW=2, BLOCK=1), Counter(USD=1500, EUR=20), fraud=1, legit=2)
-    rpc.use_cases["decisions.statistics"].answer = Statistics(AT, AT + timedelta(days=7), 10, 3, 4, (count,))
+    dark = RuleCount("dark", True, Counter(BLOCK=2))
+    shadow = ShadowCount("c0ffee", Counter(ALLOW=6, BLOCK=2), 3, 2, 1, blocked_fraud=1, rules=(dark,))
+    rpc.use_cases["decisions.statistics"].answer = Statistics(AT, AT + timedelta(days=7), 10, 3, 4, (count,), (shadow,))
     shown = await rpc.fraud.GetRuleStatistics(pb.GetRuleStatisticsRequest(), metadata=PLATFORM)
     assert rpc.use_cases["decisions.statistics"].calls == [(None, None, None)]
     assert (shown.decisions, shown.fraud, shown.legit) == (10, 3, 4)
     (rule,) = shown.rules
     assert (rule.rule, rule.fired, rule.allowed, rule.reviewed, rule.blocked) == ("many_cards", 3, 0, 2, 1)
     assert [(money.currency, money.amount) for money in rule.captured] == [("EUR", 20), ("USD", 1500)]
+    (whole,) = shown.shadow_rulesets
+    assert (whole.ruleset, whole.decisions, whole.allowed, whole.blocked, whole.differing) == ("c0ffee", 8, 6, 2, 3)
+    assert (whole.fraud, whole.legit, whole.blocked_fraud, whole.blocked_legit) == (2, 1, 1, 0)
+    assert [(one.rule, one.shadow, one.fired, one.blocked) for one in whole.rules] == [("dark", True, 2, 2)]

@@ -95,7 +95,7 @@ class Fraud:
             request.page_token = page.next_page_token
 
     def decision(self, payment_id: str) -> pb.Decision:
-        """Returns what the rules decided about a payment, and all that they saw."""
+        """Returns what the rules decided about a payment, all that they saw, and what shadows would have decided."""
         return self._sender.read(self._stub.GetDecision, pb.GetDecisionRequest(payment_id=payment_id))
 
     def label(self, payment_id: str, label: Label, *, analyst: str, note: str = "") -> pb.PaymentLabel:
@@ -124,7 +124,7 @@ class Fraud:
     def rule_statistics(
         self, *, created_after: datetime | None = None, created_before: datetime | None = None, merchant_id: str = ""
     ) -> pb.RuleStatistics:
-        """Counts what each rule did, in the last week where no time is given; the times must be aware."""
+        """Counts what rules did and shadow rulesets would have, in the last week unless told; times must be aware."""
         request = statistics_request(created_after, created_before, merchant_id)
         return self._sender.read(self._stub.GetRuleStatistics, request)
 
@@ -196,7 +196,7 @@ class AsyncFraud:
             request.page_token = page.next_page_token
 
     async def decision(self, payment_id: str) -> pb.Decision:
-        """Returns what the rules decided about a payment, and all that they saw."""
+        """Returns what the rules decided about a payment, all that they saw, and what shadows would have decided."""
         return await self._sender.read(self._stub.GetDecision, pb.GetDecisionRequest(payment_id=payment_id))
 
     async def label(self, payment_id: str, label: Label, *, analyst: str, note: str = "") -> pb.PaymentLabel:
@@ -226,6 +226,6 @@ class AsyncFraud:
     async def rule_statistics(
         self, *, created_after: datetime | None = None, created_before: datetime | None = None, merchant_id: str = ""
     ) -> pb.RuleStatistics:
-        """Counts what each rule did, in the last week where no time is given; the times must be aware."""
+        """Counts what rules did and shadow rulesets would have, in the last week unless told; times must be aware."""
         request = statistics_request(created_after, created_before, merchant_id)
         return await self._sender.read(self._stub.GetRuleStatistics, request)

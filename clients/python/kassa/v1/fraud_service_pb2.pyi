@@ -228,6 +228,56 @@ class Decision(_message.Message):
 
     DESCRIPTOR: _descriptor.Descriptor
 
+    class _Role:
+        ValueType = _typing.NewType("ValueType", _builtins.int)
+        V: _TypeAlias = ValueType  # noqa: Y015
+
+    class _RoleEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[Decision._Role.ValueType], _builtins.type):
+        DESCRIPTOR: _descriptor.EnumDescriptor
+        ROLE_UNSPECIFIED: Decision._Role.ValueType  # 0
+        """The role is never unspecified in an answer."""
+        LIVE: Decision._Role.ValueType  # 1
+        """It decides for every customer who is not a candidate's."""
+        CANDIDATE: Decision._Role.ValueType  # 2
+        """It is tried in earnest on a stable share of the customers."""
+
+    class Role(_Role, metaclass=_RoleEnumTypeWrapper):
+        """Role says in which role a ruleset decided."""
+
+    ROLE_UNSPECIFIED: Decision.Role.ValueType  # 0
+    """The role is never unspecified in an answer."""
+    LIVE: Decision.Role.ValueType  # 1
+    """It decides for every customer who is not a candidate's."""
+    CANDIDATE: Decision.Role.ValueType  # 2
+    """It is tried in earnest on a stable share of the customers."""
+
+    class _Backend:
+        ValueType = _typing.NewType("ValueType", _builtins.int)
+        V: _TypeAlias = ValueType  # noqa: Y015
+
+    class _BackendEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[Decision._Backend.ValueType], _builtins.type):
+        DESCRIPTOR: _descriptor.EnumDescriptor
+        BACKEND_UNSPECIFIED: Decision._Backend.ValueType  # 0
+        """That was not kept, as with decisions of long ago."""
+        ENGINE: Decision._Backend.ValueType  # 1
+        """The durable-rules engine."""
+        EVALUATOR: Decision._Backend.ValueType  # 2
+        """The generated function, which stands in where the engine fails."""
+        NOBODY: Decision._Backend.ValueType  # 3
+        """Neither could decide, so the payment went to review."""
+
+    class Backend(_Backend, metaclass=_BackendEnumTypeWrapper):
+        """Backend says who found the rules that fire."""
+
+    BACKEND_UNSPECIFIED: Decision.Backend.ValueType  # 0
+    """That was not kept, as with decisions of long ago."""
+    ENGINE: Decision.Backend.ValueType  # 1
+    """The durable-rules engine."""
+    EVALUATOR: Decision.Backend.ValueType  # 2
+    """The generated function, which stands in where the engine fails."""
+    NOBODY: Decision.Backend.ValueType  # 3
+    """Neither could decide, so the payment went to review."""
+
     PAYMENT_ID_FIELD_NUMBER: _builtins.int
     MERCHANT_ID_FIELD_NUMBER: _builtins.int
     DECISION_FIELD_NUMBER: _builtins.int
@@ -235,10 +285,17 @@ class Decision(_message.Message):
     FACTS_FIELD_NUMBER: _builtins.int
     LABEL_FIELD_NUMBER: _builtins.int
     CREATED_AT_FIELD_NUMBER: _builtins.int
+    ROLE_FIELD_NUMBER: _builtins.int
+    BACKEND_FIELD_NUMBER: _builtins.int
+    SHADOWS_FIELD_NUMBER: _builtins.int
     payment_id: _builtins.str
     """The payment, `pay_…`."""
     merchant_id: _builtins.str
     """The merchant whose payment it is, `mer_…`."""
+    role: Global___Decision.Role.ValueType
+    """In which role the ruleset decided that `decision` names."""
+    backend: Global___Decision.Backend.ValueType
+    """Who found the rules that fire."""
     @_builtins.property
     def decision(self) -> _payment_service_pb2.FraudDecision:
         """What follows, the score, and the live rules that fired."""
@@ -259,6 +316,10 @@ class Decision(_message.Message):
     def created_at(self) -> _timestamp_pb2.Timestamp:
         """When it was decided."""
 
+    @_builtins.property
+    def shadows(self) -> _containers.RepeatedCompositeFieldContainer[Global___ShadowDecision]:
+        """What whole rulesets in shadow would have decided; nothing follows from it."""
+
     def __init__(
         self,
         *,
@@ -269,14 +330,41 @@ class Decision(_message.Message):
         facts: _abc.Iterable[Global___Fact] | None = ...,
         label: Global___PaymentLabel | None = ...,
         created_at: _timestamp_pb2.Timestamp | None = ...,
+        role: Global___Decision.Role.ValueType = ...,
+        backend: Global___Decision.Backend.ValueType = ...,
+        shadows: _abc.Iterable[Global___ShadowDecision] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["created_at", b"created_at", "decision", b"decision", "label", b"label"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["created_at", b"created_at", "decision", b"decision", "facts", b"facts", "label", b"label", "merchant_id", b"merchant_id", "payment_id", b"payment_id", "shadow_rules", b"shadow_rules"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["backend", b"backend", "created_at", b"created_at", "decision", b"decision", "facts", b"facts", "label", b"label", "merchant_id", b"merchant_id", "payment_id", b"payment_id", "role", b"role", "shadow_rules", b"shadow_rules", "shadows", b"shadows"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Decision: _TypeAlias = Decision  # noqa: Y015
+
+@_typing.final
+class ShadowDecision(_message.Message):
+    """ShadowDecision is what a ruleset in shadow would have decided about a payment."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    DECISION_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def decision(self) -> _payment_service_pb2.FraudDecision:
+        """What would have followed, the score, the rules that would have fired, and the ruleset's content hash."""
+
+    def __init__(
+        self,
+        *,
+        decision: _payment_service_pb2.FraudDecision | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["decision", b"decision"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["decision", b"decision"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ShadowDecision: _TypeAlias = ShadowDecision  # noqa: Y015
 
 @_typing.final
 class Fact(_message.Message):
@@ -560,12 +648,79 @@ class RuleStatistics(_message.Message):
         def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
         def WhichOneof(self, oneof_group: _Never) -> None: ...
 
+    @_typing.final
+    class ShadowRuleset(_message.Message):
+        """ShadowRuleset is what a whole ruleset in shadow would have done. Its outcomes are its own, whatever was decided."""
+
+        DESCRIPTOR: _descriptor.Descriptor
+
+        RULESET_FIELD_NUMBER: _builtins.int
+        DECISIONS_FIELD_NUMBER: _builtins.int
+        ALLOWED_FIELD_NUMBER: _builtins.int
+        CHALLENGED_FIELD_NUMBER: _builtins.int
+        REVIEWED_FIELD_NUMBER: _builtins.int
+        BLOCKED_FIELD_NUMBER: _builtins.int
+        DIFFERING_FIELD_NUMBER: _builtins.int
+        FRAUD_FIELD_NUMBER: _builtins.int
+        LEGIT_FIELD_NUMBER: _builtins.int
+        BLOCKED_FRAUD_FIELD_NUMBER: _builtins.int
+        BLOCKED_LEGIT_FIELD_NUMBER: _builtins.int
+        RULES_FIELD_NUMBER: _builtins.int
+        ruleset: _builtins.str
+        """The ruleset's content hash, hexadecimal."""
+        decisions: _builtins.int
+        """How many payments it looked at."""
+        allowed: _builtins.int
+        """How many of these it would have allowed."""
+        challenged: _builtins.int
+        """How many of these it would have challenged."""
+        reviewed: _builtins.int
+        """How many of these it would have sent to review."""
+        blocked: _builtins.int
+        """How many of these it would have blocked."""
+        differing: _builtins.int
+        """How many of these were decided otherwise."""
+        fraud: _builtins.int
+        """How many of these are known to be fraud."""
+        legit: _builtins.int
+        """How many of these are known to be good."""
+        blocked_fraud: _builtins.int
+        """How many of those that it would have blocked are known to be fraud."""
+        blocked_legit: _builtins.int
+        """How many of those that it would have blocked are known to be good."""
+        @_builtins.property
+        def rules(self) -> _containers.RepeatedCompositeFieldContainer[Global___RuleStatistics.Rule]:
+            """Its rules that would have fired, those first that fired most; each by the outcomes of this ruleset."""
+
+        def __init__(
+            self,
+            *,
+            ruleset: _builtins.str = ...,
+            decisions: _builtins.int = ...,
+            allowed: _builtins.int = ...,
+            challenged: _builtins.int = ...,
+            reviewed: _builtins.int = ...,
+            blocked: _builtins.int = ...,
+            differing: _builtins.int = ...,
+            fraud: _builtins.int = ...,
+            legit: _builtins.int = ...,
+            blocked_fraud: _builtins.int = ...,
+            blocked_legit: _builtins.int = ...,
+            rules: _abc.Iterable[Global___RuleStatistics.Rule] | None = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["allowed", b"allowed", "blocked", b"blocked", "blocked_fraud", b"blocked_fraud", "blocked_legit", b"blocked_legit", "challenged", b"challenged", "decisions", b"decisions", "differing", b"differing", "fraud", b"fraud", "legit", b"legit", "reviewed", b"reviewed", "rules", b"rules", "ruleset", b"ruleset"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
     CREATED_AFTER_FIELD_NUMBER: _builtins.int
     CREATED_BEFORE_FIELD_NUMBER: _builtins.int
     DECISIONS_FIELD_NUMBER: _builtins.int
     FRAUD_FIELD_NUMBER: _builtins.int
     LEGIT_FIELD_NUMBER: _builtins.int
     RULES_FIELD_NUMBER: _builtins.int
+    SHADOW_RULESETS_FIELD_NUMBER: _builtins.int
     decisions: _builtins.int
     """How many payments were decided in it."""
     fraud: _builtins.int
@@ -582,7 +737,11 @@ class RuleStatistics(_message.Message):
 
     @_builtins.property
     def rules(self) -> _containers.RepeatedCompositeFieldContainer[Global___RuleStatistics.Rule]:
-        """The rules that fired, those first that fired most."""
+        """The rules that fired, those first that fired most; of the rulesets that decided alone."""
+
+    @_builtins.property
+    def shadow_rulesets(self) -> _containers.RepeatedCompositeFieldContainer[Global___RuleStatistics.ShadowRuleset]:
+        """Whole rulesets in shadow, those first that looked at most payments."""
 
     def __init__(
         self,
@@ -593,10 +752,11 @@ class RuleStatistics(_message.Message):
         fraud: _builtins.int = ...,
         legit: _builtins.int = ...,
         rules: _abc.Iterable[Global___RuleStatistics.Rule] | None = ...,
+        shadow_rulesets: _abc.Iterable[Global___RuleStatistics.ShadowRuleset] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["created_after", b"created_after", "created_before", b"created_before"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["created_after", b"created_after", "created_before", b"created_before", "decisions", b"decisions", "fraud", b"fraud", "legit", b"legit", "rules", b"rules"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["created_after", b"created_after", "created_before", b"created_before", "decisions", b"decisions", "fraud", b"fraud", "legit", b"legit", "rules", b"rules", "shadow_rulesets", b"shadow_rulesets"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
