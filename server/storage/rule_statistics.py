@@ -1,4 +1,4 @@
-"""Counts what rules, and whole rulesets in shadow, did. Called by `usecases.decisions`, on a thread of `engine.Reads`."""
+"""Counts what rules, and shadow rulesets, did. Called by `usecases.decisions`, on a thread of `engine.Reads`."""
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -31,7 +31,8 @@ _FIRED = """
 # A shadow ruleset's outcomes are its own; what it differs from is what the payment's life followed.
 _SHADOWS = """
     SELECT s.shadow->>'ruleset' AS ruleset, s.shadow->>'outcome' AS outcome,
-        s.shadow->>'outcome' <> d.outcome AS differs, count(*) AS decisions, count(*) FILTER (WHERE known.label = 'FRAUD') AS fraud,
+        s.shadow->>'outcome' <> d.outcome AS differs, count(*) AS decisions,
+        count(*) FILTER (WHERE known.label = 'FRAUD') AS fraud,
         count(*) FILTER (WHERE known.label = 'LEGIT') AS legit
     FROM {decided}
 """
