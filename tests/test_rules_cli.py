@@ -12,7 +12,7 @@ import pytest
 from sqlalchemy import text
 from typer.testing import CliRunner
 
-from fraud_rules import check_sources, read_sources
+from fraud_rules import Sources, check_sources, read_sources
 from server.cli import app
 from server.domain.ids import Prefix, render_id
 from server.domain.payment import FraudOutcome, Payment, State
@@ -241,6 +241,12 @@ class Counter:
     till: Till
     bench: Bench
 
+    def shadow(self, what: Sources) -> None:
+        """Runs a ruleset in shadow from now on."""
+        with self.till.engine.begin() as connection:
+            release(connection, released_version(what), NewRelease(Role.SHADOW, 100, "ada", "watch"))
+        self.bench.put(Role.SHADOW, what)
+
     async def pay(self, *, can_hold: bool = True, **changes: Any) -> Payment:
         """Opens a payment, decided inside of the opening transaction."""
         payment = make_payment(merchant_id=self.till.merchant, **changes)
@@ -278,14 +284,47 @@ async def test_every_decision_is_replayed_bit_for_bit(desk: Desk, counter: Count
     paid.append(await counter.pay(currency="XAF", amount=70_000))
     outcomes = {one.fraud.outcome for one in paid if one.fraud is not None}
     assert outcomes == {FraudOutcome.ALLOW, FraudOutcome.REVIEW, FraudOutcome.BLOCK}
-    assert await replayed(desk, "--last", "100") == {"replayed": 9, "undecided": 0, "differences": []}
+    no_shadows = {"replayed": 0, "differing": 0, "left_out": 0}
+    told = await replayed(desk, "--last", "100")
+    assert told == {"replayed": 9, "undecided": 0, "shadows": no_shadows, "differences": []}
     assert (await replayed(desk, "--last", "4"))["replayed"] == 4
     assert (await replayed(desk, "--since", "1h"))["replayed"] == 9
     assert (await replayed(desk, "--since", "2099-01-01"))["replayed"] == 0
     name = render_id(Prefix.PAYMENT, paid[0].id)
     assert (await replayed(desk, name))["replayed"] == 1
     code, output = await asyncio.to_thread(desk.run, "replay", name)
-    assert (code, "1 decisions replayed, 0 differ." in output) == (0, True)
+    assert (code, "1 decisions replayed, 0 differ." in output, "shadow" in output) == (0, True, False)
+
+
+async def test_decisions_of_shadows_are_replayed_by_their_own_facts(desk: Desk, counter: Counter) -> None:
+    when = 'distinct("ip", by="email", within="24h") >= 0 and amount > 5'
+    counter.shadow(sources(rule("dark", when, "score: 0.25")))
+    payment = await counter.pay()
+    counter.shadow(sources(rule("darker", "amount > 6", "action: block")))
+    await counter.pay()
+    both = {"replayed": 2, "differing": 0, "left_out": 0}
+    assert (await replayed(desk, "--last", "5"))["shadows"] == both
+    code, output = await asyncio.to_thread(desk.run, "replay", "--last", "5")
+    assert (code, "2 shadow decisions replayed, 0 differ." in output) == (0, True)
+    with counter.till.engine.begin() as connection:
+        spoil = """UPDATE fraud_decisions SET shadows = jsonb_set(shadows, '{0,facts}', '{}') WHERE payment_id = :id"""
+        connection.execute(text(spoil), {"id": payment.id})
+    told = await replayed(desk, "--last", "5", code=1)
+    assert told["shadows"] == both | {"differing": 1}
+    assert {one["payment"] for one in told["differences"]} == {render_id(Prefix.PAYMENT, payment.id)}
+    assert payment.fraud is not None
+    assert {one["difference"]["shadow"] for one in told["differences"]} == {payment.fraud.shadows[0].ruleset}
+    code, output = await asyncio.to_thread(desk.run, "replay", "--last", "5")
+    assert (code, "0 differ" in output, "2 shadow decisions replayed, 1 differ." in output) == (1, True, True)
+
+
+async def test_shadows_without_their_facts_are_counted_and_left_out(desk: Desk, counter: Counter) -> None:
+    counter.shadow(sources(rule("dark", "amount > 5", "score: 0.25")))
+    await counter.pay()
+    with counter.till.engine.begin() as connection:
+        connection.execute(text("UPDATE fraud_decisions SET shadows = shadows #- '{0,facts}' #- '{0,backend}'"))
+    told = await replayed(desk, "--last", "1")
+    assert told["shadows"] == {"replayed": 0, "differing": 0, "left_out": 1}
 
 
 async def test_a_decision_is_replayed_by_its_own_version_whatever_is_live_by_now(desk: Desk, counter: Counter) -> None:
@@ -327,7 +366,8 @@ async def test_what_no_rules_decided_is_counted_and_not_compared(
         payment = await counter.pay()
         counter.bench.rulesets.lineup.live._evaluate = evaluate
     assert (payment.state, payment.fraud and payment.fraud.backend) == (State.PROCESSING, "nobody")
-    assert await replayed(desk, "--last", "1") == {"replayed": 0, "undecided": 1, "differences": []}
+    told = await replayed(desk, "--last", "1")
+    assert (told["replayed"], told["undecided"], told["differences"]) == (0, 1, [])
 
 
 async def test_a_payment_that_nobody_knows_is_a_finding(desk: Desk) -> None:
@@ -381,7 +421,13 @@ async def test_decisions_keep_all_that_they_were_made_with(desk: Desk, counter: 
     )
     assert payment.fraud is not None
     assert row[:3] == ("engine", "CANDIDATE", payment.fraud.ruleset)
-    expected = {"outcome": "ALLOW", "rules": ["dark"], "score_thousandths": 250}
-    assert row[3] == [expected | {"ruleset": released_version(shadow).hash}]
+    expected = {
+        "outcome": "ALLOW",
+        "rules": ["dark"],
+        "score_thousandths": 250,
+        "shadow_rules": [],
+        "backend": "engine",
+    }
+    assert row[3] == [expected | {"ruleset": released_version(shadow).hash, "facts": {}, "without": []}]
     read = await counter.till.store.read(get_payment, payment.merchant_id, payment.id)
     assert read is not None and read.fraud == payment.fraud

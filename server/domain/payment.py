@@ -84,12 +84,21 @@ class FraudOutcome(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class ShadowDecision:
-    """What a shadow ruleset would have decided; nothing follows from it. The fields are those of `FraudDecision`."""
+    """What a shadow ruleset would have decided; nothing follows from it. The fields are those of `FraudDecision`.
+
+    Attributes:
+        facts: What it saw and the decision beside it saw otherwise, or not at all; None where that was not kept.
+        without: Names of facts that the decision beside it saw, and this one did not.
+    """
 
     ruleset: str
     outcome: FraudOutcome
     score_thousandths: int
     rules: tuple[str, ...]
+    shadow_rules: tuple[str, ...] = ()
+    backend: str = ""
+    facts: Mapping[str, str | int | bool] | None = None
+    without: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

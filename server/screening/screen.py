@@ -84,7 +84,7 @@ def _beside(
     payment: Payment, decision: FraudDecision, shadow: Shadow, decide: Callable[[Ruleset], Decision]
 ) -> tuple[Payment, FraudDecision]:
     """Records what the shadow ruleset says of a payment that is decided already."""
-    noted = replace(decision, shadows=shadow.decide(decide))
+    noted = replace(decision, shadows=shadow.decide(decide, decision.facts))
     return replace(payment, fraud=noted), noted
 
 

@@ -150,7 +150,17 @@ def read_decision(row: Mapping[str, Any] | None) -> FraudDecision | None:
 
 
 def _read_shadow(row: Mapping[str, Any]) -> ShadowDecision:
-    return ShadowDecision(row["ruleset"], FraudOutcome(row["outcome"]), row["score_thousandths"], tuple(row["rules"]))
+    return ShadowDecision(
+        row["ruleset"],
+        FraudOutcome(row["outcome"]),
+        row["score_thousandths"],
+        tuple(row["rules"]),
+        # What was stored before shadows were replayed lacks these.
+        tuple(row.get("shadow_rules", ())),
+        row.get("backend", ""),
+        row.get("facts"),
+        tuple(row.get("without", ())),
+    )
 
 
 def read_payment(row: Mapping[str, Any], decision: Mapping[str, Any] | None = None) -> Payment:

@@ -157,4 +157,4 @@ def test_a_release_is_obeyed_by_every_server_and_its_rollback_survives_a_crash(
     assert [one["release"]["number"] for one in newest] == [back["number"], promoted["number"]]
     replayed = rules(own_stack, "replay", "--since", "1h")
     assert replayed["replayed"] >= 12
-    assert (replayed["undecided"], replayed["differences"]) == (0, [])
+    assert (replayed["undecided"], replayed["shadows"]["differing"], replayed["differences"]) == (0, 0, [])
