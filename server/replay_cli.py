@@ -106,7 +106,7 @@ def _show_explained(stored: StoredDecision, version: Version, *, as_json: bool) 
         checked = check_sources(sources_of(version))
     except RulesError as error:
         finding(str(error))
-    explanation = explain_facts(by_evaluator(checked), decision.facts)
+    explanation = explain_facts(by_evaluator(checked), decision.facts, snoozed=frozenset(decision.snoozed))
     if as_json:
         print_json({"decided_at": stored.created_at, "decision": decision, "explanation": explanation.to_json()})
         return

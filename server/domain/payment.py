@@ -115,6 +115,7 @@ class FraudDecision:
         backend: Which back end found the rules that fire; empty where that was not kept.
         role: LIVE or CANDIDATE: whose word it is.
         shadows: What shadow rulesets would have decided.
+        snoozed: Ids of the live rules that would have fired, were they not snoozed.
     """
 
     outcome: FraudOutcome
@@ -126,6 +127,7 @@ class FraudDecision:
     backend: str = ""
     role: Role = Role.LIVE
     shadows: tuple[ShadowDecision, ...] = ()
+    snoozed: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,7 @@ from server.domain.payment import FraudDecision, FraudOutcome, ShadowDecision
 from server.domain.review import ReviewNote, ReviewState, Through, Verdict
 from server.domain.review_case import Decided, ReviewCase
 from server.domain.rulesets import Role
+from server.domain.snooze import Snooze
 from server.rpc.render import render_decision, render_payment, render_time
 from server.rpc.vocabulary import to_wire
 from server.storage.rule_statistics import RuleCount, ShadowCount, Statistics
@@ -70,6 +71,7 @@ def render_decided(decided: Decided, *, facts: bool = True) -> pb.Decision:
         role=_ROLES[decided.decision.role],
         backend=_BACKENDS[decided.decision.backend],
         shadows=[_shadow(shadow) for shadow in decided.decision.shadows],
+        snoozed_rules=decided.decision.snoozed,
     )
 
 
@@ -99,6 +101,20 @@ def render_list_entry(entry: ListEntry) -> pb.ListEntry:
         expires_at=_time(entry.expires_at),
         removed_at=_time(entry.removed_at),
         removed_by=entry.removed_by,
+    )
+
+
+def render_snooze(snooze: Snooze) -> pb.RuleSnooze:
+    """Shows a rule that is silent for a time."""
+    return pb.RuleSnooze(
+        id=render_id(Prefix.SNOOZE, snooze.id),
+        rule=snooze.rule,
+        author=snooze.author,
+        reason=snooze.reason,
+        created_at=render_time(snooze.created_at),
+        expires_at=render_time(snooze.expires_at),
+        ended_at=_time(snooze.ended_at),
+        ended_by=snooze.ended_by,
     )
 
 
@@ -152,6 +168,7 @@ def _rule(rule: RuleCount) -> pb.RuleStatistics.Rule:
         ],
         fraud=rule.fraud,
         legit=rule.legit,
+        snoozed=rule.snoozed,
     )
 
 

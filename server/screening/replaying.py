@@ -1,6 +1,6 @@
 """Decides stored decisions once more, by the very version that made them. Called by `usecases.replay_decisions`."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Set
 from dataclasses import dataclass, replace
 
 from fraud_rules import Backend, Decision, Facts, RulesError, Ruleset, load_sources
@@ -56,9 +56,12 @@ class Replaying:
             decided = FraudOutcome(replayed.outcome.value)
             outcome = feasible(decided, can_hold=not could_not_wait, can_challenge=can_challenge)
             yield from _compare(stored, outcome, replayed)
+            if stored.snoozed != replayed.snoozed:
+                then, now = str(list(stored.snoozed)), str(list(replayed.snoozed))
+                yield Difference(replayed.backend.value, "snoozed_rules", then, now)
             yield from _compare_facts(stored.facts, replayed)
 
-        return self._differences(stored.ruleset, stored.facts, compare)
+        return self._differences(stored.ruleset, stored.facts, compare, frozenset(stored.snoozed))
 
     def shadow_differences(self, stored: FraudDecision, shadow: ShadowDecision) -> list[Difference]:
         """Compares what a shadow ruleset said beside a decision with what it says now, as `differences` does."""
@@ -72,7 +75,11 @@ class Replaying:
         return [replace(one, shadow=shadow.ruleset) for one in found]
 
     def _differences(
-        self, version: str, facts: Facts, compare: Callable[[Decision], Iterator[Difference]]
+        self,
+        version: str,
+        facts: Facts,
+        compare: Callable[[Decision], Iterator[Difference]],
+        snoozed: Set[str] = frozenset(),
     ) -> list[Difference]:
         try:
             pair = self._rulesets(version)
@@ -80,7 +87,7 @@ class Replaying:
             return [Difference("", "version", version, "; ".join(map(str, error.problems)))]
         if pair is None:
             return [Difference("", "version", version, "not kept")]
-        return [one for ruleset in pair for one in compare(ruleset.decide(facts))]
+        return [one for ruleset in pair for one in compare(ruleset.decide(facts, snoozed=snoozed))]
 
     def close(self) -> None:
         """Releases every loaded version."""

@@ -49,7 +49,7 @@ TRANSACTION_COLUMNS = (
 )  # fmt: skip
 DECISION_COLUMNS = (
     "merchant_id", "payment_id", "outcome", "score_thousandths", "rules", "shadow_rules", "ruleset", "facts",
-    "backend", "role", "shadows", "created_at",
+    "backend", "role", "shadows", "snoozed_rules", "created_at",
 )  # fmt: skip
 
 
@@ -108,6 +108,7 @@ def decision_row(payment: Payment, decision: FraudDecision) -> Row:
         "backend": decision.backend,
         "role": decision.role,
         "shadows": [asdict(shadow) for shadow in decision.shadows],
+        "snoozed_rules": decision.snoozed,
         "created_at": payment.created_at,
     }
 
@@ -146,6 +147,7 @@ def read_decision(row: Mapping[str, Any] | None) -> FraudDecision | None:
         row.get("backend", ""),
         Role(row.get("role", Role.LIVE)),
         tuple(_read_shadow(shadow) for shadow in row.get("shadows", ())),
+        tuple(row.get("snoozed_rules", ())),
     )
 
 

@@ -20,13 +20,15 @@ _DECIDED = """
       AND d.created_at >= :created_after AND d.created_at < :created_before
 """
 _FIRED = """
-    SELECT rule, shadow, outcome, currency, count(*) AS fired, sum(amount_captured)::bigint AS captured,
+    SELECT rule, shadow, snoozed, outcome, currency, count(*) AS fired, sum(amount_captured)::bigint AS captured,
         count(*) FILTER (WHERE label = 'FRAUD') AS fraud, count(*) FILTER (WHERE label = 'LEGIT') AS legit
-    FROM (SELECT d.rules, d.shadow_rules, d.outcome, p.currency, p.amount_captured, known.label FROM {decided}) AS one
+    FROM (SELECT d.rules, d.shadow_rules, d.snoozed_rules, d.outcome, p.currency, p.amount_captured, known.label
+          FROM {decided}) AS one
     CROSS JOIN LATERAL (
-        SELECT jsonb_array_elements_text(one.rules) AS rule, false AS shadow
-        UNION ALL SELECT jsonb_array_elements_text(one.shadow_rules), true) AS f
-    GROUP BY rule, shadow, outcome, currency
+        SELECT jsonb_array_elements_text(one.rules) AS rule, false AS shadow, false AS snoozed
+        UNION ALL SELECT jsonb_array_elements_text(one.shadow_rules), true, false
+        UNION ALL SELECT jsonb_array_elements_text(one.snoozed_rules), false, true) AS f
+    GROUP BY rule, shadow, snoozed, outcome, currency
 """
 # A shadow ruleset's outcomes are its own; what it differs from is what the payment's life followed.
 _SHADOWS = """
@@ -37,7 +39,8 @@ _SHADOWS = """
     FROM {decided}
 """
 _SHADOW_RULES = """
-    SELECT s.shadow->>'ruleset' AS ruleset, f.rule, s.shadow->>'outcome' AS outcome, p.currency, count(*) AS fired,
+    SELECT s.shadow->>'ruleset' AS ruleset, f.rule, true AS shadow, false AS snoozed,
+        s.shadow->>'outcome' AS outcome, p.currency, count(*) AS fired,
         sum(p.amount_captured)::bigint AS captured,
         count(*) FILTER (WHERE known.label = 'FRAUD') AS fraud, count(*) FILTER (WHERE known.label = 'LEGIT') AS legit
     FROM {decided}
@@ -52,7 +55,7 @@ _TOTALS = """
 
 @dataclass(slots=True)
 class RuleCount:
-    """What one rule did, live or in shadow.
+    """What one rule did, live, in shadow or while it was snoozed.
 
     Attributes:
         outcomes: Payments it fired for, by the decision's outcome.
@@ -66,6 +69,7 @@ class RuleCount:
     captured: Counter[str] = field(default_factory=Counter)
     fraud: int = 0
     legit: int = 0
+    snoozed: bool = False
 
     @property
     def fired(self) -> int:
@@ -132,24 +136,23 @@ def count_rules(
     rules = _ranked(ask(_FIRED))
     shadows = _shadows(ask(_SHADOWS, _EACH_SHADOW, "GROUP BY 1, 2, 3"))
     if shadows:
-        fired = ask(_SHADOW_RULES, _EACH_SHADOW_RULE, "GROUP BY 1, 2, 3, 4")
+        fired = ask(_SHADOW_RULES, _EACH_SHADOW_RULE, "GROUP BY 1, 2, 5, 6")
         for shadow in shadows:
             shadow.rules = _ranked([row for row in fired if row.ruleset == shadow.ruleset])
     return Statistics(created_after, created_before, totals.decisions, totals.fraud, totals.legit, rules, shadows)
 
 
 def _ranked(rows: Iterable[Any]) -> tuple[RuleCount, ...]:
-    rules: dict[tuple[str, bool], RuleCount] = {}
+    rules: dict[tuple[str, bool, bool], RuleCount] = {}
     for row in rows:
-        # Of a ruleset in shadow every rule would but have fired.
-        shadow = getattr(row, "shadow", True)
-        count = rules.setdefault((row.rule, shadow), RuleCount(row.rule, shadow))
+        key = (row.rule, row.shadow, row.snoozed)
+        count = rules.setdefault(key, RuleCount(row.rule, row.shadow, snoozed=row.snoozed))
         count.outcomes[row.outcome] += row.fired
         if row.captured:
             count.captured[row.currency] += row.captured
         count.fraud += row.fraud
         count.legit += row.legit
-    return tuple(sorted(rules.values(), key=lambda one: (-one.fired, one.rule, one.shadow)))
+    return tuple(sorted(rules.values(), key=lambda one: (-one.fired, one.rule, one.shadow, one.snoozed)))
 
 
 def _shadows(rows: Iterable[Any]) -> tuple[ShadowCount, ...]:

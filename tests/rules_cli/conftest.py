@@ -51,7 +51,7 @@ def own(whole: Database) -> Iterator[Database]:
     yield whole
     engine = make_engine(whole.owner_url, 1)
     with engine.begin() as connection:
-        connection.execute(text("TRUNCATE ruleset_releases, ruleset_versions, fraud_decisions"))
+        connection.execute(text("TRUNCATE ruleset_releases, ruleset_versions, fraud_decisions, rule_snoozes"))
     engine.dispose()
 
 

@@ -75,6 +75,16 @@ async def test_decisions_are_found_by_rule_outcome_and_time(till: Till, decision
     assert await ids(till, decisions, created_after=now - timedelta(hours=1)) == [held.id]
 
 
+async def test_rules_that_were_snoozed_are_found_and_counted_apart(till: Till, decisions: Decisions) -> None:
+    silent = await decided(till, replace(ALLOWED, snoozed=("many_cards",)))
+    await decided(till, HELD)
+    assert silent.id in await ids(till, decisions, rule="many_cards")
+    found = await decisions.statistics(till.merchant, None, None)
+    shown = {(one.rule, one.shadow, one.snoozed): dict(one.outcomes) for one in found.rules}
+    assert shown[("many_cards", False, True)] == {"ALLOW": 1}
+    assert shown[("many_cards", False, False)] == {"REVIEW": 1}
+
+
 async def test_a_rule_is_looked_for_in_the_last_90_days_unless_told(till: Till, decisions: Decisions) -> None:
     held = await decided(till, HELD)
     make_older(till, held, timedelta(days=91))

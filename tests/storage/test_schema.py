@@ -14,6 +14,7 @@ WITHOUT_MERCHANT = {
     "sweep_positions": "where a job stands that walks all merchants",
     "ruleset_versions": "found by their content; rules are the platform's, not a merchant's",
     "ruleset_releases": "one history for the whole platform",
+    "rule_snoozes": "rules are the platform's, not a merchant's",
 }
 KEYS = """
     SELECT c.relname, a.attname FROM pg_index i

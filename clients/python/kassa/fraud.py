@@ -11,11 +11,14 @@ from kassa.requests import (
     ListEntryFilter,
     NewListEntry,
     ReviewFilter,
+    SnoozeFilter,
     decisions_request,
     entry_request,
     label_request,
     list_entries_request,
     reviews_request,
+    snooze_request,
+    snoozes_request,
     statistics_request,
 )
 from kassa.v1 import fraud_service_pb2 as pb
@@ -31,7 +34,7 @@ Label = Literal["FRAUD", "LEGIT"]
 
 
 class Fraud:
-    """Reviews, decisions, lists, labels and statistics: the merchant's own, or with a platform key those of all.
+    """Reviews, decisions, lists, labels, statistics: the merchant's own, or with a platform key those of all. Snoozes.
 
     Every method raises `KassaError` where the call is refused or got no answer. `approve` and `reject` move money and
     make an idempotency key by themselves.
@@ -121,6 +124,25 @@ class Fraud:
         request = pb.RemoveListEntryRequest(list_entry_id=list_entry_id, removed_by=removed_by)
         return self._sender.read(self._stub.RemoveListEntry, request)
 
+    def snooze_rule(self, rule: str, *, author: str, reason: str, expires_at: datetime) -> pb.RuleSnooze:
+        """Silences a rule until `expires_at`, which must be aware and at most 30 days away; needs a platform key."""
+        return self._sender.read(self._stub.SnoozeRule, snooze_request(rule, author, reason, expires_at))
+
+    def end_snooze(self, snooze_id: str, *, ended_by: str) -> pb.RuleSnooze:
+        """Lets a rule act again before its snooze is over; needs a platform key."""
+        request = pb.EndRuleSnoozeRequest(snooze_id=snooze_id, ended_by=ended_by)
+        return self._sender.read(self._stub.EndRuleSnooze, request)
+
+    def snoozes(self, **criteria: Unpack[SnoozeFilter]) -> Iterator[pb.RuleSnooze]:
+        """Iterates over snoozes, newest first; needs a platform key."""
+        request = snoozes_request(criteria)
+        while True:
+            page = self._sender.read(self._stub.ListRuleSnoozes, request)
+            yield from page.snoozes
+            if not page.next_page_token:
+                return
+            request.page_token = page.next_page_token
+
     def rule_statistics(
         self, *, created_after: datetime | None = None, created_before: datetime | None = None, merchant_id: str = ""
     ) -> pb.RuleStatistics:
@@ -130,7 +152,7 @@ class Fraud:
 
 
 class AsyncFraud:
-    """Reviews, decisions, lists, labels and statistics: the merchant's own, or with a platform key those of all.
+    """Reviews, decisions, lists, labels, statistics: the merchant's own, or with a platform key those of all. Snoozes.
 
     Every method raises `KassaError` where the call is refused or got no answer. `approve` and `reject` move money and
     make an idempotency key by themselves.
@@ -222,6 +244,26 @@ class AsyncFraud:
         """Takes a value off its list; the entry is kept, marked."""
         request = pb.RemoveListEntryRequest(list_entry_id=list_entry_id, removed_by=removed_by)
         return await self._sender.read(self._stub.RemoveListEntry, request)
+
+    async def snooze_rule(self, rule: str, *, author: str, reason: str, expires_at: datetime) -> pb.RuleSnooze:
+        """Silences a rule until `expires_at`, which must be aware and at most 30 days away; needs a platform key."""
+        return await self._sender.read(self._stub.SnoozeRule, snooze_request(rule, author, reason, expires_at))
+
+    async def end_snooze(self, snooze_id: str, *, ended_by: str) -> pb.RuleSnooze:
+        """Lets a rule act again before its snooze is over; needs a platform key."""
+        request = pb.EndRuleSnoozeRequest(snooze_id=snooze_id, ended_by=ended_by)
+        return await self._sender.read(self._stub.EndRuleSnooze, request)
+
+    async def snoozes(self, **criteria: Unpack[SnoozeFilter]) -> AsyncIterator[pb.RuleSnooze]:
+        """Iterates over snoozes, newest first; needs a platform key."""
+        request = snoozes_request(criteria)
+        while True:
+            page = await self._sender.read(self._stub.ListRuleSnoozes, request)
+            for one in page.snoozes:
+                yield one
+            if not page.next_page_token:
+                return
+            request.page_token = page.next_page_token
 
     async def rule_statistics(
         self, *, created_after: datetime | None = None, created_before: datetime | None = None, merchant_id: str = ""
