@@ -115,7 +115,9 @@ def _velocity(ruleset: Ruleset) -> tuple[Velocity, ...]:
 
 @lru_cache(maxsize=8)
 def _asked(velocity: tuple[VelocityFact, ...]) -> tuple[Velocity, ...]:
-    return tuple(Velocity(one.name, one.function.value, one.over, one.by, one.within_seconds) for one in velocity)
+    return tuple(
+        Velocity(one.name, one.function.value, one.over, one.by, one.within_seconds, one.platform) for one in velocity
+    )
 
 
 def _numbers(ruleset: Ruleset, counted: Counted) -> dict[str, int | bool | str]:

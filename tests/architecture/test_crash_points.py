@@ -36,7 +36,7 @@ DESK = {
     "remove_list_entry",
 }  # fmt: skip
 """What analysts write down: no money, and whoever got no answer says it again, which changes nothing."""
-HARMLESS = {"expire_keys", "fold", "forget_days"}
+HARMLESS = {"expire_keys", "fold", "forget", "forget_days"}
 """Forgets what nobody needs any more, or keeps it shorter."""
 RUNNERS = {("_commit", "write"), ("_transactions", "run")}
 
