@@ -8,7 +8,6 @@ its words alone.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
-from functools import lru_cache
 from uuid import UUID
 
 from sqlalchemy import Connection
@@ -49,11 +48,11 @@ class Past:
         Args:
             connection: In the same transaction, after the batch's payments were inserted.
         """
-        scanned = read_scans(connection, [_part(one, _Way.SCAN) for one in self._asked])
+        scanned = read_scans(connection, _parts(self._asked, _Way.SCAN))
         found: dict[UUID, Counted] = {
             payment.id: {**self._counters[payment.id], **scanned[payment.id]} for payment, _, _ in self._asked
         }
-        everywhere = [_part(one, _Way.PLATFORM) for one in self._asked]
+        everywhere = _parts(self._asked, _Way.PLATFORM)
         if any(velocities for _, _, velocities in everywhere):
             counted = read_platform(connection, everywhere)
             found = {payment_id: {**known, **counted[payment_id]} for payment_id, known in found.items()}
@@ -67,17 +66,16 @@ def read_past(connection: Connection, asked: Sequence[Asked]) -> Past:
         connection: In the opening transaction, before the batch's payments are inserted.
         asked: In the order in which the payments were made; the older ones count for the younger ones.
     """
-    return Past(asked, read_counters(connection, [_part(one, _Way.COUNTER) for one in asked]))
+    return Past(asked, read_counters(connection, _parts(asked, _Way.COUNTER)))
 
 
-def _part(asked: Asked, way: _Way) -> Asked:
-    payment, traces, velocities = asked
-    return payment, traces, _of_way(velocities, way)
-
-
-@lru_cache(maxsize=32)
-def _of_way(velocities: tuple[Velocity, ...], way: _Way) -> tuple[Velocity, ...]:
-    return tuple(one for one in velocities if _way_of(one) is way)
+def _parts(asked: Sequence[Asked], way: _Way) -> list[Asked]:
+    """Leaves the questions of one way. Payments of a batch share what their rulesets ask, so it is sorted out once."""
+    chosen: dict[int, tuple[Velocity, ...]] = {}
+    for _, _, velocities in asked:
+        if id(velocities) not in chosen:
+            chosen[id(velocities)] = tuple(one for one in velocities if _way_of(one) is way)
+    return [(payment, traces, chosen[id(velocities)]) for payment, traces, velocities in asked]
 
 
 def _way_of(velocity: Velocity) -> _Way:
