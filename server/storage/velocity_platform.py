@@ -128,6 +128,7 @@ def _statement(velocities: tuple[Velocity, ...]) -> TextClause:
 
 
 def _lateral(by: str, asked: Sequence[tuple[str, Velocity]]) -> str:
+    """The key's rows as a range, which leaves the planner no index but the primary key; see `velocity_scans`."""
     most = 1 if all(velocity.function in _NEWEST for _, velocity in asked) else MOST
     distinct = {_VALUES[velocity.over] for _, velocity in asked if velocity.function == "distinct"}
     needed = dict.fromkeys(("created_at", "amount", "currency", *sorted(distinct)))
@@ -135,8 +136,9 @@ def _lateral(by: str, asked: Sequence[tuple[str, Velocity]]) -> str:
         LEFT JOIN LATERAL (
             WITH past AS (
                 SELECT {columns(list(needed), "p")} FROM platform_velocity p
-                WHERE p.key_hash = q.{by} AND p.payment_id < q.id AND p.payment_id >= q.oldest_{by}
-                ORDER BY p.payment_id DESC LIMIT {most})
+                WHERE (p.key_hash, p.payment_id) < (q.{by}, q.id)
+                  AND (p.key_hash, p.payment_id) >= (q.{by}, q.oldest_{by})
+                ORDER BY p.key_hash DESC, p.payment_id DESC LIMIT {most})
             SELECT {", ".join(f"{_summed_up(one)} AS {name}" for name, one in asked)} FROM past p HAVING count(*) >= 0
         ) AS by_{by} ON q.{by} IS NOT NULL"""
 
