@@ -217,17 +217,18 @@ def test_the_command_line_judges_stored_decisions(shop: Shop, database: Database
 def test_the_past_across_merchants_is_counted_anew_and_tests_apart(
     shop: Shop, engine: Engine, database: Database, tmp_path: Path
 ) -> None:
-    late = 2_000_000  # minutes after what all other tests store in this database
+    early = -1_000_000  # minutes before what all other tests store in this database
     other = Shop(engine, database)
     for minute, (whose, test_mode) in enumerate([(shop, True), (other, True), (other, False), (shop, True)]):
-        whose.pay(late + minute, facts={"card": "a"}, test_mode=test_mode)
+        whose.pay(early + minute, facts={"card": "a"}, test_mode=test_mode)
     text = ruleset_text(
         rule("anywhere", 'count("payments", by="card", within="1h", across="platform") >= 2'),
         rule("shops", 'distinct("merchant", by="card", within="1h", across="platform") >= 2'),
         rule("alone", 'first_seen("payments", by="card", within="30d", across="platform")'),
     )
     ruleset = load_text(tmp_path, text)
-    source = shop.source.stored_payments(START + timedelta(minutes=late), None, None)
+    since = START + timedelta(minutes=early)
+    source = shop.source.stored_payments(since, since + timedelta(minutes=10), None)
     report = run_backtest(source, ruleset, None, lambda share: None)
     ruleset.close()
     assert [one.hits.all.count for one in report.ruleset.rules] == [1, 1, 2]

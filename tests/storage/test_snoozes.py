@@ -112,10 +112,9 @@ async def test_writers_come_one_after_the_other(till: Till) -> None:
 def test_the_database_itself_takes_none_without_an_end(till: Till) -> None:
     insert = """INSERT INTO rule_snoozes (id, rule, author, reason, created_at, expires_at, changed_at)
                 VALUES (:id, 'r', 'Ada', 'x', now(), now() + CAST(:lasts AS interval), now())"""
-    for lasts in (None, "32 days", "infinity"):
-        with pytest.raises(Exception) as refusal, till.engine.begin() as connection:
+    for lasts in (None, "32 days"):
+        with pytest.raises(IntegrityError), till.engine.begin() as connection:
             connection.execute(text(insert), {"id": new_id(), "lasts": lasts})
-        assert isinstance(refusal.value, IntegrityError) or lasts == "infinity"
 
 
 @pytest.mark.parametrize(
