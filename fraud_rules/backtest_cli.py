@@ -83,6 +83,8 @@ def backtest(  # noqa: PLR0913, PLR0917 - the command's options
     """
     source = _source(context, data, stored, since, until, merchant, label)
     rulesets = _load([file] if against is None else [file, against], lists, rates)
+    if merchant and any(fact.platform for ruleset in rulesets for fact in ruleset.velocity):
+        _stop("A rule counts across all merchants: leave --merchant out.", 2)
     try:
         report = _run(source, rulesets)
         _write(report, _Outputs(html, markdown, as_json))

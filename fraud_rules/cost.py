@@ -53,7 +53,7 @@ def cost_of(conditions: Iterable[Condition]) -> Cost:
     asked = {fact.velocity for condition in conditions for fact in facts_of(condition) if fact.velocity}
     longest: dict[str, VelocityFact] = {}
     for velocity in sorted(asked, key=_length):
-        longest[velocity.by] = velocity
+        longest[f"{velocity.by} across merchants" if velocity.platform else velocity.by] = velocity
     windows = {by: longest[by].name.rpartition("_")[2] for by in sorted(longest)}
     return Cost(max(map(_level, asked), key=_ORDER.index, default=Level.NONE), windows)
 

@@ -39,6 +39,7 @@ class Decision:
         facts: What was known, as the rules saw it: normalised, `amount_usd` included. Give it to `decide` to replay.
         applied: False where `applies_to` left the payment out.
         backend: Who found the rules that fire.
+        snoozed: Ids of the live rules that would have fired, were they not silenced for a time.
     """
 
     outcome: Outcome
@@ -50,6 +51,7 @@ class Decision:
     facts: Mapping[str, Value]
     applied: bool
     backend: Backend
+    snoozed: tuple[str, ...] = ()
 
 
 CURRENCY_WITHOUT_RATE = "currency_without_rate"

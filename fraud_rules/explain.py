@@ -3,7 +3,7 @@
 Called by `kassa rules explain`, for facts given by hand and for those that a decision kept.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -25,6 +25,7 @@ class Standing(StrEnum):
 
     LIVE = "live"
     SHADOW = "shadow"
+    SNOOZED = "snoozed: told of, and not acted upon"
     OUTSIDE_PERCENT = "shadow: outside of its percent"
     OTHER_MERCHANTS = "not for this merchant"
     OFF = "off"
@@ -93,6 +94,7 @@ class Explanation:
             "score_thousandths": decision.score_thousandths,
             "fired": list(decision.fired),
             "shadow_fired": list(decision.shadow_fired),
+            "snoozed": list(decision.snoozed),
             "applied": decision.applied,
             "facts": dict(decision.facts),
             "applies_to": self.applies_to.to_json() if self.applies_to else None,
@@ -100,18 +102,26 @@ class Explanation:
         }
 
 
-def explain(ruleset: Ruleset, facts: Facts, runtime: RuntimeLists = EMPTY, at: datetime | None = None) -> Explanation:
+def explain(
+    ruleset: Ruleset,
+    facts: Facts,
+    runtime: RuntimeLists = EMPTY,
+    at: datetime | None = None,
+    snoozed: Set[str] = frozenset(),
+) -> Explanation:
     """Decides on the facts, and says of every rule why it fires or not.
 
     Args:
-        facts, runtime, at: As for `Ruleset.decide`; a decision's own facts give that decision again.
+        facts, runtime, at, snoozed: As for `Ruleset.decide`; a decision's own facts give that decision again.
     """
-    decision, file = ruleset.decide(facts, runtime, at), ruleset.file
+    decision, file = ruleset.decide(facts, runtime, at, snoozed), ruleset.file
     conditions = [part for condition in file.conditions for part in _walk(condition)]
     truths = dict(zip(conditions, compile_conditions(conditions)(decision.facts), strict=True))
     applies_to = None if file.applies_to is None else _part(file.applies_to, truths, decision.facts)
     rules = tuple(
-        ExplainedRule(rule, _standing(ruleset, rule, decision.facts), _part(rule.condition, truths, decision.facts))
+        ExplainedRule(
+            rule, _standing(ruleset, rule, decision.facts, snoozed), _part(rule.condition, truths, decision.facts)
+        )
         for rule in file.rules
     )
     return Explanation(decision, applies_to, rules)
@@ -149,11 +159,13 @@ def _seen(condition: Condition, known: Mapping[str, Value]) -> Mapping[str, Valu
     return {name: known.get(name) for name in names}
 
 
-def _standing(ruleset: Ruleset, rule: Rule, known: Mapping[str, Value]) -> Standing:
+def _standing(ruleset: Ruleset, rule: Rule, known: Mapping[str, Value], snoozed: Set[str]) -> Standing:
     if rule.mode is Mode.OFF:
         return Standing.OFF
     if not ruleset.file.concerns(rule, known.get("merchant")):
         return Standing.OTHER_MERCHANTS
     if rule.mode is Mode.SHADOW:
         return Standing.SHADOW
-    return Standing.LIVE if in_share(rule.id, known, rule.percent) else Standing.OUTSIDE_PERCENT
+    if not in_share(rule.id, known, rule.percent):
+        return Standing.OUTSIDE_PERCENT
+    return Standing.SNOOZED if rule.id in snoozed else Standing.LIVE

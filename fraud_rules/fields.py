@@ -15,11 +15,11 @@ from fraud_rules.literals import LiteralError, number, value_of
 from fraud_rules.parser import parse_condition
 from fraud_rules.source import ExpressionError
 from fraud_rules.terms import unknown_fact_hint
-from fraud_rules.velocity import BY, Function, velocity_fact
+from fraud_rules.velocity import BY, PLATFORM, Function, velocity_fact
 
 _Choice = TypeVar("_Choice", bound=StrEnum)
 MERCHANT = re.compile(r"[A-Za-z0-9_-]{1,64}")
-_VELOCITY = re.compile(rf"({'|'.join(Function)})_(\w+)_by_({'|'.join(BY)})_([0-9]+[mhd]|ever)")
+_VELOCITY = re.compile(rf"({'|'.join(Function)})_(\w+)_by_({'|'.join(BY)})(_across_{PLATFORM})?_([0-9]+[mhd]|ever)")
 
 
 class Fields:
@@ -205,6 +205,6 @@ def _velocity_word(name: str) -> Fact | None:
     if match is None:
         return None
     try:
-        return velocity_fact(Function(match[1]), match[2], match[3], match[4]).fact()
+        return velocity_fact(Function(match[1]), match[2], match[3], match[5], PLATFORM if match[4] else None).fact()
     except ValueError:
         return None

@@ -5,7 +5,18 @@ from pathlib import Path
 
 from fraud_rules.facts import MAX_INTEGER, VOCABULARY, Case, Fact, Kind, Unit
 from fraud_rules.schema import SCHEMA, schema_text
-from fraud_rules.velocity import BY, OVER, WITHOUT_WINDOW, Function
+from fraud_rules.velocity import (
+    BY,
+    COUNTED,
+    MAX_PLATFORM_DAYS,
+    OVER,
+    PLATFORM,
+    PLATFORM_BY,
+    PLATFORM_DISTINCT,
+    PLATFORM_FUNCTIONS,
+    WITHOUT_WINDOW,
+    Function,
+)
 
 README = Path(__file__).parent / "README.md"
 _START, _END = "<!-- facts: written by fraud_rules.reference -->", "<!-- end of facts -->"
@@ -37,6 +48,10 @@ def fact_reference() -> str:
             "| function | over | gives |",
             "|---|---|---|",
             *windows,
+            "",
+            f'`across="{PLATFORM}"` counts the payments of all merchants, as they were made, for '
+            f"{_code(PLATFORM_FUNCTIONS)} of `{COUNTED[0]}`; `distinct` tells apart {_code(PLATFORM_DISTINCT)}. "
+            f"There `by=` is one of {_code(PLATFORM_BY)}, and `within=` must be given, `{MAX_PLATFORM_DAYS}d` at most.",
         ]
     )
 

@@ -105,7 +105,13 @@ class Ruleset:
         """What the rule file says."""
         return self._file
 
-    def decide(self, facts: Facts, runtime: RuntimeLists = EMPTY, at: datetime | None = None) -> Decision:
+    def decide(
+        self,
+        facts: Facts,
+        runtime: RuntimeLists = EMPTY,
+        at: datetime | None = None,
+        snoozed: Set[str] = frozenset(),
+    ) -> Decision:
         """Decides on one payment; raises nothing, and where it cannot decide the outcome is REVIEW.
 
         Args:
@@ -113,6 +119,7 @@ class Ruleset:
             runtime: The entries of lists that people added. What was found in them is among the decision's facts, as
                 `listed_…`; where `facts` has such a fact already, that counts, so that a decision can be replayed.
             at: The moment at which entries must not have expired; None for now.
+            snoozed: Ids of rules that are silent: where one fires it is told of, and has no effect.
         """
         try:
             known, without_rate = self._known(facts, runtime, at)
@@ -124,10 +131,15 @@ class Ruleset:
         except _EVALUATION_ERRORS as error:
             self._report("evaluator", error)
             return self._undecided(known)
-        return self.settle(fired, known, without_rate, backend)
+        return self.settle(fired, known, without_rate, backend, snoozed)
 
     def settle(
-        self, fired: Set[int], known: Mapping[str, Value], without_rate: bool, backend: Backend = Backend.EVALUATOR
+        self,
+        fired: Set[int],
+        known: Mapping[str, Value],
+        without_rate: bool,
+        backend: Backend = Backend.EVALUATOR,
+        snoozed: Set[str] = frozenset(),
     ) -> Decision:
         """Says what comes of a payment once it is known which conditions hold; raises nothing.
 
@@ -136,10 +148,11 @@ class Ruleset:
             known: The facts as admission leaves them, with `amount_usd`.
             without_rate: The payment's currency has no rate.
             backend: Who found out.
+            snoozed: As for `decide`.
         """
         if self._file.applies_to is not None and 0 not in fired:
             return self._decision(Outcome.ALLOW, 0, (), (), known, False, backend)
-        return self._settle(fired, known, without_rate and self._uses_usd, backend)
+        return self._settle(fired, known, without_rate and self._uses_usd, backend, snoozed)
 
     def truths(
         self, facts: Facts, runtime: RuntimeLists = EMPTY, at: datetime | None = None
@@ -184,16 +197,21 @@ class Ruleset:
         truths = self._evaluate(known)
         return {index for index, truth in enumerate(truths) if truth}, Backend.EVALUATOR
 
-    def _settle(self, fired: Set[int], known: Mapping[str, Value], without_rate: bool, backend: Backend) -> Decision:
+    def _settle(
+        self, fired: Set[int], known: Mapping[str, Value], without_rate: bool, backend: Backend, snoozed: Set[str]
+    ) -> Decision:
         live: list[Rule] = []
         shadow: list[str] = []
+        silent: list[str] = []
         merchant = known.get("merchant")
         for index, rule in enumerate(self._watched, self._offset):
             if index in fired and self._file.concerns(rule, merchant):
-                if rule.mode is Mode.LIVE and in_share(rule.id, known, rule.percent):
-                    live.append(rule)
-                else:
+                if rule.mode is not Mode.LIVE or not in_share(rule.id, known, rule.percent):
                     shadow.append(rule.id)
+                elif rule.id in snoozed:
+                    silent.append(rule.id)
+                else:
+                    live.append(rule)
         score = min(max(0, sum(rule.score_thousandths for rule in live)), MAX_SCORE)
         outcome, allowed = _outcome(live, score, self._file.thresholds_for(merchant))
         ids = [rule.id for rule in live]
@@ -201,7 +219,7 @@ class Ruleset:
             ids.append(CURRENCY_WITHOUT_RATE)
             if outcome in (Outcome.ALLOW, Outcome.CHALLENGE) and not allowed:
                 outcome = Outcome.REVIEW
-        return self._decision(outcome, score, tuple(ids), tuple(shadow), known, True, backend)
+        return self._decision(outcome, score, tuple(ids), tuple(shadow), known, True, backend, tuple(silent))
 
     def _undecided(self, known: Mapping[str, Value]) -> Decision:
         return self._decision(Outcome.REVIEW, 0, (SCREENING_FAILED,), (), known, True, Backend.NOBODY)
@@ -215,9 +233,10 @@ class Ruleset:
         known: Mapping[str, Value],
         applied: bool,
         backend: Backend,
+        snoozed: tuple[str, ...] = (),
     ) -> Decision:
         facts = MappingProxyType(dict(known))
-        return Decision(outcome, score, fired, shadow, self.name, self.hash, facts, applied, backend)
+        return Decision(outcome, score, fired, shadow, self.name, self.hash, facts, applied, backend, snoozed)
 
     def _report(self, part: str, error: Exception) -> None:
         if self._on_failure is not None:

@@ -17,7 +17,16 @@ from fraud_rules.fields import MERCHANT
 from fraud_rules.metadata import KEY, METADATA, MetadataType
 from fraud_rules.rulefile import MAX_RULES
 from fraud_rules.rules import Action, Mode
-from fraud_rules.velocity import BY, OVER, Function
+from fraud_rules.velocity import (
+    BY,
+    COUNTED,
+    OVER,
+    PLATFORM,
+    PLATFORM_BY,
+    PLATFORM_DISTINCT,
+    PLATFORM_FUNCTIONS,
+    Function,
+)
 
 SCHEMA = Path(__file__).parent / "schema.json"
 
@@ -28,6 +37,7 @@ _BOOLEAN: Schema = {"enum": [True, False, "true", "false"]}
 _TEXT: Schema = {"type": ["string", "number", "boolean"]}
 _DURATION: Schema = {"type": ["integer", "string"], "pattern": "^([0-9](_?[0-9])*|[0-9]{1,7}[smhd])$"}
 _WINDOW = "([1-9][0-9]{0,4}[mhd]|ever)"
+_PLATFORM_WINDOW = "([1-9][0-9]{0,4}[mhd])"
 
 
 def rule_file_schema() -> Schema:
@@ -125,6 +135,10 @@ def _given() -> Schema:
     for function in Function:
         name = f"^{function}_({'|'.join(OVER[function])})_by_({'|'.join(BY)})_{_WINDOW}$"
         velocity[name] = _said(f"What {function}(…) gives.", _asked(function))
+    for function in PLATFORM_FUNCTIONS:
+        over = "|".join(PLATFORM_DISTINCT) if function is Function.DISTINCT else COUNTED[0]
+        name = f"^{function}_({over})_by_({'|'.join(PLATFORM_BY)})_across_{PLATFORM}_{_PLATFORM_WINDOW}$"
+        velocity[name] = _said(f'What {function}(…, across="{PLATFORM}") gives.', _asked(function))
     others = {f"^{LISTED}": _said("Whether an entry added at run time holds the value.", _BOOLEAN)}
     others[f"^{METADATA}"] = _said("What the merchant tells.", _TEXT)
     return {

@@ -70,6 +70,8 @@ def show_explanation(console: Console, explanation: Explanation, words: Mapping[
     by = f" by {', '.join(decision.fired)}" if decision.fired else ""
     headline = Text(f"{decision.outcome}", style=_OUTCOMES[decision.outcome]).append(f"{score}{by}", style="default")
     console.print(headline, soft_wrap=True)
+    if decision.snoozed:
+        console.print(Text(f"snoozed, and not acted upon: {', '.join(decision.snoozed)}", style="yellow"))
     if not decision.applied:
         console.print(Text("applies_to leaves this payment out; no rule counts", style="yellow"))
     table = _table("rule", "because")
@@ -120,7 +122,7 @@ def _mode(rule: Rule) -> str:
 def _headed(explained: ExplainedRule) -> Text:
     """A rule's name, whether it fires, what it does, and whether that counts."""
     rule, truth = explained.rule, explained.condition.truth
-    counts = explained.standing in (Standing.LIVE, Standing.SHADOW, Standing.OUTSIDE_PERCENT)
+    counts = explained.standing in (Standing.LIVE, Standing.SHADOW, Standing.OUTSIDE_PERCENT, Standing.SNOOZED)
     shared = rule.percent < 100 and explained.standing in (Standing.LIVE, Standing.OUTSIDE_PERCENT)
     percent = f" ({rule.percent} %)" if shared else ""
     text = Text(rule.id, style="bold").append(f"\n{_SAYS[truth]}", style=_SIGNS[truth][1] if counts else "dim")

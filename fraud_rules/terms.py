@@ -12,7 +12,7 @@ from fraud_rules.facts import MAX_INTEGER, Fact, Kind, Unit
 from fraud_rules.literals import LiteralError, in_unit, number, seconds, text_value
 from fraud_rules.metadata import METADATA
 from fraud_rules.source import Source
-from fraud_rules.velocity import EVER, OVER, WITHOUT_WINDOW, Function, velocity_fact
+from fraud_rules.velocity import EVER, OVER, PLATFORM, WITHOUT_WINDOW, Function, velocity_fact
 
 FUNCTIONS = (*(str(function) for function in Function), "known", "list", "matches")
 
@@ -172,13 +172,17 @@ class Terms:
     def _velocity(self, call: ast.Call, function: Function) -> FactRef:
         usage = _usage(function)
         named = {keyword.arg: keyword.value for keyword in call.keywords}
-        wanted = {"by"} if function in WITHOUT_WINDOW and "within" not in named else {"by", "within"}
-        if len(call.args) != 1 or set(named) != wanted or len(call.keywords) != len(named):
+        optional = {"across"} | ({"within"} if function in WITHOUT_WINDOW else set())
+        given = set(named) - optional
+        if len(call.args) != 1 or given != {"by", "within"} - optional or len(call.keywords) != len(named):
             self._source.fail(call, f"{function} takes {_arguments(function)}", usage)
         over, by = self.text(call.args[0]), self.text(named["by"])
         within = self.text(named["within"]) if "within" in named else EVER
+        across = self.text(named["across"]) if "across" in named else None
+        if across is not None:
+            usage = f'write count("payments", by="card", within="24h", across="{PLATFORM}")'
         try:
-            velocity = velocity_fact(function, over, by, within)
+            velocity = velocity_fact(function, over, by, within, across)
         except ValueError as error:
             self._source.fail(call, str(error), usage)
         return FactRef(velocity.fact(), velocity)

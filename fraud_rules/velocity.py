@@ -2,6 +2,7 @@
 
 Made by `parser`, collected on `Ruleset.velocity`, read by whoever queries the history. The past is the merchant's
 earlier payments, and each is counted as it stands now: `refunds` are earlier payments of which something was returned.
+With `across="platform"` it is the payments of all merchants, as they were made.
 """
 
 import re
@@ -38,6 +39,21 @@ THREE_D_SECURE: Final = (
 )  # fmt: skip
 """How 3-D Secure ended: https://docs.stripe.com/api/charges/object#charge_object-payment_method_details-card"""
 
+PLATFORM: Final = "platform"
+"""What `across=` may say: the payments of all merchants."""
+MAX_PLATFORM_DAYS = 30
+PLATFORM_BY: Final = ("card", "email", "ip", "device", "holder_name", "shipping_address")
+"""By what all merchants' payments are counted: what few payments share, whoever the merchant is."""
+PLATFORM_DISTINCT: Final = ("merchant", *PLATFORM_BY)
+"""What `distinct` tells apart among them."""
+_ELSEWHERE: Mapping[str, str] = MappingProxyType(
+    {
+        "customer": 'a customer\'s id is the merchant\'s own; say by="email" or by="card", or leave across= out',
+        "merchant": "that is the merchant's own past; leave across= out",
+        "bin": 'too many payments share one; say by="card", or leave across= out',
+        "email_domain": 'too many payments share one; say by="email", or leave across= out',
+    }
+)
 _VALUES: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {"avs_address": CHECKS, "avs_postcode": CHECKS, "cvc_check": CHECKS, "three_d_secure": THREE_D_SECURE}
 )
@@ -58,6 +74,9 @@ class Function(StrEnum):
     LAST = "last"
 
 
+PLATFORM_FUNCTIONS: Final = (
+    Function.COUNT, Function.SUM, Function.AVERAGE, Function.DISTINCT, Function.SECONDS_SINCE_LAST, Function.FIRST_SEEN,
+)  # fmt: skip
 OVER: Mapping[Function, tuple[str, ...]] = MappingProxyType(
     dict.fromkeys(Function, COUNTED) | {Function.DISTINCT: DISTINCT, Function.LAST: LAST}
 )
@@ -90,6 +109,7 @@ class VelocityFact:
         over: One of `OVER[function]`.
         by: One of `BY`: only what has this payment's own value of that fact.
         within_seconds: The window that ends at the payment's time; None for all time.
+        platform: Whether the payments of all merchants are meant, not the merchant's alone.
     """
 
     name: str
@@ -97,10 +117,11 @@ class VelocityFact:
     over: str
     by: str
     within_seconds: int | None
+    platform: bool = False
 
     def fact(self) -> Fact:
         """The requirement as a word of the vocabulary."""
-        meaning = f"{self.function} of {self.over} by {self.by}"
+        meaning = f"{self.function} of {self.over} by {self.by}{' across all merchants' if self.platform else ''}"
         if self.function is Function.LAST:
             return Fact(self.name, Kind.TEXT, meaning, case=Case.LOWER, values=_VALUES.get(self.over, ()))
         if self.function is Function.FIRST_SEEN:
@@ -108,15 +129,20 @@ class VelocityFact:
         return Fact(self.name, Kind.INTEGER, meaning, unit=_UNITS.get(self.function, Unit.NUMBER))
 
 
-def velocity_fact(function: Function, over: str, by: str, within: str = EVER) -> VelocityFact:
+def velocity_fact(
+    function: Function, over: str, by: str, within: str = EVER, across: str | None = None
+) -> VelocityFact:
     """Builds the requirement from a rule's words.
 
     Args:
-        within: `30m`, `24h`, `90d` (one minute to 90 days) or `ever`.
+        within: `30m`, `24h`, `90d` (one minute to 90 days) or `ever`; across the platform 30 days at most.
+        across: None for the merchant's own past, or `platform`.
 
     Raises:
         ValueError: A word is not one of the above; its message says what is.
     """
+    if across is not None:
+        return _platform_fact(function, over, by, within, across)
     if over not in OVER[function]:
         raise ValueError(f"{function} knows no {over[:80]!r}; it takes one of {', '.join(OVER[function])}")
     if by not in BY:
@@ -125,6 +151,28 @@ def velocity_fact(function: Function, over: str, by: str, within: str = EVER) ->
         raise ValueError(f"there is but one {over} by {by}; tell apart something else")
     name = f"{function}_{over}_by_{by}_{within}"
     return VelocityFact(name, function, over, by, _window(within))
+
+
+def _platform_fact(function: Function, over: str, by: str, within: str, across: str) -> VelocityFact:
+    if across != PLATFORM:
+        raise ValueError(f'across={across[:80]!r} is unknown; write across="{PLATFORM}", or leave it out')
+    if function not in PLATFORM_FUNCTIONS:
+        raise ValueError(f"{function} is not kept across merchants; it takes one of {', '.join(PLATFORM_FUNCTIONS)}")
+    known = PLATFORM_DISTINCT if function is Function.DISTINCT else COUNTED[:1]
+    if over not in known:
+        raise ValueError(f"{function} knows no {over[:80]!r} across merchants; it takes one of {', '.join(known)}")
+    if by not in PLATFORM_BY:
+        why = _ELSEWHERE.get(by, "it is unknown")
+        raise ValueError(f"by={by[:80]!r} is not kept across merchants: {why}; there are {', '.join(PLATFORM_BY)}")
+    if function is Function.DISTINCT and over == by:
+        raise ValueError(f"there is but one {over} by {by}; tell apart something else")
+    seconds = None if within == EVER else _window(within)
+    if seconds is None or seconds > MAX_PLATFORM_DAYS * 86_400:
+        raise ValueError(
+            f'across merchants {MAX_PLATFORM_DAYS} days are kept; write within="{MAX_PLATFORM_DAYS}d" or less'
+        )
+    name = f"{function}_{over}_by_{by}_across_{PLATFORM}_{within}"
+    return VelocityFact(name, function, over, by, seconds, platform=True)
 
 
 def _window(within: str) -> int | None:

@@ -20,7 +20,7 @@ from fraud_rules.expressions import (
 )
 from fraud_rules.facts import Unit, Value
 from fraud_rules.terms import unit_of
-from fraud_rules.velocity import EVER, WITHOUT_WINDOW, VelocityFact
+from fraud_rules.velocity import EVER, PLATFORM, WITHOUT_WINDOW, VelocityFact
 
 
 def written(condition: Condition) -> str:
@@ -117,7 +117,8 @@ def _fact(fact: FactRef) -> str:
 def _velocity(velocity: VelocityFact) -> str:
     window = velocity.name.rpartition("_")[2]
     within = "" if window == EVER and velocity.function in WITHOUT_WINDOW else f', within="{window}"'
-    return f'{velocity.function}("{velocity.over}", by="{velocity.by}"{within})'
+    across = f', across="{PLATFORM}"' if velocity.platform else ""
+    return f'{velocity.function}("{velocity.over}", by="{velocity.by}"{within}{across})'
 
 
 def _value(value: Value, unit: Unit) -> str:

@@ -127,6 +127,7 @@ class _Walk:
             _micros(row["warned_at"]),
             row["refunded"],
             _said(row),
+            "test" if row["test_mode"] else "",
         )
 
 

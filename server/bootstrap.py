@@ -119,7 +119,11 @@ class Core:
 
     def hasher(self) -> RequestHasher:
         """Makes what tells whether a repeat is the same request."""
-        return RequestHasher(self.key(Purpose.REQUEST_HASHES), self.key(Purpose.CARD_FINGERPRINTS))
+        return RequestHasher(
+            self.key(Purpose.REQUEST_HASHES),
+            self.key(Purpose.CARD_FINGERPRINTS),
+            self.key(Purpose.PLATFORM_VELOCITY),
+        )
 
 
 @asynccontextmanager

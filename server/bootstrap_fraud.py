@@ -12,6 +12,7 @@ from prometheus_client import CollectorRegistry
 from sqlalchemy.exc import SQLAlchemyError
 
 from fraud_rules import DEFAULT_RULES, ScreeningFailure, Sources
+from server.clock import utc_now
 from server.domain.errors import KassaError
 from server.domain.rulesets import Role, Version
 from server.metrics import RulesMetrics
@@ -20,17 +21,21 @@ from server.screening.lookups import load_tables
 from server.screening.rulesets import Rulesets
 from server.screening.runtime_lists import ListSnapshots
 from server.screening.screen import Screening, refuse_unservable
+from server.screening.snoozes import SnoozeSnapshots
 from server.screening.watched_file import WatchedFile
 from server.settings import DatabaseSettings, Settings
 from server.storage.engine import Reads, make_engine
 from server.storage.short_transactions import ShortTransactions
+from server.storage.snoozes import read_snoozes, snoozes_changed_at
 from server.storage.velocity import servable
 from server.usecases.follow_releases import FollowReleases
 from server.usecases.release_rules import ReleaseRules
+from server.usecases.snooze_rules import SnoozeRules
 
 RULES_LOOK_EVERY_S = 0.5
 """What is released or edited is to be obeyed within two seconds, and its trial takes half a second."""
 
+SNOOZES_LOOK_EVERY_S = 1.0
 _log = logging.getLogger(__name__)
 
 
@@ -55,12 +60,17 @@ async def open_screening(
     with closing(Rulesets(gates)) as rulesets:
         follow = FollowReleases(reads, transactions, rulesets, watched, metrics)
         await follow.begin()
-        following = asyncio.create_task(keep_following(follow))
-        following.add_done_callback(_tell_the_end)
+        snoozes = SnoozeSnapshots(lambda: reads.run(snoozes_changed_at), lambda: reads.run(read_snoozes))
+        await look_for_snoozes(snoozes)
+        # Apart from the releases, whose trials take their time.
+        tasks = [asyncio.create_task(keep_following(follow)), asyncio.create_task(_keep_following_snoozes(snoozes))]
+        for following in tasks:
+            following.add_done_callback(_tell_the_end)
         try:
-            yield Screening(rulesets, lambda: lists.current, tables)
+            yield Screening(rulesets, lambda: lists.current, tables, snoozes.at)
         finally:
-            following.cancel()
+            for following in tasks:
+                following.cancel()
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +78,7 @@ class RulesDesk:
     """What commands about released rules work with."""
 
     rules: ReleaseRules
+    snoozes: SnoozeRules
     reads: Reads
 
 
@@ -82,7 +93,8 @@ async def open_rules_desk(settings: DatabaseSettings) -> AsyncIterator[RulesDesk
         threads = stack.enter_context(ThreadPoolExecutor(1))
         reads = Reads(readers, 1)
         stack.callback(reads.close)
-        yield RulesDesk(ReleaseRules(reads, ShortTransactions(writers, threads)), reads)
+        transactions = ShortTransactions(writers, threads)
+        yield RulesDesk(ReleaseRules(reads, transactions), SnoozeRules(reads, transactions), reads)
 
 
 def pass_gates(sources: Sources) -> Version:
@@ -106,9 +118,24 @@ async def keep_following(follow: FollowReleases) -> None:
             _log.warning("the rules stay as they are: %s", trouble)
 
 
+async def look_for_snoozes(snoozes: SnoozeSnapshots) -> None:
+    """Takes up what was snoozed or ended; while the database is in trouble, what is known counts until its own end."""
+    try:
+        if await snoozes.refresh():
+            _log.info("snoozed rules have changed: %s", ", ".join(sorted(snoozes.at(utc_now()))) or "none is silent")
+    except KassaError as trouble:
+        _log.warning("snoozed rules stay as they are: %s", trouble)
+
+
+async def _keep_following_snoozes(snoozes: SnoozeSnapshots) -> None:
+    while True:
+        await asyncio.sleep(SNOOZES_LOOK_EVERY_S)
+        await look_for_snoozes(snoozes)
+
+
 def _tell_the_end(following: "asyncio.Task[None]") -> None:
     if not following.cancelled() and following.exception() is not None:
-        _log.critical("this server follows no releases any more: restart it", exc_info=following.exception())
+        _log.critical("this server follows releases or snoozes no more: restart it", exc_info=following.exception())
 
 
 def _alarm(metrics: RulesMetrics, role: Role, failure: ScreeningFailure) -> None:

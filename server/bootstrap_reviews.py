@@ -24,6 +24,7 @@ from server.usecases.operate import Operate
 from server.usecases.page_tokens import PageTokens
 from server.usecases.reviews import ReviewDesk
 from server.usecases.shielding import Shield
+from server.usecases.snooze_rules import FindSnoozes, SnoozeRules
 
 LISTS_LOOK_EVERY_S = 1.0
 _log = logging.getLogger(__name__)
@@ -40,6 +41,8 @@ def make_fraud_use_cases(
         decide=DecideReview(store, reads, operate, hasher, shield),
         decisions=Decisions(reads, transactions, pages),
         lists=ListEntries(transactions, pages),
+        snoozes=SnoozeRules(reads, transactions),
+        find_snoozes=FindSnoozes(pages),
     )
 
 

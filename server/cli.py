@@ -29,6 +29,7 @@ from server.domain.timeline import TimelineEntry
 from server.lists_cli import app as lists
 from server.screening.tables import TableError
 from server.settings import DatabaseSettings, MigrationSettings, S, Settings, SettingsError, load
+from server.snooze_cli import app as snooze
 from server.storage.book_checks import CHECKS
 from server.storage.migrations import migrate as migrate_schema
 from server.usecases.check_books import BooksReport
@@ -39,6 +40,7 @@ platform_key = typer.Typer(no_args_is_help=True, help="Keys that administer merc
 rules_cli.mount(rules)
 replay_cli.mount(rules)
 rules.add_typer(lists, name="list")
+rules.add_typer(snooze, name="snooze")
 app.add_typer(rules, name="rules", help="Check, test, release and replay fraud rules.")
 app.add_typer(platform_key, name="platform-key")
 payment = typer.Typer(no_args_is_help=True, help="Look at payments.")

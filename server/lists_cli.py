@@ -59,7 +59,7 @@ def add(
             check_value(value),
             check_words(author or getpass.getuser(), "author"),
             check_words(reason, "reason"),
-            _expiry(lasts),
+            expiry(lasts),
         )
     _show([_do(lambda connection: add_list_entry(connection, new))], as_json)
 
@@ -106,7 +106,12 @@ def _merchant(given: str | None) -> UUID | None:
     return parse_id(Prefix.MERCHANT, given, "--merchant") if given else None
 
 
-def _expiry(lasts: str | None) -> datetime | None:
+def expiry(lasts: str | None) -> datetime | None:
+    """Reads how long something counts, from now on; None: for ever.
+
+    Raises:
+        InvalidField: It is no length of time.
+    """
     if lasts is None:
         return None
     number, unit = lasts[:-1], _UNITS.get(lasts[-1:])

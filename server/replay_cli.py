@@ -106,7 +106,7 @@ def _show_explained(stored: StoredDecision, version: Version, *, as_json: bool) 
         checked = check_sources(sources_of(version))
     except RulesError as error:
         finding(str(error))
-    explanation = explain_facts(by_evaluator(checked), decision.facts)
+    explanation = explain_facts(by_evaluator(checked), decision.facts, snoozed=frozenset(decision.snoozed))
     if as_json:
         print_json({"decided_at": stored.created_at, "decision": decision, "explanation": explanation.to_json()})
         return
@@ -141,18 +141,20 @@ def _show_replay(report: ReplayReport, *, as_json: bool) -> None:
     deviations = [(render_id(Prefix.PAYMENT, one.payment_id), one.difference) for one in report.deviations]
     if as_json:
         told = [{"payment": payment, "difference": difference} for payment, difference in deviations]
-        print_json({"replayed": report.replayed, "undecided": report.undecided, "differences": told})
+        shadows = {"replayed": report.shadows, "differing": report.shadows_differing, "left_out": report.shadows_left}
+        counts = {"replayed": report.replayed, "undecided": report.undecided, "shadows": shadows}
+        print_json(counts | {"differences": told})
         return
     console = Console()
     if deviations:
-        table = Table("payment", "back end", "field", "stored", "replayed")
+        table = Table("payment", "shadow", "back end", "field", "stored", "replayed")
         for payment, one in deviations:
-            table.add_row(*map(Text, (payment, one.backend, one.field, one.stored, one.replayed)))
+            table.add_row(*map(Text, (payment, one.shadow[:12], one.backend, one.field, one.stored, one.replayed)))
         console.print(table)
-    differing = len({payment for payment, _ in deviations})
     undecided = f"; {report.undecided:,} had been decided by no rules" if report.undecided else ""
-    console.print(
-        Text(
-            f"{report.replayed:,} decisions replayed, {differing:,} differ{undecided}.", "red" if differing else "green"
-        )
-    )
+    words = f"{report.replayed:,} decisions replayed, {report.differing:,} differ{undecided}."
+    console.print(Text(words, "red" if report.differing else "green"))
+    if report.shadows or report.shadows_left:
+        left = f"; {report.shadows_left:,} left out, without facts or rules" if report.shadows_left else ""
+        words = f"{report.shadows:,} shadow decisions replayed, {report.shadows_differing:,} differ{left}."
+        console.print(Text(words, "red" if report.shadows_differing else "green"))

@@ -16,6 +16,7 @@ from fraud_rules.cli import Json, Lists, Rates, read_or_fail, show_comparison
 from server.bootstrap_fraud import pass_gates
 from server.domain.rulesets import NewRelease, Release, Role
 from server.screening.gates import sources_of
+from server.snooze_cli import as_plain
 from server.terminal import ask, database_settings, finding, print_json, usage
 from server.usecases.release_rules import History
 
@@ -89,12 +90,17 @@ def history(
     last: Annotated[int, typer.Option(min=1, max=10_000, help="How many releases.")] = 20,
     as_json: Json = False,
 ) -> None:
-    """Show what was released, by whom and why, newest first, and what is in force."""
+    """Show what was released, by whom and why, newest first, what is in force, and what is snoozed."""
     found = ask(lambda desk: desk.rules.history(last))
     if as_json:
-        print_json({"in_force": found.in_force, "releases": found.lines})
-    else:
-        Console().print(_history_table(found))
+        snoozed = [as_plain(one) for one in found.snoozes]
+        print_json({"in_force": found.in_force, "releases": found.lines, "snoozed": snoozed})
+        return
+    console = Console()
+    console.print(_history_table(found))
+    for one in found.snoozes:
+        words = f"{one.rule} is snoozed until {one.expires_at:%Y-%m-%d %H:%M:%S} UTC by {one.author}: {one.reason}"
+        console.print(Text(words, style="yellow"))
 
 
 def diff(

@@ -13,7 +13,7 @@ import typer
 from sqlalchemy.exc import SQLAlchemyError
 
 from server.bootstrap_fraud import RulesDesk, open_rules_desk
-from server.domain.errors import KassaError
+from server.domain.errors import KassaError, Reason
 from server.domain.rulesets import ReleaseRefused
 from server.settings import DatabaseSettings, SettingsError, load
 
@@ -33,7 +33,7 @@ def ask(work: Callable[[RulesDesk], Awaitable[T]]) -> T:
     except ReleaseRefused as refused:
         finding(str(refused))
     except KassaError as trouble:
-        usage(trouble.message)
+        (finding if trouble.reason is Reason.SNOOZE_NOT_FOUND else usage)(trouble.message)
     except SQLAlchemyError as error:
         usage(f"The database refuses ({type(error).__name__}); was `kassa migrate` run?")
 

@@ -52,7 +52,7 @@ class History:
     def __init__(self, asked: Iterable[VelocityFact], cents: Cents) -> None:
         """Takes the facts that the rules ask for, each name once, and what converts their sums."""
         facts = tuple(asked)
-        self._by = tuple(dict.fromkeys(fact.by for fact in facts))
+        self._by = tuple(dict.fromkeys((fact.by, fact.platform) for fact in facts))
         self._cents = cents
         self._times: dict[tuple[int, str], Times] = {}
         self._extents: dict[tuple[int, str], Extent] = {}
@@ -65,12 +65,12 @@ class History:
         self._keys: tuple[_Key | None, ...] = ()
         self._make_room(facts)
         for fact in facts:
-            self._asks[self._by.index(fact.by)].append((fact.name, self._ask(fact)))
+            self._asks[self._place(fact)[0]].append((fact.name, self._ask(fact)))
         self._takes = {kind: self._takers(kind) for kind in {fact.over for fact in facts}}
         self._late = tuple(kind for kind in LATE if any(self._takes.get(kind, ())))
         self._events: list[_Event] = []
         self._reach = self._longest(facts)
-        forever = {(self._by.index(fact.by), fact.over) for fact in facts if fact.within_seconds is None}
+        forever = {self._place(fact) for fact in facts if fact.within_seconds is None}
         self._swept: tuple[_Swept, ...] = (
             *self._times.values(),
             *self._amounts.values(),
@@ -90,12 +90,12 @@ class History:
             self._sweep(now)
         merchant = payment.merchant
         keys: list[_Key | None] = []
-        for by, asks in zip(self._by, self._asks, strict=True):
+        for (by, platform), asks in zip(self._by, self._asks, strict=True):
             value = merchant if by == "merchant" else facts.get(by)
             if value is None:
                 keys.append(None)
                 continue
-            key = (merchant, value)
+            key = (payment.world if platform else merchant, value)
             keys.append(key)
             for name, ask in asks:
                 number = ask(key, now)
@@ -144,7 +144,8 @@ class History:
     def _add_values(self, payment: Payment) -> None:
         keys, facts = self._keys, payment.facts
         for index, over, values in self._values:
-            key, value = keys[index], facts.get(over)
+            # Merchants are told apart across the platform alone, where each has a name.
+            key, value = keys[index], payment.merchant if over == "merchant" else facts.get(over)
             if key is not None and value is not None:
                 values.add(key, payment.at, value)
         for (index, over), sets in self._sets.items():
@@ -177,10 +178,13 @@ class History:
                 self._due[place] = now + container.keep
         self._next_sweep = min(self._due.values(), default=now + 86_400 * SECOND)
 
+    def _place(self, fact: VelocityFact) -> tuple[int, str]:
+        return self._by.index((fact.by, fact.platform)), fact.over
+
     def _make_room(self, facts: Iterable[VelocityFact]) -> None:
         """Makes the containers; those of one key and kind are shared by all windows over them."""
         for fact in facts:
-            place = (self._by.index(fact.by), fact.over)
+            place = self._place(fact)
             keep = None if fact.within_seconds is None else fact.within_seconds * SECOND
             if fact.function is Function.LAST:
                 newest = self._said.setdefault(place, Newest())
@@ -201,7 +205,7 @@ class History:
                 times.keep = max(times.keep, keep)
 
     def _ask(self, fact: VelocityFact) -> Ask:
-        place = (self._by.index(fact.by), fact.over)
+        place = self._place(fact)
         if fact.function is Function.LAST:
             within = None if fact.within_seconds is None else fact.within_seconds * SECOND
             return ask_last(self._said[place].by_key, within)

@@ -33,6 +33,7 @@ class Payment(NamedTuple):
             in microseconds since 1970; None for never.
         refunded: What was returned, in minor units.
         said: What the processor said, by the words of `velocity.LAST`.
+        world: With whose payments it is counted across merchants: test payments are counted apart.
     """
 
     place: int
@@ -50,6 +51,7 @@ class Payment(NamedTuple):
     warned_at: int | None = None
     refunded: int = 0
     said: Mapping[str, str] | None = None
+    world: str = ""
 
 
 class DataError(Exception):

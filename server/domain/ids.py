@@ -30,6 +30,7 @@ class Prefix(StrEnum):
     LEDGER_ENTRY = "ent"
     JOURNAL = "jrn"
     LIST_ENTRY = "lst"
+    SNOOZE = "snz"
 
 
 def new_id() -> UUID:

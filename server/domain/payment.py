@@ -84,12 +84,21 @@ class FraudOutcome(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class ShadowDecision:
-    """What a shadow ruleset would have decided; nothing follows from it. The fields are those of `FraudDecision`."""
+    """What a shadow ruleset would have decided; nothing follows from it. The fields are those of `FraudDecision`.
+
+    Attributes:
+        facts: What it saw and the decision beside it saw otherwise, or not at all; None where that was not kept.
+        without: Names of facts that the decision beside it saw, and this one did not.
+    """
 
     ruleset: str
     outcome: FraudOutcome
     score_thousandths: int
     rules: tuple[str, ...]
+    shadow_rules: tuple[str, ...] = ()
+    backend: str = ""
+    facts: Mapping[str, str | int | bool] | None = None
+    without: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +115,7 @@ class FraudDecision:
         backend: Which back end found the rules that fire; empty where that was not kept.
         role: LIVE or CANDIDATE: whose word it is.
         shadows: What shadow rulesets would have decided.
+        snoozed: Ids of the live rules that would have fired, were they not snoozed.
     """
 
     outcome: FraudOutcome
@@ -117,6 +127,7 @@ class FraudDecision:
     backend: str = ""
     role: Role = Role.LIVE
     shadows: tuple[ShadowDecision, ...] = ()
+    snoozed: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

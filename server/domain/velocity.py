@@ -1,7 +1,7 @@
 """What rules ask of a merchant's earlier payments, and by what payments are found again; `storage.velocity` counts."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,6 +16,7 @@ class Velocity:
             (`cvc_check`, …).
         by: What those payments share with the one at hand (`customer`, `card`, `merchant`, …).
         within_s: The window that ends at the payment's own creation, seconds; None for all time.
+        platform: Whether the payments of all merchants are meant.
     """
 
     name: str
@@ -23,6 +24,7 @@ class Velocity:
     over: str
     by: str
     within_s: int | None
+    platform: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +50,8 @@ class Traces:
         email_domain: What follows its @.
         holder_hash: Keyed hash of the name on the card.
         shipping_key: Keyed hash of the address that the parcel goes to.
+        platform: By key (`card`, `email`, …), keyed hashes by which all merchants' payments are counted, 32 hexadecimal
+            digits each; empty where no rule asks for that, and never stored with the payment.
     """
 
     card_fingerprint: str = ""
@@ -56,6 +60,7 @@ class Traces:
     email_domain: str = ""
     holder_hash: str = ""
     shipping_key: str = ""
+    platform: Mapping[str, str] = field(default_factory=dict)
 
 
 NO_TRACES = Traces()

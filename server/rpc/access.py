@@ -40,6 +40,7 @@ ACCESS: Mapping[str, Access] = MappingProxyType(
     | _of("FraudService", Access.ANY_KEY, "ApproveReview", "RejectReview", "GetDecision", "ListDecisions")
     | _of("FraudService", Access.ANY_KEY, "AddListEntry", "RemoveListEntry", "ListListEntries", "LabelPayment")
     | _of("FraudService", Access.ANY_KEY, "GetRuleStatistics")
+    | _of("FraudService", Access.PLATFORM, "SnoozeRule", "EndRuleSnooze", "ListRuleSnoozes")
     | _of("LedgerService", Access.ANY_KEY, "GetBalances", "ListLedgerEntries", "GetTrialBalance")
     | _of("WebhookService", Access.SIGNED, "ReceiveStripeEvent", "ReceivePayPalEvent")
 )

@@ -67,6 +67,7 @@ SHAPES: Mapping[Reason, Shape] = MappingProxyType(
         Reason.REVIEW_CLOSED: _PRECONDITION,
         Reason.REVIEW_CLAIMED: _PRECONDITION,
         Reason.LIST_ENTRY_NOT_FOUND: _NOT_FOUND,
+        Reason.SNOOZE_NOT_FOUND: _NOT_FOUND,
         Reason.DAILY_LIMIT_REACHED: Shape(StatusCode.RESOURCE_EXHAUSTED, "rate_limit_error"),
         Reason.METHOD_NOT_SUPPORTED: _PRECONDITION,
         Reason.CURRENCY_NOT_SUPPORTED: _PRECONDITION,

@@ -18,6 +18,7 @@ from server.usecases.decide_review import DecideReview
 from server.usecases.decisions import Decisions
 from server.usecases.list_entries import ListEntries
 from server.usecases.reviews import ReviewDesk
+from server.usecases.snooze_rules import FindSnoozes, SnoozeRules
 
 Context: TypeAlias = "ServicerContext[Any, Any]"
 
@@ -30,6 +31,8 @@ class FraudUseCases:
     decide: DecideReview
     decisions: Decisions
     lists: ListEntries
+    snoozes: SnoozeRules
+    find_snoozes: FindSnoozes
 
 
 class FraudService(pb_grpc.FraudServiceServicer):
@@ -120,6 +123,23 @@ class FraudService(pb_grpc.FraudServiceServicer):
         return render.render_label(
             await self._use_cases.decisions.label(parse.own_merchant(), parse.parse_label(request))
         )
+
+    async def SnoozeRule(self, request: pb.SnoozeRuleRequest, context: Context) -> pb.RuleSnooze:
+        """Silences a rule for a time."""
+        return render.render_snooze(await self._use_cases.snoozes.add(parse.parse_new_snooze(request)))
+
+    async def EndRuleSnooze(self, request: pb.EndRuleSnoozeRequest, context: Context) -> pb.RuleSnooze:
+        """Lets a rule act again."""
+        snooze_id = parse_id(Prefix.SNOOZE, request.snooze_id, "snooze_id")
+        ended_by = parse.parse_name(request.ended_by, "ended_by")
+        return render.render_snooze(await self._use_cases.snoozes.end(snooze_id, ended_by))
+
+    async def ListRuleSnoozes(self, request: pb.ListRuleSnoozesRequest, context: Context) -> pb.ListRuleSnoozesResponse:
+        """Shows which rules are silent."""
+        wanted, size = parse.parse_snooze_filter(request), fields.page_size(request.page_size)
+        page = await self._use_cases.find_snoozes.list(wanted, size, request.page_token)
+        snoozes = [render.render_snooze(snooze) for snooze in page.items]
+        return pb.ListRuleSnoozesResponse(snoozes=snoozes, next_page_token=page.next_page_token)
 
     async def GetRuleStatistics(self, request: pb.GetRuleStatisticsRequest, context: Context) -> pb.RuleStatistics:
         """Counts what rules did."""

@@ -1,6 +1,5 @@
 """Fraud analysts' requests, checked and turned into what use cases take. Called by `rpc.fraud_service`."""
 
-import re
 from datetime import datetime
 from uuid import UUID
 
@@ -15,18 +14,19 @@ from server.domain.label import Label, LabelSource, PaymentLabel
 from server.domain.list_entry import EVERY_MERCHANT, NewListEntry, check_list_name, check_value
 from server.domain.payment import FraudOutcome
 from server.domain.review import ReviewState, Ruling, Through, Verdict
+from server.domain.snooze import NewSnooze, check_expiry, check_rule_id
 from server.rpc import fields
 from server.rpc.call import current_call
 from server.rpc.vocabulary import take, take_optional, to_wire
 from server.storage.decision_reads import DecisionFilter
 from server.storage.list_entries import ListEntryFilter
 from server.storage.review_reads import ReviewFilter
+from server.storage.snoozes import SnoozeFilter
 from server.usecases.answers import Caller
 
 _STATES = {wire: domain for domain, wire in to_wire(ReviewState, pb.Review.State).items()}
 _OUTCOMES = {wire: domain for domain, wire in to_wire(FraudOutcome, payment_pb.FraudDecision.Outcome).items()}
 _LABELS = {wire: domain for domain, wire in to_wire(Label, pb.PaymentLabel.Label).items()}
-_RULE = re.compile(r"[a-z][a-z0-9_]{0,63}")
 _MAX_NAME, _MAX_REASON, _MAX_NOTE = 200, 1_000, 2_000
 
 
@@ -84,11 +84,9 @@ def parse_review_filter(request: pb.ListReviewsRequest) -> ReviewFilter:
 
 def parse_decision_filter(request: pb.ListDecisionsRequest) -> DecisionFilter:
     """Reads the filters of a ListDecisions."""
-    if request.rule and _RULE.fullmatch(request.rule) is None:
-        raise InvalidField("rule", "must be a rule's id: a small letter, then small letters, digits and underscores")
     return DecisionFilter(
         merchant_id=named_merchant(request.merchant_id),
-        rule=request.rule or None,
+        rule=check_rule_id(request.rule) if request.rule else None,
         outcome=take_optional(_OUTCOMES, request.outcome, "outcome"),
         created_after=created_after(request),
         created_before=created_before(request),
@@ -132,6 +130,27 @@ def parse_entry_filter(request: pb.ListListEntriesRequest) -> ListEntryFilter:
         value=check_value(request.value) if request.value else None,
         include_past=request.include_past,
     )
+
+
+def parse_new_snooze(request: pb.SnoozeRuleRequest) -> NewSnooze:
+    """Reads which rule is silenced.
+
+    Raises:
+        InvalidField: The first field that is wrong; a snooze without an end is none.
+    """
+    if not request.HasField("expires_at"):
+        raise InvalidField("expires_at", "must be given: a snooze ends by itself")
+    return NewSnooze(
+        check_rule_id(request.rule),
+        parse_name(request.author, "author"),
+        _words(request.reason, "reason", longest=_MAX_REASON, required=True),
+        check_expiry(fields.instant(request.expires_at, "expires_at"), utc_now()),
+    )
+
+
+def parse_snooze_filter(request: pb.ListRuleSnoozesRequest) -> SnoozeFilter:
+    """Reads the filters of a ListRuleSnoozes."""
+    return SnoozeFilter(check_rule_id(request.rule) if request.rule else None, request.include_past)
 
 
 def parse_label(request: pb.LabelPaymentRequest) -> PaymentLabel:

@@ -9,18 +9,24 @@ from server.domain.card import holds_card_number
 from server.domain.ids import Prefix, render_id
 from server.domain.label import Label, LabelSource, PaymentLabel
 from server.domain.list_entry import EVERY_MERCHANT, ListEntry
-from server.domain.payment import FraudOutcome
+from server.domain.payment import FraudDecision, FraudOutcome, ShadowDecision
 from server.domain.review import ReviewNote, ReviewState, Through, Verdict
 from server.domain.review_case import Decided, ReviewCase
+from server.domain.rulesets import Role
+from server.domain.snooze import Snooze
 from server.rpc.render import render_decision, render_payment, render_time
 from server.rpc.vocabulary import to_wire
-from server.storage.rule_statistics import RuleCount, Statistics
+from server.storage.rule_statistics import RuleCount, ShadowCount, Statistics
 
 _STATES = to_wire(ReviewState, pb.Review.State)
 _VERDICTS = to_wire(Verdict, pb.Review.Verdict)
 _THROUGH = to_wire(Through, pb.Review.Through)
 _LABELS = to_wire(Label, pb.PaymentLabel.Label)
 _SOURCES = to_wire(LabelSource, pb.PaymentLabel.Source)
+_ROLES = {role: pb.Decision.Role.Value(role.value) for role in (Role.LIVE, Role.CANDIDATE)}
+_BACKENDS = {"": pb.Decision.BACKEND_UNSPECIFIED} | {
+    name.lower(): value for name, value in pb.Decision.Backend.items() if value != pb.Decision.BACKEND_UNSPECIFIED
+}
 HIDDEN = "[a card number]"
 """Stands where a fact, such as a description of the merchant's, holds a card number."""
 
@@ -62,6 +68,10 @@ def render_decided(decided: Decided, *, facts: bool = True) -> pb.Decision:
         facts=[_fact(name, value) for name, value in seen],
         label=None if decided.label is None else render_label(decided.label),
         created_at=render_time(decided.created_at),
+        role=_ROLES[decided.decision.role],
+        backend=_BACKENDS[decided.decision.backend],
+        shadows=[_shadow(shadow) for shadow in decided.decision.shadows],
+        snoozed_rules=decided.decision.snoozed,
     )
 
 
@@ -94,6 +104,20 @@ def render_list_entry(entry: ListEntry) -> pb.ListEntry:
     )
 
 
+def render_snooze(snooze: Snooze) -> pb.RuleSnooze:
+    """Shows a rule that is silent for a time."""
+    return pb.RuleSnooze(
+        id=render_id(Prefix.SNOOZE, snooze.id),
+        rule=snooze.rule,
+        author=snooze.author,
+        reason=snooze.reason,
+        created_at=render_time(snooze.created_at),
+        expires_at=render_time(snooze.expires_at),
+        ended_at=_time(snooze.ended_at),
+        ended_by=snooze.ended_by,
+    )
+
+
 def render_statistics(statistics: Statistics) -> pb.RuleStatistics:
     """Shows what rules did."""
     return pb.RuleStatistics(
@@ -103,6 +127,29 @@ def render_statistics(statistics: Statistics) -> pb.RuleStatistics:
         fraud=statistics.fraud,
         legit=statistics.legit,
         rules=[_rule(rule) for rule in statistics.rules],
+        shadow_rulesets=[_shadow_ruleset(shadow) for shadow in statistics.shadows],
+    )
+
+
+def _shadow(shadow: ShadowDecision) -> pb.ShadowDecision:
+    decision = FraudDecision(shadow.outcome, shadow.score_thousandths, shadow.rules, (), shadow.ruleset, {})
+    return pb.ShadowDecision(decision=render_decision(decision))
+
+
+def _shadow_ruleset(shadow: ShadowCount) -> pb.RuleStatistics.ShadowRuleset:
+    return pb.RuleStatistics.ShadowRuleset(
+        ruleset=shadow.ruleset,
+        decisions=shadow.decisions,
+        allowed=shadow.outcomes[FraudOutcome.ALLOW],
+        challenged=shadow.outcomes[FraudOutcome.CHALLENGE],
+        reviewed=shadow.outcomes[FraudOutcome.REVIEW],
+        blocked=shadow.outcomes[FraudOutcome.BLOCK],
+        differing=shadow.differing,
+        fraud=shadow.fraud,
+        legit=shadow.legit,
+        blocked_fraud=shadow.blocked_fraud,
+        blocked_legit=shadow.blocked_legit,
+        rules=[_rule(rule) for rule in shadow.rules],
     )
 
 
@@ -121,6 +168,7 @@ def _rule(rule: RuleCount) -> pb.RuleStatistics.Rule:
         ],
         fraud=rule.fraud,
         legit=rule.legit,
+        snoozed=rule.snoozed,
     )
 
 

@@ -1,13 +1,14 @@
 """Decides stored decisions once more, by the very version that made them. Called by `usecases.replay_decisions`."""
 
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Set
+from dataclasses import dataclass, replace
 
-from fraud_rules import Backend, Decision, RulesError, Ruleset, load_sources
-from server.domain.payment import FraudDecision, FraudOutcome
+from fraud_rules import Backend, Decision, Facts, RulesError, Ruleset, load_sources
+from server.domain.payment import FraudDecision, FraudOutcome, ShadowDecision
 from server.domain.rulesets import Version
 from server.screening.feasible import feasible
 from server.screening.gates import sources_of
+from server.screening.shadow import facts_of_shadow
 
 _LOADED = 8
 """Versions that stay loaded; decisions come in the order of time, so they rarely change."""
@@ -26,12 +27,14 @@ class Difference:
     Attributes:
         backend: Who decided now; empty where nobody could.
         field: A field of the decision, or `version` where its ruleset cannot be had.
+        shadow: The hash of the ruleset in shadow whose decision it is; empty: the one that the payment's life followed.
     """
 
     backend: str
     field: str
     stored: str
     replayed: str
+    shadow: str = ""
 
 
 class Replaying:
@@ -47,17 +50,44 @@ class Replaying:
         Args:
             could_not_wait: What asked for a review was turned into a block, since the funds could not be held.
         """
+
+        def compare(replayed: Decision) -> Iterator[Difference]:
+            can_challenge = stored.facts.get("method") in _CHALLENGED
+            decided = FraudOutcome(replayed.outcome.value)
+            outcome = feasible(decided, can_hold=not could_not_wait, can_challenge=can_challenge)
+            yield from _compare(stored, outcome, replayed)
+            if stored.snoozed != replayed.snoozed:
+                then, now = str(list(stored.snoozed)), str(list(replayed.snoozed))
+                yield Difference(replayed.backend.value, "snoozed_rules", then, now)
+            yield from _compare_facts(stored.facts, replayed)
+
+        return self._differences(stored.ruleset, stored.facts, compare, frozenset(stored.snoozed))
+
+    def shadow_differences(self, stored: FraudDecision, shadow: ShadowDecision) -> list[Difference]:
+        """Compares what a shadow ruleset said beside a decision with what it says now, as `differences` does."""
+        facts = facts_of_shadow(stored.facts, shadow)
+
+        def compare(replayed: Decision) -> Iterator[Difference]:
+            yield from _compare(shadow, FraudOutcome(replayed.outcome.value), replayed)
+            yield from _compare_facts(facts, replayed)
+
+        found = self._differences(shadow.ruleset, facts, compare)
+        return [replace(one, shadow=shadow.ruleset) for one in found]
+
+    def _differences(
+        self,
+        version: str,
+        facts: Facts,
+        compare: Callable[[Decision], Iterator[Difference]],
+        snoozed: Set[str] = frozenset(),
+    ) -> list[Difference]:
         try:
-            pair = self._rulesets(stored.ruleset)
+            pair = self._rulesets(version)
         except RulesError as error:
-            return [Difference("", "version", stored.ruleset, "; ".join(map(str, error.problems)))]
+            return [Difference("", "version", version, "; ".join(map(str, error.problems)))]
         if pair is None:
-            return [Difference("", "version", stored.ruleset, "not kept")]
-        return [
-            one
-            for ruleset in pair
-            for one in _compare(stored, ruleset.decide(stored.facts), could_not_wait=could_not_wait)
-        ]
+            return [Difference("", "version", version, "not kept")]
+        return [one for ruleset in pair for one in compare(ruleset.decide(facts, snoozed=snoozed))]
 
     def close(self) -> None:
         """Releases every loaded version."""
@@ -86,10 +116,12 @@ def replayable(stored: FraudDecision) -> bool:
     return stored.backend != Backend.NOBODY.value
 
 
-def _compare(stored: FraudDecision, replayed: Decision, *, could_not_wait: bool) -> Iterator[Difference]:
-    can_challenge = stored.facts.get("method") in _CHALLENGED
-    decided = FraudOutcome(replayed.outcome.value)
-    outcome = feasible(decided, can_hold=not could_not_wait, can_challenge=can_challenge)
+def shadow_replayable(shadow: ShadowDecision) -> bool:
+    """Says whether a shadow's facts were kept, and its rules decided."""
+    return shadow.facts is not None and shadow.backend != Backend.NOBODY.value
+
+
+def _compare(stored: FraudDecision | ShadowDecision, outcome: FraudOutcome, replayed: Decision) -> Iterator[Difference]:
     pairs = {
         "ruleset": (stored.ruleset, replayed.ruleset_hash),
         "outcome": (stored.outcome.value, outcome.value),
@@ -100,11 +132,11 @@ def _compare(stored: FraudDecision, replayed: Decision, *, could_not_wait: bool)
     for field, (then, now) in pairs.items():
         if then != now:
             yield Difference(replayed.backend.value, field, str(then), str(now))
-    yield from _compare_facts(stored.facts, replayed.facts, replayed.backend.value)
 
 
-def _compare_facts(then: Mapping[str, object], now: Mapping[str, object], backend: str) -> Iterator[Difference]:
+def _compare_facts(then: Mapping[str, object], replayed: Decision) -> Iterator[Difference]:
+    now = replayed.facts
     for name in sorted(then.keys() | now.keys()):
         # True equals 1 in Python, and is another fact.
         if repr(then.get(name)) != repr(now.get(name)):
-            yield Difference(backend, f"facts.{name}", repr(then.get(name)), repr(now.get(name)))
+            yield Difference(replayed.backend.value, f"facts.{name}", repr(then.get(name)), repr(now.get(name)))

@@ -1,6 +1,6 @@
 """Decides payments by the ruleset in force. Called by `usecases.create_payment` inside the opening transaction."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence, Set
 from dataclasses import replace
 from datetime import datetime
 from functools import lru_cache
@@ -22,6 +22,8 @@ from server.screening.rulesets import Lineup, Rulesets
 from server.screening.shadow import Shadow
 
 Servable = Callable[[Velocity], bool]
+Snoozed = Callable[[datetime], Set[str]]
+"""The ids of the rules that are silent at a moment."""
 Screen = Callable[[Counted], tuple[Payment, FraudDecision]]
 
 
@@ -29,10 +31,14 @@ class Screening:
     """Decides with the rulesets in force: live or candidate, and after that the shadow."""
 
     def __init__(
-        self, rulesets: Rulesets, lists: Callable[[], RuntimeLists] = lambda: EMPTY, tables: Tables = NO_TABLES
+        self,
+        rulesets: Rulesets,
+        lists: Callable[[], RuntimeLists] = lambda: EMPTY,
+        tables: Tables = NO_TABLES,
+        snoozed: Snoozed = lambda _: frozenset(),
     ) -> None:
-        """Takes the rulesets, what gives the entries that stand on lists right now, and where cards are looked up."""
-        self._rulesets, self._lists, self._tables = rulesets, lists, tables
+        """Takes the rulesets, the entries of lists right now, where cards are looked up, and what is snoozed."""
+        self._rulesets, self._lists, self._tables, self._snoozed = rulesets, lists, tables, snoozed
         self._questions_of: tuple[Lineup, tuple[Velocity, ...]] | None = None
 
     def prepare(  # noqa: PLR0913 - all that a payment's facts are made of, each named
@@ -50,16 +56,16 @@ class Screening:
         Both belong to the same rulesets, also when others are swapped in between. The second does no I/O and returns
         the payment, FAILED where it is blocked, and why.
         """
-        lineup, lists = self._rulesets.lineup, self._lists()
+        lineup, lists, snoozed = self._rulesets.lineup, self._lists(), self._snoozed(payment.created_at)
 
         def screen(counted: Counted) -> tuple[Payment, FraudDecision]:
             facts = facts_of(payment, card, time_zone, card_fingerprint, merchant_since, self._tables)
 
-            def decide(ruleset: Ruleset) -> Decision:
-                return ruleset.decide({**facts, **_numbers(ruleset, counted)}, lists, payment.created_at)
+            def decide(ruleset: Ruleset, silent: Set[str] = frozenset()) -> Decision:
+                return ruleset.decide({**facts, **_numbers(ruleset, counted)}, lists, payment.created_at, silent)
 
             role, ruleset = _who_decides(lineup, facts)
-            decided = _apply(payment, decide(ruleset), role, can_hold, can_challenge)
+            decided = _apply(payment, decide(ruleset, snoozed), role, can_hold, can_challenge)
             return decided if lineup.shadow is None else _beside(*decided, lineup.shadow, decide)
 
         return self._questions(lineup), screen
@@ -84,7 +90,7 @@ def _beside(
     payment: Payment, decision: FraudDecision, shadow: Shadow, decide: Callable[[Ruleset], Decision]
 ) -> tuple[Payment, FraudDecision]:
     """Records what the shadow ruleset says of a payment that is decided already."""
-    noted = replace(decision, shadows=shadow.decide(decide))
+    noted = replace(decision, shadows=shadow.decide(decide, decision.facts))
     return replace(payment, fraud=noted), noted
 
 
@@ -109,7 +115,9 @@ def _velocity(ruleset: Ruleset) -> tuple[Velocity, ...]:
 
 @lru_cache(maxsize=8)
 def _asked(velocity: tuple[VelocityFact, ...]) -> tuple[Velocity, ...]:
-    return tuple(Velocity(one.name, one.function.value, one.over, one.by, one.within_seconds) for one in velocity)
+    return tuple(
+        Velocity(one.name, one.function.value, one.over, one.by, one.within_seconds, one.platform) for one in velocity
+    )
 
 
 def _numbers(ruleset: Ruleset, counted: Counted) -> dict[str, int | bool | str]:
@@ -158,6 +166,7 @@ def _apply(
         dict(decision.facts),
         decision.backend.value,
         role,
+        snoozed=decision.snoozed,
     )
     if failure is None:
         return replace(payment, fraud=stored), stored

@@ -26,7 +26,7 @@ _GET = text(
 )
 _FILTERS = {
     "merchant_id": "d.merchant_id = :merchant_id",
-    "rule": "(d.rules ? :rule OR d.shadow_rules ? :rule)",
+    "rule": "(d.rules ? :rule OR d.shadow_rules ? :rule OR d.snoozed_rules ? :rule)",
     "outcome": "d.outcome = :outcome",
     "created_after": "d.created_at >= :created_after AND d.payment_id >= :oldest",
     "created_before": "d.created_at < :created_before AND d.payment_id < :youngest",

@@ -20,6 +20,7 @@ class Purpose(StrEnum):
     CARD_FINGERPRINTS = "kassa/card-fingerprints/1"
     REQUEST_HASHES = "kassa/request-hashes/1"
     PAGE_TOKENS = "kassa/page-tokens/1"
+    PLATFORM_VELOCITY = "kassa/platform-velocity/1"
 
 
 def derive_key(secret: str, purpose: Purpose) -> bytes:

@@ -17,7 +17,7 @@ _BATCH = 2_000
 
 _PLAN = text("SET LOCAL enable_seqscan = on; SET LOCAL enable_hashjoin = on; SET LOCAL enable_mergejoin = on")
 _PAYMENTS = text(f"""
-    SELECT p.merchant_id, p.created_at, p.amount, p.currency, d.facts, known.label,
+    SELECT p.merchant_id, p.created_at, p.amount, p.currency, p.test_mode, d.facts, known.label,
            p.amount_authorized > 0 AS approved,
            p.state = 'FAILED' AND p.failure->>'code' NOT IN ('FRAUD_BLOCKED', 'REVIEW_NOT_POSSIBLE',
                'PROCESSOR_UNAVAILABLE', 'PROCESSOR_REJECTED', 'NOT_SUBMITTED') AS declined,

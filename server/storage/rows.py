@@ -49,7 +49,7 @@ TRANSACTION_COLUMNS = (
 )  # fmt: skip
 DECISION_COLUMNS = (
     "merchant_id", "payment_id", "outcome", "score_thousandths", "rules", "shadow_rules", "ruleset", "facts",
-    "backend", "role", "shadows", "created_at",
+    "backend", "role", "shadows", "snoozed_rules", "created_at",
 )  # fmt: skip
 
 
@@ -117,6 +117,7 @@ def decision_row(payment: Payment, decision: FraudDecision) -> Row:
         "backend": decision.backend,
         "role": decision.role,
         "shadows": decision.shadows,
+        "snoozed_rules": decision.snoozed,
         "created_at": payment.created_at,
     }
 
@@ -153,11 +154,22 @@ def read_decision(row: Mapping[str, Any] | None) -> FraudDecision | None:
         row.get("backend", ""),
         Role(row.get("role", Role.LIVE)),
         tuple(_read_shadow(shadow) for shadow in row.get("shadows", ())),
+        tuple(row.get("snoozed_rules", ())),
     )
 
 
 def _read_shadow(row: Mapping[str, Any]) -> ShadowDecision:
-    return ShadowDecision(row["ruleset"], FraudOutcome(row["outcome"]), row["score_thousandths"], tuple(row["rules"]))
+    return ShadowDecision(
+        row["ruleset"],
+        FraudOutcome(row["outcome"]),
+        row["score_thousandths"],
+        tuple(row["rules"]),
+        # What was stored before shadows were replayed lacks these.
+        tuple(row.get("shadow_rules", ())),
+        row.get("backend", ""),
+        row.get("facts"),
+        tuple(row.get("without", ())),
+    )
 
 
 def read_payment(row: Mapping[str, Any], decision: Mapping[str, Any] | None = None) -> Payment:

@@ -91,11 +91,12 @@ def read_scans(writes: Together, rows: Sequence[Asked]) -> dict[UUID, Counted]:
         result = writes.read(_statement(velocities), {"rows": dumps(questions)})
         for row in result.mappings():
             values = ((v, row[f"v{n}"]) for n, v in enumerate(velocities))
-            counted[row["id"]] = {v.name: _value(v, value) for v, value in values if value is not None}
+            counted[row["id"]] = {v.name: told(v, value) for v, value in values if value is not None}
     return counted
 
 
-def _value(velocity: Velocity, value: Any) -> int | bool | str | Mapping[str, Spent]:
+def told(velocity: Velocity, value: Any) -> int | bool | str | Mapping[str, Spent]:
+    """Makes what was counted of what Postgres says."""
     if velocity.function in {"sum", "average"}:
         return {currency: Spent(*numbers) for currency, numbers in value.items()}
     found: int | bool | str = value
@@ -132,10 +133,11 @@ def _oldest(moment: datetime, velocities: Sequence[Velocity]) -> UUID:
     windows = [velocity.within_s for velocity in velocities if not _is_probe(velocity)]
     if not windows or None in windows:
         return _FIRST
-    return _first_id_at(moment - timedelta(seconds=max(one for one in windows if one is not None)))
+    return first_id_at(moment - timedelta(seconds=max(one for one in windows if one is not None)))
 
 
-def _first_id_at(moment: datetime) -> UUID:
+def first_id_at(moment: datetime) -> UUID:
+    """The least id that a payment of a moment can have."""
     milliseconds = max(0, int(moment.timestamp() * 1000))
     return UUID(int=milliseconds << _EPOCH_MS_BITS)
 
@@ -198,14 +200,14 @@ def _order(by: str, direction: str) -> str:
 
 def _scanned(name: str, velocity: Velocity) -> str:
     """Sums up the scan; what a payment was like stands in OVER, when it was made in the window."""
-    within, function = _within(velocity), velocity.function
+    inside, function = within(velocity), velocity.function
     if function == "distinct":
-        return f"count(DISTINCT {_VALUES[velocity.over]}) FILTER (WHERE {within}) AS {name}"
+        return f"count(DISTINCT {_VALUES[velocity.over]}) FILTER (WHERE {inside}) AS {name}"
     if function == "last":
         said = _SAID[velocity.over]
-        newest = f"SELECT {said} FROM past p WHERE {within} AND {said} IS NOT NULL ORDER BY p.id DESC LIMIT 1"
+        newest = f"SELECT {said} FROM past p WHERE {inside} AND {said} IS NOT NULL ORDER BY p.id DESC LIMIT 1"
         return f"({newest}) AS {name}"
-    meant = f"{within} AND {OVER[velocity.over]}"
+    meant = f"{inside} AND {OVER[velocity.over]}"
     if function in {"sum", "average"}:
         amount = _AMOUNTS[velocity.over]
         spent = f"""SELECT p.currency, jsonb_build_array(count(*), sum({amount})) AS spent
@@ -215,8 +217,8 @@ def _scanned(name: str, velocity: Velocity) -> str:
     return {
         "count": f"count(*) {chosen} AS {name}",
         "first_seen": f"count(*) {chosen} = 0 AS {name}",
-        "seconds_since_last": f"{_seconds(f'max(p.created_at) {chosen}')} AS {name}",
-        "seconds_since_first": f"{_seconds(f'min(p.created_at) {chosen}')} AS {name}",
+        "seconds_since_last": f"{seconds_since(f'max(p.created_at) {chosen}')} AS {name}",
+        "seconds_since_first": f"{seconds_since(f'min(p.created_at) {chosen}')} AS {name}",
     }[function]
 
 
@@ -226,18 +228,19 @@ def _probed(velocity: Velocity) -> str:
     found = f"FROM payments p WHERE {_of_key(velocity.by, oldest)}"
     newest, first = (f"{_order(velocity.by, way)} LIMIT 1" for way in ("DESC", "ASC"))
     if velocity.function == "first_seen":
-        return f"NOT COALESCE((SELECT {_within(velocity)} {found} {newest}), false)"
+        return f"NOT COALESCE((SELECT {within(velocity)} {found} {newest}), false)"
     if velocity.function == "seconds_since_first":
-        return f"(SELECT {_seconds('p.created_at')} {found} {first})"
-    return f"(SELECT CASE WHEN {_within(velocity)} THEN {_seconds('p.created_at')} END {found} {newest})"
+        return f"(SELECT {seconds_since('p.created_at')} {found} {first})"
+    return f"(SELECT CASE WHEN {within(velocity)} THEN {seconds_since('p.created_at')} END {found} {newest})"
 
 
-def _seconds(moment: str) -> str:
+def seconds_since(moment: str) -> str:
     """Whole seconds since a moment; unknown where there is none, and 0 where another server's clock was ahead."""
     return f"floor(extract(epoch FROM GREATEST(q.created_at, {moment}) - {moment}))::bigint"
 
 
-def _within(velocity: Velocity) -> str:
+def within(velocity: Velocity) -> str:
+    """Whether a payment `p` was made in the window that ends when `q` was."""
     if velocity.within_s is None:
         return "true"
     return f"p.created_at > q.created_at - interval '{int(velocity.within_s)} seconds'"

@@ -1,7 +1,7 @@
 """Takes a payment: open, screen, act, settle. The one road on which money is first asked for."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Protocol
 
@@ -141,6 +141,8 @@ class CreatePayment:
             can_challenge=rule.challenge,
             merchant_since=caller.merchant_since,
         )
+        if any(one.platform for one in velocity):
+            traces = replace(traces, platform=self._platform(payment, traces))
         fields = {name: getattr(command, name) for name in CreatePaymentCommand.__slots__}
         return OpenPayment(
             claim=Claim(
@@ -160,6 +162,17 @@ class CreatePayment:
             lease_s=self._lease_s,
             limit=daily_limit(caller.max_daily_transactions or self._max_daily_transactions, caller.time_zone, now),
         )
+
+    def _platform(self, payment: Payment, traces: Traces) -> dict[str, str]:
+        values = {
+            "card": traces.card_fingerprint,
+            "email": traces.email_key,
+            "ip": payment.customer.ip,
+            "device": payment.customer.device_id,
+            "holder_name": traces.holder_hash,
+            "shipping_address": traces.shipping_key,
+        }
+        return self._hasher.platform(values, test_mode=payment.test_mode)
 
     def _traces(self, payment: Payment, card: Card | None) -> Traces:
         parcel = payment.shipping_address

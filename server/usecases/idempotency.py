@@ -19,10 +19,11 @@ class RequestHasher:
     Args:
         hash_key: Secret of the request hashes.
         fingerprint_key: Secret of the card fingerprints; the same card number gives the same fingerprint for ever.
+        platform_key: Secret of what all merchants' payments are counted by, so that it tells nothing of any of them.
     """
 
-    def __init__(self, hash_key: bytes, fingerprint_key: bytes) -> None:
-        self._hash_key, self._fingerprint_key = hash_key, fingerprint_key
+    def __init__(self, hash_key: bytes, fingerprint_key: bytes, platform_key: bytes) -> None:
+        self._hash_key, self._fingerprint_key, self._platform_key = hash_key, fingerprint_key, platform_key
 
     def fingerprint(self, number: str) -> str:
         """Returns what stands for a card number wherever one is compared or counted."""
@@ -38,6 +39,20 @@ class RequestHasher:
         if not line:
             return ""
         return keyed_hash(self._fingerprint_key, f"{kind}\0{line}".encode())[:16].hex()
+
+    def platform(self, values: Mapping[str, str], *, test_mode: bool) -> dict[str, str]:
+        """Returns by what a payment is found again among those of all merchants, 32 hexadecimal digits each.
+
+        Args:
+            values: In normal form, by key; empty ones are left out.
+            test_mode: Test payments are counted apart, so that nobody's tests touch anybody's customers.
+        """
+        world = "test" if test_mode else "live"
+        return {
+            key: keyed_hash(self._platform_key, f"{world}\0{key}\0{value}".encode())[:16].hex()
+            for key, value in values.items()
+            if value
+        }
 
     def hash(self, operation: str, fields: Mapping[str, Any]) -> bytes:
         """Hashes a call: its name, and its fields with ids, in sorted-key JSON."""

@@ -1,8 +1,9 @@
-"""Upkeep of what payments are counted by: old buckets become wider, days that are over are forgotten. A sweep."""
+"""Upkeep of what payments are counted by: old buckets become wider, what is over is forgotten. A sweep."""
 
 from server.storage.daily_limits import forget_days
 from server.storage.short_transactions import ShortTransactions
 from server.storage.velocity_counters import fold
+from server.storage.velocity_platform import forget
 
 _AT_ONCE = 5_000
 
@@ -18,4 +19,6 @@ class KeepCounters:
         done = await self._transactions.run(forget_days)
         while folded := await self._transactions.run(fold, _AT_ONCE):
             done += folded
+        while forgotten := await self._transactions.run(forget, _AT_ONCE):
+            done += forgotten
         return done

@@ -3,17 +3,20 @@
 from dataclasses import dataclass
 
 from server.domain.rulesets import HistoryLine, InForce, NewRelease, Release, Role, Version
+from server.domain.snooze import Snooze
 from server.storage.engine import Reads
 from server.storage.rulesets import end_shadow, read_history, read_in_force, read_versions, release, roll_back
 from server.storage.short_transactions import ShortTransactions
+from server.storage.snoozes import read_snoozes
 
 
 @dataclass(frozen=True, slots=True)
 class History:
-    """The newest releases, newest first, and which are in force."""
+    """The newest releases, newest first, which are in force, and which rules are silent now."""
 
     lines: tuple[HistoryLine, ...]
     in_force: InForce
+    snoozes: tuple[Snooze, ...] = ()
 
 
 class ReleaseRules:
@@ -49,7 +52,8 @@ class ReleaseRules:
     async def history(self, size: int) -> History:
         """Tells the newest releases."""
         lines = await self._reads.run(read_history, size)
-        return History(tuple(lines), await self._reads.run(read_in_force))
+        in_force, snoozes = await self._reads.run(read_in_force), await self._reads.run(read_snoozes)
+        return History(tuple(lines), in_force, tuple(snoozes))
 
     async def version_in(self, role: Role) -> Version | None:
         """Returns the version that has a role; None where none has."""

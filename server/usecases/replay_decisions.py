@@ -8,7 +8,7 @@ from uuid import UUID
 from sqlalchemy import Connection
 
 from server.domain.rulesets import Version
-from server.screening.replaying import Difference, Replaying, replayable
+from server.screening.replaying import Difference, Replaying, replayable, shadow_replayable
 from server.storage.decisions import StoredDecision
 from server.storage.rulesets import read_versions
 
@@ -28,18 +28,32 @@ class ReplayReport:
     Attributes:
         replayed: Decisions that were made again, by both back ends.
         undecided: Decisions that no rules had made, since screening had failed.
+        shadows: Decisions of shadow rulesets that were made again.
+        shadows_left: Those that were not: their facts were not kept yet, or screening had failed.
     """
 
     replayed: int
     undecided: int
     deviations: tuple[Deviation, ...]
+    shadows: int = 0
+    shadows_left: int = 0
+
+    @property
+    def differing(self) -> int:
+        """How many decisions differ."""
+        return len({one.payment_id for one in self.deviations if not one.difference.shadow})
+
+    @property
+    def shadows_differing(self) -> int:
+        """How many decisions of shadow rulesets differ."""
+        return len({(one.payment_id, shadow) for one in self.deviations if (shadow := one.difference.shadow)})
 
 
 def replay_decisions(
     connection: Connection, stored: Iterable[StoredDecision], progress: Callable[[int], None]
 ) -> ReplayReport:
     """Replays decisions one by one; `progress` is told how many are done."""
-    replayed = undecided = 0
+    replayed = undecided = shadows = shadows_left = 0
     deviations: list[Deviation] = []
 
     def read_version(version_hash: str) -> Version | None:
@@ -53,5 +67,12 @@ def replay_decisions(
                 replayed += 1
             else:
                 undecided += 1
+            for shadow in one.decision.shadows:
+                if shadow_replayable(shadow):
+                    found = replaying.shadow_differences(one.decision, shadow)
+                    deviations += [Deviation(one.payment_id, difference) for difference in found]
+                    shadows += 1
+                else:
+                    shadows_left += 1
             progress(replayed + undecided)
-    return ReplayReport(replayed, undecided, tuple(deviations))
+    return ReplayReport(replayed, undecided, tuple(deviations), shadows, shadows_left)

@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -157,4 +158,34 @@ def test_a_release_is_obeyed_by_every_server_and_its_rollback_survives_a_crash(
     assert [one["release"]["number"] for one in newest] == [back["number"], promoted["number"]]
     replayed = rules(own_stack, "replay", "--since", "1h")
     assert replayed["replayed"] >= 12
-    assert (replayed["undecided"], replayed["differences"]) == (0, [])
+    assert (replayed["undecided"], replayed["shadows"]["differing"], replayed["differences"]) == (0, 0, [])
+
+
+@pytest.mark.xdist_group("breakable")
+def test_a_rule_is_snoozed_over_rest_and_acts_again_when_that_is_ended(own_stack: Platform, rules_file: Path) -> None:
+    shop = own_stack.new_shop()
+    gift = order(description="gift card", customer=None)
+    head, _, tests = rules_file.read_text().partition("\ntests:")
+    rules_file.write_text(f"{head}\n{RULE}\ntests:{tests}")
+    wait_until(lambda: [shop.pay(gift).status_code for _ in range(4)], lambda codes: codes == [402] * 4, 40)
+
+    until = (datetime.now(UTC) + timedelta(hours=1)).isoformat()
+    snooze = {"rule": "no_gift_cards", "author": "ada", "reason": "A campaign.", "expires_at": until}
+    made = own_stack.administer("POST", "/v1/rules/snoozes", snooze)
+    codes = wait_until(lambda: [shop.pay(gift).status_code for _ in range(4)], lambda codes: codes == [201] * 4, 10)
+    assert codes == [201] * 4
+    decision = shop.call("GET", f"/v1/decisions/{shop.pay(gift).json()['id']}").json()
+    assert (decision["decision"]["outcome"], decision["snoozed_rules"]) == ("ALLOW", ["no_gift_cards"])
+    assert (decision["role"], decision["backend"], decision["shadows"]) == ("LIVE", "ENGINE", [])
+    listed = own_stack.administer("GET", "/v1/rules/snoozes?rule=no_gift_cards")
+    assert [one["id"] for one in listed["snoozes"]] == [made["id"]]
+
+    own_stack.administer("POST", f"/v1/rules/snoozes/{made['id']}/end", {"ended_by": "grace"})
+    wait_until(lambda: [shop.pay(gift).status_code for _ in range(4)], lambda codes: codes == [402] * 4, 10)
+    refused = own_stack.ask("POST", "/v1/rules/snoozes", snooze | {"rule": "no_gift_card"})
+    assert refused.status_code == 400
+    assert refused.json()["error"]["param"] == "rule" and "no_gift_cards" in refused.json()["error"]["message"]
+    statistics = own_stack.administer("GET", "/v1/rules/statistics")
+    assert {(one["rule"], one["snoozed"]) for one in statistics["rules"]} >= {
+        ("no_gift_cards", True), ("no_gift_cards", False),
+    }  # fmt: skip

@@ -31,9 +31,12 @@ WATCHING = {"close_attention", "insert_attention", "record_drift", "resolve_atte
 """What is told to people: no money, and whoever looks next tells it again."""
 RULES = {"end_shadow", "keep_version", "release", "release_unless_known", "release_unless_since", "roll_back"}
 """Versions and releases of fraud rules: no payment moves, and whoever got no answer looks at the history."""
-DESK = {"add_list_entry", "add_note", "claim_review", "label_payment", "release_review", "remove_list_entry"}
+DESK = {
+    "add_list_entry", "add_note", "add_snooze", "claim_review", "end_snooze", "label_payment", "release_review",
+    "remove_list_entry",
+}  # fmt: skip
 """What analysts write down: no money, and whoever got no answer says it again, which changes nothing."""
-HARMLESS = {"expire_keys", "fold", "forget_days"}
+HARMLESS = {"expire_keys", "fold", "forget", "forget_days"}
 """Forgets what nobody needs any more, or keeps it shorter."""
 RUNNERS = {("_commit", "write"), ("_transactions", "run")}
 

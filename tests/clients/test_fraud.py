@@ -15,7 +15,12 @@ from kassa.v1 import fraud_service_pb2 as pb
 
 NEW_YEAR = datetime(2026, 1, 1, tzinfo=UTC)
 SERVICE = pb.DESCRIPTOR.services_by_name["FraudService"]
-PAGED = {"ListReviews": "reviews", "ListDecisions": "decisions", "ListListEntries": "entries"}
+PAGED = {
+    "ListReviews": "reviews",
+    "ListDecisions": "decisions",
+    "ListListEntries": "entries",
+    "ListRuleSnoozes": "snoozes",
+}
 ASKED: list[tuple[str, dict[str, Any], bool]] = [
     ("ListReviews", {"state": "OPEN", "claimed_by": "Ada"}, False),
     ("ListReviews", {"state": "OPEN", "claimed_by": "Ada", "page_token": "t"}, False),
@@ -35,6 +40,11 @@ ASKED: list[tuple[str, dict[str, Any], bool]] = [
     ("RemoveListEntry", {"list_entry_id": "lst_1", "removed_by": "Ada"}, False),
     ("ListListEntries", {"list_name": "ips", "include_past": True}, False),
     ("ListListEntries", {"list_name": "ips", "include_past": True, "page_token": "t"}, False),
+    ("SnoozeRule", {"rule": "many_cards", "author": "Ada", "reason": "A campaign.",
+                    "expires_at": "2026-01-01T00:00:00Z"}, False),
+    ("EndRuleSnooze", {"snooze_id": "snz_1", "ended_by": "Ada"}, False),
+    ("ListRuleSnoozes", {"rule": "many_cards", "include_past": True}, False),
+    ("ListRuleSnoozes", {"rule": "many_cards", "include_past": True, "page_token": "t"}, False),
     ("GetRuleStatistics", {"created_after": "2026-01-01T00:00:00Z", "merchant_id": "mer_1"}, False),
 ]  # fmt: skip
 """Every method of the service, what is sent, and whether it goes with an idempotency key."""
@@ -102,6 +112,9 @@ async def test_the_client_for_asyncio_speaks_every_method(target: str, gateway: 
         await fraud.add_list_entry(list_name="ips", value="a", author="Ada", reason="Fraud.", expires_at=NEW_YEAR)
         await fraud.remove_list_entry("lst_1", removed_by="Ada")
         assert len([one async for one in fraud.list_entries(list_name="ips", include_past=True)]) == 2
+        await fraud.snooze_rule("many_cards", author="Ada", reason="A campaign.", expires_at=NEW_YEAR)
+        await fraud.end_snooze("snz_1", ended_by="Ada")
+        assert len([one async for one in fraud.snoozes(rule="many_cards", include_past=True)]) == 2
         await fraud.rule_statistics(created_after=NEW_YEAR, merchant_id="mer_1")
     assert gateway.asked == ASKED
 
@@ -123,6 +136,9 @@ async def test_the_client_for_threads_speaks_every_method(target: str, gateway: 
             fraud.add_list_entry(list_name="ips", value="a", author="Ada", reason="Fraud.", expires_at=NEW_YEAR)
             fraud.remove_list_entry("lst_1", removed_by="Ada")
             assert len([*fraud.list_entries(list_name="ips", include_past=True)]) == 2
+            fraud.snooze_rule("many_cards", author="Ada", reason="A campaign.", expires_at=NEW_YEAR)
+            fraud.end_snooze("snz_1", ended_by="Ada")
+            assert len([*fraud.snoozes(rule="many_cards", include_past=True)]) == 2
             fraud.rule_statistics(created_after=NEW_YEAR, merchant_id="mer_1")
 
     await asyncio.to_thread(work)

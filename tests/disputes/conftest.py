@@ -149,5 +149,5 @@ async def desk(till: Till, transactions: ShortTransactions) -> Desk:
         recover=recover,
         handle=HandleEvent(store, transactions, act, follow, recover),
         find=FindDisputes(store, transactions, bank, bank, follow),
-        answer=AnswerDispute(store, follow, RequestHasher(b"h" * 32, b"f" * 32), Shield(), lease_s=LEASE_S),
+        answer=AnswerDispute(store, follow, RequestHasher(b"h" * 32, b"f" * 32, b"p" * 32), Shield(), lease_s=LEASE_S),
     )

@@ -13,7 +13,17 @@ from fraud_rules.facts import MAX_INTEGER, VOCABULARY, Fact, Kind, Unit, Value
 from fraud_rules.lists import Lists
 from fraud_rules.metadata import MetadataType, metadata_word
 from fraud_rules.rules import words_of
-from fraud_rules.velocity import BY, OVER, WITHOUT_WINDOW, Function, velocity_fact
+from fraud_rules.velocity import (
+    BY,
+    OVER,
+    PLATFORM,
+    PLATFORM_BY,
+    PLATFORM_DISTINCT,
+    PLATFORM_FUNCTIONS,
+    WITHOUT_WINDOW,
+    Function,
+    velocity_fact,
+)
 
 LISTS: Lists = {
     "networks": ("10.0.0.0/8", "192.0.2.1", "2001:db8::/32", "::ffff:192.0.2.0/120"),
@@ -205,11 +215,21 @@ class _Writer:
         return word.name, word
 
     def _velocity(self, function: Function) -> _Written:
+        if function in PLATFORM_FUNCTIONS and self._draw.random() < 0.25:
+            return self._platform(function)
         draw, by = self._draw, self._draw.choice(BY)
         over = draw.choice([one for one in OVER[function] if one != by or function is not Function.DISTINCT])
         within = "ever" if function in WITHOUT_WINDOW and draw.random() < 0.5 else draw.choice(WINDOWS)
         window = "" if within == "ever" and function in WITHOUT_WINDOW else f', within="{within}"'
         return f'{function}("{over}", by="{by}"{window})', velocity_fact(function, over, by, within).fact()
+
+    def _platform(self, function: Function) -> _Written:
+        draw, by = self._draw, self._draw.choice(PLATFORM_BY)
+        overs = PLATFORM_DISTINCT if function is Function.DISTINCT else ("payments",)
+        over = draw.choice([one for one in overs if one != by])
+        within = draw.choice(("1m", "24h", "30d"))
+        text = f'{function}("{over}", by="{by}", within="{within}", across="{PLATFORM}")'
+        return text, velocity_fact(function, over, by, within, PLATFORM).fact()
 
 
 def _quoted(text: str) -> str:

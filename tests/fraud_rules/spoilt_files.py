@@ -179,6 +179,10 @@ _CALLS = [
     ".upper()",
     "by=",
     "within=",
+    "across=",
+    'across="platform"',
+    'count("payments", by="card", within="1h", across="platform")',
+    'distinct("merchant", by="ip", within="30d", across="platform")',
 ]
 _FUNCTIONS = [
     f'{function}("{over}", by="{by}", within="1h")'

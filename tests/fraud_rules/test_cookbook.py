@@ -50,6 +50,7 @@ def test_every_key_of_the_past_and_every_function_has_its_rule() -> None:
     }
     assert {velocity.by for velocity in asked} == set(BY)
     assert {velocity.function for velocity in asked} == set(Function)
+    assert any(velocity.platform for velocity in asked)
 
 
 def test_every_example_of_radar_has_its_rule_and_no_rule_is_without_an_example() -> None:

@@ -12,6 +12,7 @@ from fraud_rules.parser import parse_condition
 from fraud_rules.source import ExpressionError
 
 AVERAGE = "average_approvals_by_email_domain_30d"
+EVERYWHERE = 'write count("payments", by="card", within="24h", across="platform")'
 LAST_DECLINE = "last_decline_code_by_card_ever"
 LISTS = {"office_ips": ("203.0.113.0/24", "198.51.100.7", "2001:db8::/32"), "domains": ("Example.com",)}
 
@@ -54,6 +55,17 @@ def truth(when: str, facts: Mapping[str, Value]) -> bool | None:
             'amount_usd > 2 * sum("payments", by="card", within="30d") + 5',
             {"amount_usd": 700, "sum_payments_by_card_30d": 100},
             False,
+        ),
+        (
+            'distinct("merchant", by="card", within="1h", across="platform") >= 5 > count("payments", by="card", '
+            'within="1h")',
+            {"distinct_merchant_by_card_across_platform_1h": 5, "count_payments_by_card_1h": 4},
+            True,
+        ),
+        (
+            'count("payments", by="card", within="1h", across="platform") > 1',
+            {"count_payments_by_card_1h": 5},
+            None,
         ),
         ("billing_country != shipping_country", {"billing_country": "US", "shipping_country": "USA"}, True),
         ("billing_country == shipping_country", {"billing_country": "US", "shipping_country": "US"}, True),
@@ -206,6 +218,48 @@ def test_half_known_conditions_follow_kleene(when: str, expected: bool | None) -
         ('count("payments", by="card") > 1', 0, "takes what to count", ""),
         ('count("payments", by="card", within="1h", by="ip") > 1', 0, "takes what to count", ""),
         ('median("payments") > 1', 0, "median is no function", ""),
+        ('count("payments", by="card", within="1h", across="world") > 1', 0, "across='world' is unknown", EVERYWHERE),
+        ('count("payments", by="card", within="1h", across="") > 1', 0, "across='' is unknown", EVERYWHERE),
+        (
+            'hour > 1 and count("payments", by="customer", within="1h", across="platform") > 1',
+            13,
+            "by='customer' is not kept across merchants: a customer's id is the merchant's own",
+            EVERYWHERE,
+        ),
+        ('count("payments", by="merchant", within="1h", across="platform") > 1', 0, "leave across= out", EVERYWHERE),
+        ('count("payments", by="bin", within="1h", across="platform") > 1', 0, 'say by="card"', EVERYWHERE),
+        ('count("payments", by="email_domain", within="1h", across="platform") > 1', 0, 'say by="email"', EVERYWHERE),
+        ('count("payments", by="car", within="1h", across="platform") > 1', 0, "it is unknown; there are", EVERYWHERE),
+        (
+            'count("declines", by="card", within="1h", across="platform") > 1',
+            0,
+            "count knows no 'declines' across",
+            EVERYWHERE,
+        ),
+        (
+            'distinct("customer", by="card", within="1h", across="platform") > 1',
+            0,
+            "knows no 'customer' across",
+            EVERYWHERE,
+        ),
+        ('distinct("card", by="card", within="1h", across="platform") > 1', 0, "there is but one card", EVERYWHERE),
+        (
+            'last("cvc_check", by="card", within="1h", across="platform") == "fail"',
+            0,
+            "last is not kept across",
+            EVERYWHERE,
+        ),
+        (
+            'seconds_since_first("payments", by="card", within="1h", across="platform") > 1',
+            0,
+            "is not kept across",
+            EVERYWHERE,
+        ),
+        ('first_seen("payments", by="card", across="platform")', 0, "30 days are kept", EVERYWHERE),
+        ('count("payments", by="card", within="31d", across="platform") > 1', 0, "30 days are kept", EVERYWHERE),
+        ('count("payments", by="card", within="0m", across="platform") > 1', 0, "is no window", EVERYWHERE),
+        ('count("payments", by="card", across="platform") > 1', 0, "takes what to count", ""),
+        ('distinct("merchant", by="card", within="1h") > 1', 0, "distinct knows no 'merchant'", "write distinct("),
         ("(amount > 5", 0, "not an expression", ""),
         ("amount > 5) or (hour > 3", 0, "a parenthesis is closed", ""),
         ("", 0, "the expression is empty", ""),

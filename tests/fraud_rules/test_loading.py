@@ -12,7 +12,7 @@ from fraud_rules.document import read_document
 from fraud_rules.loading import read_file
 from fraud_rules.rulefile import read_rules
 from fraud_rules.sources import RATES
-from fraud_rules.velocity import BY
+from fraud_rules.velocity import BY, PLATFORM_BY
 from tests.fraud_rules.rulefiles import load_text, rule, ruleset_text, write_rules
 
 
@@ -318,6 +318,15 @@ def test_a_missing_file_is_a_problem_like_any_other(tmp_path: Path) -> None:
     with pytest.raises(RulesError, match="cannot be read") as caught:
         load_ruleset(tmp_path / "none.yaml")
     assert isinstance(caught.value.problems[0], Problem)
+
+
+def test_a_test_may_name_a_count_across_merchants(tmp_path: Path) -> None:
+    for by in PLATFORM_BY:
+        name = f"distinct_merchant_by_{by}_across_platform_24h"
+        tests = f"score: 0.1\n    tests:\n      - {{given: {{{name}: 2}}, fires: true}}\n"
+        when = f'distinct("merchant", by="{by}", within="24h", across="platform") > 1'
+        [often] = read_file(write_rules(tmp_path, ruleset_text(rule("often", when, tests)))).file.rules
+        assert dict(often.tests[0].given) == {name: 2}
 
 
 def test_a_test_may_name_a_count_by_any_key(tmp_path: Path) -> None:

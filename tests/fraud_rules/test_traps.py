@@ -180,3 +180,38 @@ def test_the_stand_in_agrees_where_the_engine_is_at_its_limits() -> None:
             assert engine.match({"amount": amount}) == expected
     finally:
         engine.close()
+
+
+def joined(count: int, spread: str) -> str:
+    """A condition of so many alternating `and` and `or`, nested in each other or side by side."""
+    text = "amount > 0"
+    for number in range(count if spread == "nested" else 0):
+        text = f"amount > {number} {('and', 'or')[number % 2]} ({text})"
+    beside = [f"(amount > {number} or hour < {number})" for number in range(count)]
+    return text if spread == "nested" else " and ".join(beside)
+
+
+@pytest.mark.parametrize(("joins", "refused"), [(15, False), (16, True)])
+def test_more_than_fifteen_joins_in_one_rule_are_refused_by_the_engine(joins: int, refused: bool) -> None:
+    """Error 113, at load; it is why `compiler.MAX_RULE_JOINS` leaves room for the guard's own `$and`."""
+    sides = [{"$or": [{"$gt": {"a": number}}, {"$lt": {"b": number}}]} for number in range(joins - 1)]
+    definition = {"r": {"all": [{"m": {"$and": [{"$ex": {"pid": 1}}, *sides]}}]}}
+    if refused:
+        with pytest.raises(durable.error, match="113"):
+            durable.create_ruleset("joins", json.dumps(definition))
+    else:
+        durable.delete_ruleset(durable.create_ruleset("joins", json.dumps(definition)))
+
+
+@pytest.mark.parametrize("spread", ["nested", "beside"])
+@pytest.mark.parametrize("joins", [13, 14, 15, 16, 17, 25])
+def test_a_rule_with_more_joins_than_the_engine_takes_is_decided_all_the_same(joins: int, spread: str) -> None:
+    condition = parse_condition(joined(joins, spread), {})
+    engine, evaluate = Engine(compile_program([condition])), compile_conditions([condition])
+    try:
+        for amount in (0, 1, 7, 13, 14, 15, 16, 24, 25, 26):
+            for hour in (0, 5, 23):
+                facts = {"amount": amount, "hour": hour}
+                assert engine.match(facts) == ({0} if evaluate(facts)[0] else set()), facts
+    finally:
+        engine.close()

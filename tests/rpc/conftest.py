@@ -42,6 +42,8 @@ FRAUD = {
     "desk": ("list", "get", "claim", "release", "add_note"),
     "decisions": ("get", "list", "label", "statistics"),
     "lists": ("add", "remove", "list"),
+    "snoozes": ("add", "end"),
+    "find_snoozes": ("list",),
 }
 METADATA = (("authorization", f"Bearer {MERCHANT_KEY}"), ("idempotency-key", "order-1001"))
 

@@ -1,26 +1,32 @@
 """FraudService over a real server: who sees what, what is refused before anything happens, and how things look."""
 
 from collections import Counter
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
 import grpc
 import pytest
+from google.protobuf.timestamp_pb2 import Timestamp
 from kassa.v1 import fraud_service_pb2 as pb
 from kassa.v1 import payment_service_pb2 as payment_pb
 
+from fraud_rules.decision import Backend
 from server.domain.errors import KassaError, Reason
 from server.domain.ids import Prefix, new_id, render_id
 from server.domain.label import Label, LabelSource, PaymentLabel
 from server.domain.list_entry import EVERY_MERCHANT, ListEntry, NewListEntry
-from server.domain.payment import FraudDecision, FraudOutcome, State
+from server.domain.payment import FraudDecision, FraudOutcome, ShadowDecision, State
 from server.domain.review import Review, ReviewNote, ReviewState, Ruling, Through, Verdict
 from server.domain.review_case import Decided, ReviewCase
+from server.domain.rulesets import Role
+from server.domain.snooze import NewSnooze, Snooze
 from server.storage.decision_reads import DecisionFilter
 from server.storage.list_entries import ListEntryFilter
 from server.storage.review_reads import ReviewFilter
-from server.storage.rule_statistics import RuleCount, Statistics
+from server.storage.rule_statistics import RuleCount, ShadowCount, Statistics
+from server.storage.snoozes import SnoozeFilter
 from server.usecases.answers import Answer, Page
 from tests.factories import make_payment
 from tests.rpc.conftest import MERCHANT, MERCHANT_KEY, PLATFORM_KEY, Stack, refused
@@ -139,6 +145,7 @@ BAD = [
     ("RemoveListEntry", {"list_entry_id": ID, "removed_by": "Ada"}, "list_entry_id"),
     ("RemoveListEntry", {"list_entry_id": render_id(Prefix.LIST_ENTRY, new_id())}, "removed_by"),
     ("ListListEntries", {"list_name": "a b"}, "list_name"),
+    ("ListDecisions", {"rule": "x" * 65}, "rule"),
     ("LabelPayment", {"payment_id": ID, "analyst": "Ada"}, "label"),
     ("LabelPayment", {"payment_id": ID, "analyst": "Ada", "label": 1, "note": CARD}, "note"),
     ("GetRuleStatistics", {"merchant_id": render_id(Prefix.MERCHANT, OTHER)}, "merchant_id"),
@@ -178,6 +185,33 @@ async def test_decisions_are_filtered_and_shown_with_their_label(rpc: Stack) -> 
     assert not shown.label.HasField("created_at")
     wanted = DecisionFilter(MERCHANT.merchant_id, "many_cards", FraudOutcome.REVIEW, AT, AT + timedelta(days=1))
     assert rpc.use_cases["decisions.list"].calls == [(wanted, 3, "")]
+
+
+@pytest.mark.parametrize(
+    ("backend", "shown"),
+    [
+        ("", pb.Decision.BACKEND_UNSPECIFIED),
+        ("engine", pb.Decision.ENGINE),
+        ("evaluator", pb.Decision.EVALUATOR),
+        ("nobody", pb.Decision.NOBODY),
+    ],
+)
+async def test_a_decision_says_who_made_it_and_what_shadows_would_have_done(
+    rpc: Stack, backend: str, shown: pb.Decision.Backend
+) -> None:
+    shadow = ShadowDecision("dark", FraudOutcome.BLOCK, 900, ("new_rule",))
+    made = replace(DECISION, backend=backend, role=Role.CANDIDATE, shadows=(shadow,), snoozed=("silent",))
+    rpc.use_cases["decisions.get"].answer = Decided(MERCHANT.merchant_id, PAYMENT, made, None, AT)
+    decision = await rpc.fraud.GetDecision(pb.GetDecisionRequest(payment_id=ID), metadata=OWN)
+    assert (decision.decision.ruleset, decision.role, decision.backend) == ("hash", pb.Decision.CANDIDATE, shown)
+    assert [*decision.snoozed_rules] == ["silent"]
+    (seen,) = decision.shadows
+    assert (seen.decision.ruleset, seen.decision.outcome) == ("dark", payment_pb.FraudDecision.BLOCK)
+    assert (seen.decision.score, [*seen.decision.rules]) == (0.9, ["new_rule"])
+
+
+def test_the_contract_has_every_backend_there_is() -> None:
+    assert {name.lower() for name in pb.Decision.Backend.keys()} == {"backend_unspecified", *Backend}  # noqa: SIM118
 
 
 async def test_an_analysts_label_is_passed_on(rpc: Stack) -> None:
@@ -228,12 +262,80 @@ async def test_an_entry_is_added_removed_and_listed(rpc: Stack) -> None:
     assert rpc.use_cases["lists.list"].calls == [(wanted, 5, "")]
 
 
+SNOOZE = {"rule": "many_cards", "author": "Ada", "reason": "A campaign."}
+
+
+def until(**lasts: float) -> dict[str, Any]:
+    moment = Timestamp()
+    moment.FromDatetime(datetime.now(UTC) + timedelta(**lasts))
+    return {"expires_at": moment}
+
+
+async def test_a_rule_is_silenced_listed_and_acts_again(rpc: Stack) -> None:
+    expires_at = AT + timedelta(days=1)
+    snooze = Snooze(new_id(), **SNOOZE, created_at=AT, expires_at=expires_at, ended_at=AT, ended_by="Grace")
+    for name, answer in (("snoozes.add", snooze), ("snoozes.end", snooze), ("find_snoozes.list", Page((snooze,), "n"))):
+        rpc.use_cases[name].answer = answer
+    lasts = until(days=30, seconds=-5)
+    shown = await rpc.fraud.SnoozeRule(pb.SnoozeRuleRequest(**SNOOZE, **lasts), metadata=PLATFORM)
+    wanted = NewSnooze(**SNOOZE, expires_at=lasts["expires_at"].ToDatetime(UTC))
+    assert rpc.use_cases["snoozes.add"].calls == [(wanted,)]
+    assert (shown.rule, shown.author, shown.reason, shown.ended_by) == (*SNOOZE.values(), "Grace")
+    assert (shown.created_at.ToDatetime(UTC), shown.expires_at.ToDatetime(UTC)) == (AT, expires_at)
+    ending = pb.EndRuleSnoozeRequest(snooze_id=shown.id, ended_by="Grace")
+    assert await rpc.fraud.EndRuleSnooze(ending, metadata=PLATFORM) == shown
+    assert rpc.use_cases["snoozes.end"].calls == [(snooze.id, "Grace")]
+    listing = pb.ListRuleSnoozesRequest(rule="many_cards", include_past=True, page_size=5, page_token="t")
+    page = await rpc.fraud.ListRuleSnoozes(listing, metadata=PLATFORM)
+    assert ([*page.snoozes], page.next_page_token) == ([shown], "n")
+    assert rpc.use_cases["find_snoozes.list"].calls == [(SnoozeFilter("many_cards", include_past=True), 5, "t")]
+
+
+@pytest.mark.parametrize(
+    ("method", "values", "field"),
+    [
+        ("SnoozeRule", SNOOZE, "expires_at"),
+        ("SnoozeRule", SNOOZE | until(seconds=-1), "expires_at"),
+        ("SnoozeRule", SNOOZE | until(days=30, minutes=1), "expires_at"),
+        ("SnoozeRule", SNOOZE | until(hours=1) | {"rule": "Many Cards"}, "rule"),
+        ("SnoozeRule", SNOOZE | until(hours=1) | {"author": ""}, "author"),
+        ("SnoozeRule", SNOOZE | until(hours=1) | {"reason": ""}, "reason"),
+        ("SnoozeRule", SNOOZE | until(hours=1) | {"reason": CARD}, "reason"),
+        ("EndRuleSnooze", {"snooze_id": ID, "ended_by": "Ada"}, "snooze_id"),
+        ("EndRuleSnooze", {"snooze_id": render_id(Prefix.SNOOZE, PAYMENT)}, "ended_by"),
+        ("ListRuleSnoozes", {"rule": "Many Cards"}, "rule"),
+    ],
+)
+async def test_a_broken_snooze_names_its_field_and_reaches_nobody(
+    rpc: Stack, method: str, values: dict[str, Any], field: str
+) -> None:
+    seen = await refused(getattr(rpc.fraud, method)(getattr(pb, f"{method}Request")(**values), metadata=PLATFORM))
+    assert (seen.code, seen.field) == (grpc.StatusCode.INVALID_ARGUMENT, field)
+    assert not [name for name, use_case in rpc.use_cases.items() if use_case.calls]
+
+
+@pytest.mark.parametrize("method", ["SnoozeRule", "EndRuleSnooze", "ListRuleSnoozes"])
+async def test_a_merchants_key_silences_nothing(rpc: Stack, method: str) -> None:
+    seen = await refused(getattr(rpc.fraud, method)(getattr(pb, f"{method}Request")(), metadata=OWN))
+    assert seen.reason == "PERMISSION_DENIED"
+
+
 async def test_statistics_show_each_rule(rpc: Stack) -> None:
     count = RuleCount("many_cards", False, Counter(REVIEW=2, BLOCK=1), Counter(USD=1500, EUR=20), fraud=1, legit=2)
-    rpc.use_cases["decisions.statistics"].answer = Statistics(AT, AT + timedelta(days=7), 10, 3, 4, (count,))
+    silent = RuleCount("many_cards", False, Counter(ALLOW=1), snoozed=True)
+    dark = RuleCount("dark", True, Counter(BLOCK=2))
+    shadow = ShadowCount("c0ffee", Counter(ALLOW=6, BLOCK=2), 3, 2, 1, blocked_fraud=1, rules=(dark,))
+    rpc.use_cases["decisions.statistics"].answer = Statistics(
+        AT, AT + timedelta(days=7), 10, 3, 4, (count, silent), (shadow,)
+    )
     shown = await rpc.fraud.GetRuleStatistics(pb.GetRuleStatisticsRequest(), metadata=PLATFORM)
     assert rpc.use_cases["decisions.statistics"].calls == [(None, None, None)]
     assert (shown.decisions, shown.fraud, shown.legit) == (10, 3, 4)
-    (rule,) = shown.rules
+    rule, snoozed = shown.rules
+    assert (rule.snoozed, snoozed.snoozed, snoozed.fired, snoozed.allowed) == (False, True, 1, 1)
     assert (rule.rule, rule.fired, rule.allowed, rule.reviewed, rule.blocked) == ("many_cards", 3, 0, 2, 1)
     assert [(money.currency, money.amount) for money in rule.captured] == [("EUR", 20), ("USD", 1500)]
+    (whole,) = shown.shadow_rulesets
+    assert (whole.ruleset, whole.decisions, whole.allowed, whole.blocked, whole.differing) == ("c0ffee", 8, 6, 2, 3)
+    assert (whole.fraud, whole.legit, whole.blocked_fraud, whole.blocked_legit) == (2, 1, 1, 0)
+    assert [(one.rule, one.shadow, one.fired, one.blocked) for one in whole.rules] == [("dark", True, 2, 2)]

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Any, cast
@@ -16,16 +17,18 @@ from prometheus_client import CollectorRegistry
 from sqlalchemy.exc import DatabaseError
 
 from fraud_rules import DEFAULT_RULES, RulesError
-from server.bootstrap_fraud import keep_following, open_screening
+from server.bootstrap_fraud import RULES_LOOK_EVERY_S, SNOOZES_LOOK_EVERY_S, keep_following, open_screening
 from server.bootstrap_reviews import open_lists
 from server.domain.payment import FraudDecision, FraudOutcome
 from server.domain.rulesets import NewRelease, Role, Version
+from server.domain.snooze import NewSnooze
 from server.screening.gates import released_version
 from server.screening.screen import Screening
 from server.settings import Settings
 from server.storage.engine import Reads, make_engine
 from server.storage.rulesets import release
 from server.storage.short_transactions import ShortTransactions
+from server.storage.snoozes import add_snooze, end_snooze
 from server.usecases.follow_releases import FollowReleases
 from tests.cluster import TEMPLATE, Cluster, Database
 from tests.factories import make_payment
@@ -172,3 +175,26 @@ async def test_without_any_usable_rules_a_server_does_not_start(own: Database, r
     with pytest.raises(RulesError):
         async with wired(own, rules):
             pass
+
+
+async def test_a_snooze_is_obeyed_within_two_seconds_and_until_it_ends(own: Database, rules: Path) -> None:
+    async with wired(own, rules) as server:
+        version = released_version(blocks("all", "amount > 0"))
+        await server.transactions.run(release, version, NewRelease(Role.LIVE, 100, "ada", "stop"))
+        await server.until("kassa_ruleset_info", 1, role="LIVE", hash=version.hash)
+        new = NewSnooze("all", "ada", "It fires on a campaign.", datetime.now(UTC) + timedelta(hours=1))
+        snooze = await server.transactions.run(add_snooze, new)
+        async with asyncio.timeout(10):
+            while server.decide(created_at=datetime.now(UTC)).outcome is FraudOutcome.BLOCK:
+                await asyncio.sleep(0.05)
+        assert server.decide(created_at=datetime.now(UTC)).snoozed == ("all",)
+        assert server.decide(created_at=snooze.expires_at).outcome is FraudOutcome.BLOCK
+        await server.transactions.run(end_snooze, snooze.id, "grace")
+        async with asyncio.timeout(10):
+            while server.decide(created_at=datetime.now(UTC)).outcome is not FraudOutcome.BLOCK:
+                await asyncio.sleep(0.05)
+
+
+def test_servers_look_often_enough_to_obey_within_two_seconds() -> None:
+    assert SNOOZES_LOOK_EVERY_S <= 1
+    assert RULES_LOOK_EVERY_S <= 1

@@ -106,7 +106,8 @@ def test_a_shadow_is_recorded_and_never_acted_upon(bench: Bench) -> None:
     bench.put(Role.SHADOW, SHADOW)
     payment, decision = bench.decide()
     assert (payment.state, decision.outcome) == (State.PROCESSING, FraudOutcome.ALLOW)
-    expected = ShadowDecision(released_version(SHADOW).hash, FraudOutcome.BLOCK, 900, ("shadow_rule",))
+    name = released_version(SHADOW).hash
+    expected = ShadowDecision(name, FraudOutcome.BLOCK, 900, ("shadow_rule",), (), "engine", {}, ())
     assert decision.shadows == (expected,)
     assert payment.fraud == decision
     bench.end(Role.SHADOW)
@@ -160,6 +161,8 @@ def test_all_that_anybody_asks_is_counted_once(bench: Bench) -> None:
     decision = bench.decide(counted=counted, customer=customer(_outside(bench)))[1]
     assert (decision.outcome, decision.rules) == (FraudOutcome.BLOCK, ("often",))
     assert [one.rules for one in decision.shadows] == [("spent",)]
+    assert [one.facts for one in decision.shadows] == [{"sum_payments_by_ip_24h": 10_001}], "and no more than that"
+    assert [one.without for one in decision.shadows] == [("count_payments_by_customer_1h",)]
     assert "sum_payments_by_ip_24h" not in decision.facts
 
 

@@ -212,3 +212,38 @@ def test_the_command_line_judges_stored_decisions(shop: Shop, database: Database
     assert "stored decisions" in done.stdout and "again" in done.stdout
     wrong = backtest(database, path, "--stored", "--since", "2026-03-01", "--merchant", "mer_x")
     assert wrong.returncode == 2 and "merchant" in wrong.stderr
+
+
+def test_the_past_across_merchants_is_counted_anew_and_tests_apart(
+    shop: Shop, engine: Engine, database: Database, tmp_path: Path
+) -> None:
+    early = -1_000_000  # minutes before what all other tests store in this database
+    other = Shop(engine, database)
+    for minute, (whose, test_mode) in enumerate([(shop, True), (other, True), (other, False), (shop, True)]):
+        whose.pay(early + minute, facts={"card": "a"}, test_mode=test_mode)
+    text = ruleset_text(
+        rule("anywhere", 'count("payments", by="card", within="1h", across="platform") >= 2'),
+        rule("shops", 'distinct("merchant", by="card", within="1h", across="platform") >= 2'),
+        rule("alone", 'first_seen("payments", by="card", within="30d", across="platform")'),
+    )
+    ruleset = load_text(tmp_path, text)
+    since = START + timedelta(minutes=early)
+    source = shop.source.stored_payments(since, since + timedelta(minutes=10), None)
+    report = run_backtest(source, ruleset, None, lambda share: None)
+    ruleset.close()
+    assert [one.hits.all.count for one in report.ruleset.rules] == [1, 1, 2]
+
+
+def test_one_merchants_payments_alone_cannot_tell_what_all_did(database: Database, tmp_path: Path) -> None:
+    when = 'count("payments", by="card", within="1h", across="platform") > 1'
+    path = write_rules(tmp_path, ruleset_text(rule("anywhere", when, "action: block")))
+    environment = os.environ | {
+        "KASSA_DATABASE_URL": database.writer_url,
+        "KASSA_DATABASE_READER_URL": database.reader_url,
+    }
+    merchant = render_id(Prefix.MERCHANT, uuid4())
+    command = [KASSA, "rules", "backtest", str(path), "--stored", "--since", "2026-03-01"]
+    done = subprocess.run(
+        [*command, "--merchant", merchant], env=environment, capture_output=True, text=True, timeout=60, check=False
+    )
+    assert (done.returncode, "leave --merchant out" in done.stderr) == (2, True), done.stderr

@@ -13,7 +13,7 @@ from server.domain.dispute import DisputeReason
 from server.domain.errors import InvalidField, KassaError, Reason
 from server.domain.ids import new_id
 from server.domain.label import Label, LabelSource, PaymentLabel
-from server.domain.payment import FraudDecision, FraudOutcome, Payment
+from server.domain.payment import FraudDecision, FraudOutcome, Payment, ShadowDecision
 from server.storage.decision_reads import DecisionFilter
 from server.storage.labels import read_labels
 from server.storage.open_payments import Opened
@@ -73,6 +73,16 @@ async def test_decisions_are_found_by_rule_outcome_and_time(till: Till, decision
     make_older(till, allowed, timedelta(hours=2))
     assert await ids(till, decisions, created_before=now - timedelta(hours=1)) == [allowed.id]
     assert await ids(till, decisions, created_after=now - timedelta(hours=1)) == [held.id]
+
+
+async def test_rules_that_were_snoozed_are_found_and_counted_apart(till: Till, decisions: Decisions) -> None:
+    silent = await decided(till, replace(ALLOWED, snoozed=("many_cards",)))
+    await decided(till, HELD)
+    assert silent.id in await ids(till, decisions, rule="many_cards")
+    found = await decisions.statistics(till.merchant, None, None)
+    shown = {(one.rule, one.shadow, one.snoozed): dict(one.outcomes) for one in found.rules}
+    assert shown[("many_cards", False, True)] == {"ALLOW": 1}
+    assert shown[("many_cards", False, False)] == {"REVIEW": 1}
 
 
 async def test_a_rule_is_looked_for_in_the_last_90_days_unless_told(till: Till, decisions: Decisions) -> None:
@@ -160,6 +170,27 @@ async def test_rules_are_counted_live_and_in_shadow_with_what_came_of_it(till: T
     assert [(one.fraud, one.legit) for one in found.rules] == [(1, 1), (1, 1)]
     everybody = await decisions.statistics(None, None, None)
     assert everybody.decisions >= 4
+
+
+async def test_whole_shadow_rulesets_are_counted_apart_by_their_own_outcomes(till: Till, decisions: Decisions) -> None:
+    strict, mild = (ShadowDecision(name, FraudOutcome.BLOCK, 900, ("dark",)) for name in ("strict", "mild"))
+    stolen = await decided(till, replace(ALLOWED, rules=("dark",), shadows=(strict,)), 1000)
+    good = await decided(till, replace(ALLOWED, shadows=(strict,)), 500)
+    await decided(till, replace(HELD, shadows=(replace(strict, outcome=FraudOutcome.REVIEW, rules=()),)))
+    await decided(till, replace(ALLOWED, shadows=(replace(mild, outcome=FraudOutcome.ALLOW),)), 30)
+    await decisions.label(till.merchant, replace(FRAUD, payment_id=stolen.id))
+    await decisions.label(till.merchant, replace(FRAUD, payment_id=good.id, label=Label.LEGIT))
+    found = await decisions.statistics(till.merchant, None, None)
+    assert [(one.rule, one.shadow, one.fired) for one in found.rules if one.rule == "dark"] == [("dark", False, 1)]
+    first, second = found.shadows
+    assert (first.ruleset, first.decisions, dict(first.outcomes)) == ("strict", 3, {"BLOCK": 2, "REVIEW": 1})
+    assert (first.differing, first.fraud, first.legit, first.blocked_fraud, first.blocked_legit) == (2, 1, 1, 1, 1)
+    (rule,) = first.rules
+    assert (rule.rule, rule.shadow, dict(rule.outcomes), dict(rule.captured)) == (
+        "dark", True, {"BLOCK": 2}, {"USD": 1500},
+    )  # fmt: skip
+    assert (second.ruleset, dict(second.outcomes), second.differing) == ("mild", {"ALLOW": 1}, 0)
+    assert [(one.rule, dict(one.outcomes), one.fraud) for one in second.rules] == [("dark", {"ALLOW": 1}, 0)]
 
 
 async def test_only_what_was_decided_in_the_time_is_counted(till: Till, decisions: Decisions) -> None:

@@ -14,6 +14,8 @@ WITHOUT_MERCHANT = {
     "sweep_positions": "where a job stands that walks all merchants",
     "ruleset_versions": "found by their content; rules are the platform's, not a merchant's",
     "ruleset_releases": "one history for the whole platform",
+    "rule_snoozes": "rules are the platform's, not a merchant's",
+    "platform_velocity": "distributed by the keyed hash of what payments of all merchants share",
 }
 KEYS = """
     SELECT c.relname, a.attname FROM pg_index i

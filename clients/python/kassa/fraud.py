@@ -11,11 +11,14 @@ from kassa.requests import (
     ListEntryFilter,
     NewListEntry,
     ReviewFilter,
+    SnoozeFilter,
     decisions_request,
     entry_request,
     label_request,
     list_entries_request,
     reviews_request,
+    snooze_request,
+    snoozes_request,
     statistics_request,
 )
 from kassa.v1 import fraud_service_pb2 as pb
@@ -31,7 +34,7 @@ Label = Literal["FRAUD", "LEGIT"]
 
 
 class Fraud:
-    """Reviews, decisions, lists, labels and statistics: the merchant's own, or with a platform key those of all.
+    """Reviews, decisions, lists, labels, statistics: the merchant's own, or with a platform key those of all. Snoozes.
 
     Every method raises `KassaError` where the call is refused or got no answer. `approve` and `reject` move money and
     make an idempotency key by themselves.
@@ -95,7 +98,7 @@ class Fraud:
             request.page_token = page.next_page_token
 
     def decision(self, payment_id: str) -> pb.Decision:
-        """Returns what the rules decided about a payment, and all that they saw."""
+        """Returns what the rules decided about a payment, all that they saw, and what shadows would have decided."""
         return self._sender.read(self._stub.GetDecision, pb.GetDecisionRequest(payment_id=payment_id))
 
     def label(self, payment_id: str, label: Label, *, analyst: str, note: str = "") -> pb.PaymentLabel:
@@ -121,16 +124,35 @@ class Fraud:
         request = pb.RemoveListEntryRequest(list_entry_id=list_entry_id, removed_by=removed_by)
         return self._sender.read(self._stub.RemoveListEntry, request)
 
+    def snooze_rule(self, rule: str, *, author: str, reason: str, expires_at: datetime) -> pb.RuleSnooze:
+        """Silences a rule until `expires_at`, which must be aware and at most 30 days away; needs a platform key."""
+        return self._sender.read(self._stub.SnoozeRule, snooze_request(rule, author, reason, expires_at))
+
+    def end_snooze(self, snooze_id: str, *, ended_by: str) -> pb.RuleSnooze:
+        """Lets a rule act again before its snooze is over; needs a platform key."""
+        request = pb.EndRuleSnoozeRequest(snooze_id=snooze_id, ended_by=ended_by)
+        return self._sender.read(self._stub.EndRuleSnooze, request)
+
+    def snoozes(self, **criteria: Unpack[SnoozeFilter]) -> Iterator[pb.RuleSnooze]:
+        """Iterates over snoozes, newest first; needs a platform key."""
+        request = snoozes_request(criteria)
+        while True:
+            page = self._sender.read(self._stub.ListRuleSnoozes, request)
+            yield from page.snoozes
+            if not page.next_page_token:
+                return
+            request.page_token = page.next_page_token
+
     def rule_statistics(
         self, *, created_after: datetime | None = None, created_before: datetime | None = None, merchant_id: str = ""
     ) -> pb.RuleStatistics:
-        """Counts what each rule did, in the last week where no time is given; the times must be aware."""
+        """Counts what rules did and shadow rulesets would have, in the last week unless told; times must be aware."""
         request = statistics_request(created_after, created_before, merchant_id)
         return self._sender.read(self._stub.GetRuleStatistics, request)
 
 
 class AsyncFraud:
-    """Reviews, decisions, lists, labels and statistics: the merchant's own, or with a platform key those of all.
+    """Reviews, decisions, lists, labels, statistics: the merchant's own, or with a platform key those of all. Snoozes.
 
     Every method raises `KassaError` where the call is refused or got no answer. `approve` and `reject` move money and
     make an idempotency key by themselves.
@@ -196,7 +218,7 @@ class AsyncFraud:
             request.page_token = page.next_page_token
 
     async def decision(self, payment_id: str) -> pb.Decision:
-        """Returns what the rules decided about a payment, and all that they saw."""
+        """Returns what the rules decided about a payment, all that they saw, and what shadows would have decided."""
         return await self._sender.read(self._stub.GetDecision, pb.GetDecisionRequest(payment_id=payment_id))
 
     async def label(self, payment_id: str, label: Label, *, analyst: str, note: str = "") -> pb.PaymentLabel:
@@ -223,9 +245,29 @@ class AsyncFraud:
         request = pb.RemoveListEntryRequest(list_entry_id=list_entry_id, removed_by=removed_by)
         return await self._sender.read(self._stub.RemoveListEntry, request)
 
+    async def snooze_rule(self, rule: str, *, author: str, reason: str, expires_at: datetime) -> pb.RuleSnooze:
+        """Silences a rule until `expires_at`, which must be aware and at most 30 days away; needs a platform key."""
+        return await self._sender.read(self._stub.SnoozeRule, snooze_request(rule, author, reason, expires_at))
+
+    async def end_snooze(self, snooze_id: str, *, ended_by: str) -> pb.RuleSnooze:
+        """Lets a rule act again before its snooze is over; needs a platform key."""
+        request = pb.EndRuleSnoozeRequest(snooze_id=snooze_id, ended_by=ended_by)
+        return await self._sender.read(self._stub.EndRuleSnooze, request)
+
+    async def snoozes(self, **criteria: Unpack[SnoozeFilter]) -> AsyncIterator[pb.RuleSnooze]:
+        """Iterates over snoozes, newest first; needs a platform key."""
+        request = snoozes_request(criteria)
+        while True:
+            page = await self._sender.read(self._stub.ListRuleSnoozes, request)
+            for one in page.snoozes:
+                yield one
+            if not page.next_page_token:
+                return
+            request.page_token = page.next_page_token
+
     async def rule_statistics(
         self, *, created_after: datetime | None = None, created_before: datetime | None = None, merchant_id: str = ""
     ) -> pb.RuleStatistics:
-        """Counts what each rule did, in the last week where no time is given; the times must be aware."""
+        """Counts what rules did and shadow rulesets would have, in the last week unless told; times must be aware."""
         request = statistics_request(created_after, created_before, merchant_id)
         return await self._sender.read(self._stub.GetRuleStatistics, request)

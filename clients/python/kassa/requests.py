@@ -180,6 +180,14 @@ class ListEntryFilter(TypedDict, total=False):
     page_size: int
 
 
+class SnoozeFilter(TypedDict, total=False):
+    """Which snoozes to show; all that is given must hold."""
+
+    rule: str
+    include_past: bool
+    page_size: int
+
+
 class DisputeEvidence(TypedDict, total=False):
     """What speaks against a dispute, at least one of these. Days are `YYYY-MM-DD`; card numbers are refused."""
 
@@ -295,6 +303,25 @@ def list_entries_request(fields: ListEntryFilter) -> fraud_pb.ListListEntriesReq
         ValueError: A name is none of the contract's.
     """
     return fraud_pb.ListListEntriesRequest(**_loose(fields))
+
+
+def snooze_request(rule: str, author: str, reason: str, expires_at: datetime) -> fraud_pb.SnoozeRuleRequest:
+    """Makes the message.
+
+    Raises:
+        ValueError: The time is naive.
+    """
+    fields = {"rule": rule, "author": author, "reason": reason, "expires_at": expires_at}
+    return fraud_pb.SnoozeRuleRequest(**_aware(fields))
+
+
+def snoozes_request(fields: SnoozeFilter) -> fraud_pb.ListRuleSnoozesRequest:
+    """Makes the message.
+
+    Raises:
+        ValueError: A name is none of the contract's.
+    """
+    return fraud_pb.ListRuleSnoozesRequest(**_loose(fields))
 
 
 def label_request(payment_id: str, label: str, analyst: str, note: str) -> fraud_pb.LabelPaymentRequest:

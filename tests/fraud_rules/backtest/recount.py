@@ -10,12 +10,14 @@ from fraud_rules.velocity import Function, VelocityFact
 
 def recount(fact: VelocityFact, earlier: Sequence[Payment], payment: Payment, rates: Rates) -> Value | None:
     """Returns the fact's value for a payment, None where it is unknown."""
-    if _key(fact.by, payment) is None:
+    mine = _key(fact, payment)
+    if mine is None:
         return None
-    past = [one for one in earlier if _within(fact, one, payment) and _key(fact.by, one) == _key(fact.by, payment)]
+    past = [one for one in earlier if _within(fact, one, payment) and _key(fact, one) == mine]
     match fact.function:
         case Function.DISTINCT:
-            return len({one.facts[fact.over] for one in past if fact.over in one.facts})
+            told = [one.facts | {"merchant": one.merchant} for one in past]
+            return len({facts[fact.over] for facts in told if fact.over in facts})
         case Function.LAST:
             said = [one.said[fact.over] for one in past if one.said and fact.over in one.said]
             return said[-1] if said else None
@@ -50,9 +52,9 @@ def _money(fact: VelocityFact, past: Sequence[Payment], rates: Rates) -> int | N
     return (2 * sum(known) + len(past)) // (2 * len(past)) if past else None
 
 
-def _key(by: str, payment: Payment) -> tuple[str, Value] | None:
-    value = payment.merchant if by == "merchant" else payment.facts.get(by)
-    return None if value is None else (payment.merchant, value)
+def _key(fact: VelocityFact, payment: Payment) -> tuple[str, Value] | None:
+    value = payment.merchant if fact.by == "merchant" else payment.facts.get(fact.by)
+    return None if value is None else (payment.world if fact.platform else payment.merchant, value)
 
 
 def _within(fact: VelocityFact, one: Payment, payment: Payment) -> bool:

@@ -10,7 +10,18 @@ from fraud_rules.backtest.history import History
 from fraud_rules.backtest.payments import SECOND, Payment
 from fraud_rules.backtest.questions import Cents
 from fraud_rules.rates import Rates
-from fraud_rules.velocity import BY, OVER, WITHOUT_WINDOW, Function, VelocityFact, velocity_fact
+from fraud_rules.velocity import (
+    BY,
+    OVER,
+    PLATFORM,
+    PLATFORM_BY,
+    PLATFORM_DISTINCT,
+    PLATFORM_FUNCTIONS,
+    WITHOUT_WINDOW,
+    Function,
+    VelocityFact,
+    velocity_fact,
+)
 from tests.fraud_rules.backtest.recount import recount
 
 RATES = Rates(date(2026, 1, 1), {"USD": Fraction(1), "EUR": Fraction(11, 10), "JPY": Fraction(2, 3)})
@@ -23,6 +34,11 @@ def velocity_facts(draw: st.DrawFn) -> VelocityFact:
     function = draw(st.sampled_from(Function))
     over = draw(st.sampled_from(OVER[function]))
     by = draw(st.sampled_from([by for by in BY if by != over]))
+    if function in PLATFORM_FUNCTIONS and draw(st.booleans()):
+        by = draw(st.sampled_from(PLATFORM_BY))
+        overs = [one for one in PLATFORM_DISTINCT if one != by] if function is Function.DISTINCT else ["payments"]
+        within = draw(st.sampled_from(["1m", "3m", "10m", "1h"]))
+        return velocity_fact(function, draw(st.sampled_from(overs)), by, within, PLATFORM)
     windows = ["1m", "3m", "10m", "1h", "ever"]
     return velocity_fact(function, over, by, draw(st.sampled_from(windows)))
 
@@ -40,9 +56,8 @@ def payments(draw: st.DrawFn) -> list[Payment]:
         said = {"cvc_check": draw(st.sampled_from(["pass", "fail"]))} if draw(st.booleans()) else None
         happened = [draw(st.booleans()) for _ in ("approved", "declined", "blocked")]
         rest = (*happened, *moments, draw(st.integers(0, 99)), said)
-        made.append(
-            Payment(place, at, draw(st.sampled_from(["m", "m", "m", "n"])), facts, amount, currency, None, *rest)
-        )
+        merchant, world = draw(st.sampled_from(["m", "m", "m", "n"])), draw(st.sampled_from(["", "", "", "test"]))
+        made.append(Payment(place, at, merchant, facts, amount, currency, None, *rest, world))
     return made
 
 

@@ -93,6 +93,21 @@ def test_merchants_have_their_own_past_rules_and_thresholds(tmp_path: Path) -> N
     assert report.ruleset.of(Outcome.BLOCK).all == Sum(1, 50_000)  # the other large one is of the milder merchant
 
 
+def test_a_past_across_merchants_is_that_of_all_of_them(tmp_path: Path) -> None:
+    data = [row(second, card="a", merchant=f"m{second % 3}") for second in range(6)]
+    data.append(row(10_000, card="a", merchant="m1"))
+    report = judge(
+        tmp_path,
+        write_csv(tmp_path, data),
+        ruleset_text(
+            rule("here", 'count("payments", by="card", within="1h") >= 2'),
+            rule("anywhere", 'count("payments", by="card", within="1h", across="platform") >= 2'),
+            rule("shops", 'distinct("merchant", by="card", within="1h", across="platform") >= 3'),
+        ),
+    )
+    assert [one.hits.all.count for one in report.ruleset.rules] == [0, 4, 3]
+
+
 def test_a_share_of_customers_is_always_the_same(tmp_path: Path) -> None:
     text = ruleset_text(rule("half", "amount > 0", "action: block\n    percent: 50"))
     people = [row(second, customer=f"c{second % 40}", label="legit") for second in range(400)]

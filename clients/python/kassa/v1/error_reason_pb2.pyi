@@ -337,6 +337,13 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
 
         {"reason": "LIST_ENTRY_NOT_FOUND", "domain": "kassa"}
     """
+    SNOOZE_NOT_FOUND: _ErrorReason.ValueType  # 54
+    """No snooze has this identifier.
+
+    Example: EndRuleSnooze of a snooze that nobody made.
+
+        {"reason": "SNOOZE_NOT_FOUND", "domain": "kassa"}
+    """
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
     """ErrorReason says why a request was refused. Clients branch on it; messages are for people and may change.
@@ -662,5 +669,12 @@ LIST_ENTRY_NOT_FOUND: ErrorReason.ValueType  # 53
 Example: RemoveListEntry of an entry that concerns all merchants, with a merchant's key.
 
     {"reason": "LIST_ENTRY_NOT_FOUND", "domain": "kassa"}
+"""
+SNOOZE_NOT_FOUND: ErrorReason.ValueType  # 54
+"""No snooze has this identifier.
+
+Example: EndRuleSnooze of a snooze that nobody made.
+
+    {"reason": "SNOOZE_NOT_FOUND", "domain": "kassa"}
 """
 Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015

@@ -228,6 +228,56 @@ class Decision(_message.Message):
 
     DESCRIPTOR: _descriptor.Descriptor
 
+    class _Role:
+        ValueType = _typing.NewType("ValueType", _builtins.int)
+        V: _TypeAlias = ValueType  # noqa: Y015
+
+    class _RoleEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[Decision._Role.ValueType], _builtins.type):
+        DESCRIPTOR: _descriptor.EnumDescriptor
+        ROLE_UNSPECIFIED: Decision._Role.ValueType  # 0
+        """The role is never unspecified in an answer."""
+        LIVE: Decision._Role.ValueType  # 1
+        """It decides for every customer who is not a candidate's."""
+        CANDIDATE: Decision._Role.ValueType  # 2
+        """It is tried in earnest on a stable share of the customers."""
+
+    class Role(_Role, metaclass=_RoleEnumTypeWrapper):
+        """Role says in which role a ruleset decided."""
+
+    ROLE_UNSPECIFIED: Decision.Role.ValueType  # 0
+    """The role is never unspecified in an answer."""
+    LIVE: Decision.Role.ValueType  # 1
+    """It decides for every customer who is not a candidate's."""
+    CANDIDATE: Decision.Role.ValueType  # 2
+    """It is tried in earnest on a stable share of the customers."""
+
+    class _Backend:
+        ValueType = _typing.NewType("ValueType", _builtins.int)
+        V: _TypeAlias = ValueType  # noqa: Y015
+
+    class _BackendEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[Decision._Backend.ValueType], _builtins.type):
+        DESCRIPTOR: _descriptor.EnumDescriptor
+        BACKEND_UNSPECIFIED: Decision._Backend.ValueType  # 0
+        """That was not kept, as with decisions of long ago."""
+        ENGINE: Decision._Backend.ValueType  # 1
+        """The durable-rules engine."""
+        EVALUATOR: Decision._Backend.ValueType  # 2
+        """The generated function, which stands in where the engine fails."""
+        NOBODY: Decision._Backend.ValueType  # 3
+        """Neither could decide, so the payment went to review."""
+
+    class Backend(_Backend, metaclass=_BackendEnumTypeWrapper):
+        """Backend says who found the rules that fire."""
+
+    BACKEND_UNSPECIFIED: Decision.Backend.ValueType  # 0
+    """That was not kept, as with decisions of long ago."""
+    ENGINE: Decision.Backend.ValueType  # 1
+    """The durable-rules engine."""
+    EVALUATOR: Decision.Backend.ValueType  # 2
+    """The generated function, which stands in where the engine fails."""
+    NOBODY: Decision.Backend.ValueType  # 3
+    """Neither could decide, so the payment went to review."""
+
     PAYMENT_ID_FIELD_NUMBER: _builtins.int
     MERCHANT_ID_FIELD_NUMBER: _builtins.int
     DECISION_FIELD_NUMBER: _builtins.int
@@ -235,10 +285,18 @@ class Decision(_message.Message):
     FACTS_FIELD_NUMBER: _builtins.int
     LABEL_FIELD_NUMBER: _builtins.int
     CREATED_AT_FIELD_NUMBER: _builtins.int
+    ROLE_FIELD_NUMBER: _builtins.int
+    BACKEND_FIELD_NUMBER: _builtins.int
+    SHADOWS_FIELD_NUMBER: _builtins.int
+    SNOOZED_RULES_FIELD_NUMBER: _builtins.int
     payment_id: _builtins.str
     """The payment, `pay_…`."""
     merchant_id: _builtins.str
     """The merchant whose payment it is, `mer_…`."""
+    role: Global___Decision.Role.ValueType
+    """In which role the ruleset decided that `decision` names."""
+    backend: Global___Decision.Backend.ValueType
+    """Who found the rules that fire."""
     @_builtins.property
     def decision(self) -> _payment_service_pb2.FraudDecision:
         """What follows, the score, and the live rules that fired."""
@@ -259,6 +317,14 @@ class Decision(_message.Message):
     def created_at(self) -> _timestamp_pb2.Timestamp:
         """When it was decided."""
 
+    @_builtins.property
+    def shadows(self) -> _containers.RepeatedCompositeFieldContainer[Global___ShadowDecision]:
+        """What whole rulesets in shadow would have decided; nothing follows from it."""
+
+    @_builtins.property
+    def snoozed_rules(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """The identifiers of the live rules that would have fired, were they not snoozed."""
+
     def __init__(
         self,
         *,
@@ -269,14 +335,42 @@ class Decision(_message.Message):
         facts: _abc.Iterable[Global___Fact] | None = ...,
         label: Global___PaymentLabel | None = ...,
         created_at: _timestamp_pb2.Timestamp | None = ...,
+        role: Global___Decision.Role.ValueType = ...,
+        backend: Global___Decision.Backend.ValueType = ...,
+        shadows: _abc.Iterable[Global___ShadowDecision] | None = ...,
+        snoozed_rules: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["created_at", b"created_at", "decision", b"decision", "label", b"label"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["created_at", b"created_at", "decision", b"decision", "facts", b"facts", "label", b"label", "merchant_id", b"merchant_id", "payment_id", b"payment_id", "shadow_rules", b"shadow_rules"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["backend", b"backend", "created_at", b"created_at", "decision", b"decision", "facts", b"facts", "label", b"label", "merchant_id", b"merchant_id", "payment_id", b"payment_id", "role", b"role", "shadow_rules", b"shadow_rules", "shadows", b"shadows", "snoozed_rules", b"snoozed_rules"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Decision: _TypeAlias = Decision  # noqa: Y015
+
+@_typing.final
+class ShadowDecision(_message.Message):
+    """ShadowDecision is what a ruleset in shadow would have decided about a payment."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    DECISION_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def decision(self) -> _payment_service_pb2.FraudDecision:
+        """What would have followed, the score, the rules that would have fired, and the ruleset's content hash."""
+
+    def __init__(
+        self,
+        *,
+        decision: _payment_service_pb2.FraudDecision | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["decision", b"decision"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["decision", b"decision"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ShadowDecision: _TypeAlias = ShadowDecision  # noqa: Y015
 
 @_typing.final
 class Fact(_message.Message):
@@ -473,6 +567,62 @@ class ListEntry(_message.Message):
 Global___ListEntry: _TypeAlias = ListEntry  # noqa: Y015
 
 @_typing.final
+class RuleSnooze(_message.Message):
+    """RuleSnooze is a rule that is silent for a time."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ID_FIELD_NUMBER: _builtins.int
+    RULE_FIELD_NUMBER: _builtins.int
+    AUTHOR_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    CREATED_AT_FIELD_NUMBER: _builtins.int
+    EXPIRES_AT_FIELD_NUMBER: _builtins.int
+    ENDED_AT_FIELD_NUMBER: _builtins.int
+    ENDED_BY_FIELD_NUMBER: _builtins.int
+    id: _builtins.str
+    """The identifier, `snz_…`."""
+    rule: _builtins.str
+    """The rule's identifier."""
+    author: _builtins.str
+    """Who silenced it."""
+    reason: _builtins.str
+    """Why."""
+    ended_by: _builtins.str
+    """Who ended it earlier."""
+    @_builtins.property
+    def created_at(self) -> _timestamp_pb2.Timestamp:
+        """Since when."""
+
+    @_builtins.property
+    def expires_at(self) -> _timestamp_pb2.Timestamp:
+        """When it ends by itself."""
+
+    @_builtins.property
+    def ended_at(self) -> _timestamp_pb2.Timestamp:
+        """When somebody ended it earlier; absent where nobody did."""
+
+    def __init__(
+        self,
+        *,
+        id: _builtins.str = ...,
+        rule: _builtins.str = ...,
+        author: _builtins.str = ...,
+        reason: _builtins.str = ...,
+        created_at: _timestamp_pb2.Timestamp | None = ...,
+        expires_at: _timestamp_pb2.Timestamp | None = ...,
+        ended_at: _timestamp_pb2.Timestamp | None = ...,
+        ended_by: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["created_at", b"created_at", "ended_at", b"ended_at", "expires_at", b"expires_at"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["author", b"author", "created_at", b"created_at", "ended_at", b"ended_at", "ended_by", b"ended_by", "expires_at", b"expires_at", "id", b"id", "reason", b"reason", "rule", b"rule"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RuleSnooze: _TypeAlias = RuleSnooze  # noqa: Y015
+
+@_typing.final
 class RuleStatistics(_message.Message):
     """RuleStatistics is what rules did in some time."""
 
@@ -504,7 +654,7 @@ class RuleStatistics(_message.Message):
 
     @_typing.final
     class Rule(_message.Message):
-        """Rule is what one rule did, live or in shadow."""
+        """Rule is what one rule did, live, in shadow, or while it was snoozed."""
 
         DESCRIPTOR: _descriptor.Descriptor
 
@@ -518,10 +668,11 @@ class RuleStatistics(_message.Message):
         CAPTURED_FIELD_NUMBER: _builtins.int
         FRAUD_FIELD_NUMBER: _builtins.int
         LEGIT_FIELD_NUMBER: _builtins.int
+        SNOOZED_FIELD_NUMBER: _builtins.int
         rule: _builtins.str
         """The rule's identifier."""
         shadow: _builtins.bool
-        """Whether it only would have fired. A rule that was both stands here twice."""
+        """Whether it only would have fired. A rule that was live, too, stands here again."""
         fired: _builtins.int
         """How many payments it fired for."""
         allowed: _builtins.int
@@ -536,6 +687,8 @@ class RuleStatistics(_message.Message):
         """How many of these are known to be fraud."""
         legit: _builtins.int
         """How many of these are known to be good."""
+        snoozed: _builtins.bool
+        """Whether it was snoozed. A rule that was live, too, stands here again."""
         @_builtins.property
         def captured(self) -> _containers.RepeatedCompositeFieldContainer[Global___RuleStatistics.Money]:
             """What was captured of these, by currency."""
@@ -553,10 +706,77 @@ class RuleStatistics(_message.Message):
             captured: _abc.Iterable[Global___RuleStatistics.Money] | None = ...,
             fraud: _builtins.int = ...,
             legit: _builtins.int = ...,
+            snoozed: _builtins.bool = ...,
         ) -> None: ...
         _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
         def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-        _ClearFieldArgType: _TypeAlias = _typing.Literal["allowed", b"allowed", "blocked", b"blocked", "captured", b"captured", "challenged", b"challenged", "fired", b"fired", "fraud", b"fraud", "legit", b"legit", "reviewed", b"reviewed", "rule", b"rule", "shadow", b"shadow"]  # noqa: Y015
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["allowed", b"allowed", "blocked", b"blocked", "captured", b"captured", "challenged", b"challenged", "fired", b"fired", "fraud", b"fraud", "legit", b"legit", "reviewed", b"reviewed", "rule", b"rule", "shadow", b"shadow", "snoozed", b"snoozed"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+    @_typing.final
+    class ShadowRuleset(_message.Message):
+        """ShadowRuleset is what a whole ruleset in shadow would have done. Its outcomes are its own, whatever was decided."""
+
+        DESCRIPTOR: _descriptor.Descriptor
+
+        RULESET_FIELD_NUMBER: _builtins.int
+        DECISIONS_FIELD_NUMBER: _builtins.int
+        ALLOWED_FIELD_NUMBER: _builtins.int
+        CHALLENGED_FIELD_NUMBER: _builtins.int
+        REVIEWED_FIELD_NUMBER: _builtins.int
+        BLOCKED_FIELD_NUMBER: _builtins.int
+        DIFFERING_FIELD_NUMBER: _builtins.int
+        FRAUD_FIELD_NUMBER: _builtins.int
+        LEGIT_FIELD_NUMBER: _builtins.int
+        BLOCKED_FRAUD_FIELD_NUMBER: _builtins.int
+        BLOCKED_LEGIT_FIELD_NUMBER: _builtins.int
+        RULES_FIELD_NUMBER: _builtins.int
+        ruleset: _builtins.str
+        """The ruleset's content hash, hexadecimal."""
+        decisions: _builtins.int
+        """How many payments it looked at."""
+        allowed: _builtins.int
+        """How many of these it would have allowed."""
+        challenged: _builtins.int
+        """How many of these it would have challenged."""
+        reviewed: _builtins.int
+        """How many of these it would have sent to review."""
+        blocked: _builtins.int
+        """How many of these it would have blocked."""
+        differing: _builtins.int
+        """How many of these were decided otherwise."""
+        fraud: _builtins.int
+        """How many of these are known to be fraud."""
+        legit: _builtins.int
+        """How many of these are known to be good."""
+        blocked_fraud: _builtins.int
+        """How many of those that it would have blocked are known to be fraud."""
+        blocked_legit: _builtins.int
+        """How many of those that it would have blocked are known to be good."""
+        @_builtins.property
+        def rules(self) -> _containers.RepeatedCompositeFieldContainer[Global___RuleStatistics.Rule]:
+            """Its rules that would have fired, those first that fired most; each by the outcomes of this ruleset."""
+
+        def __init__(
+            self,
+            *,
+            ruleset: _builtins.str = ...,
+            decisions: _builtins.int = ...,
+            allowed: _builtins.int = ...,
+            challenged: _builtins.int = ...,
+            reviewed: _builtins.int = ...,
+            blocked: _builtins.int = ...,
+            differing: _builtins.int = ...,
+            fraud: _builtins.int = ...,
+            legit: _builtins.int = ...,
+            blocked_fraud: _builtins.int = ...,
+            blocked_legit: _builtins.int = ...,
+            rules: _abc.Iterable[Global___RuleStatistics.Rule] | None = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["allowed", b"allowed", "blocked", b"blocked", "blocked_fraud", b"blocked_fraud", "blocked_legit", b"blocked_legit", "challenged", b"challenged", "decisions", b"decisions", "differing", b"differing", "fraud", b"fraud", "legit", b"legit", "reviewed", b"reviewed", "rules", b"rules", "ruleset", b"ruleset"]  # noqa: Y015
         def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
         def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -566,6 +786,7 @@ class RuleStatistics(_message.Message):
     FRAUD_FIELD_NUMBER: _builtins.int
     LEGIT_FIELD_NUMBER: _builtins.int
     RULES_FIELD_NUMBER: _builtins.int
+    SHADOW_RULESETS_FIELD_NUMBER: _builtins.int
     decisions: _builtins.int
     """How many payments were decided in it."""
     fraud: _builtins.int
@@ -582,7 +803,11 @@ class RuleStatistics(_message.Message):
 
     @_builtins.property
     def rules(self) -> _containers.RepeatedCompositeFieldContainer[Global___RuleStatistics.Rule]:
-        """The rules that fired, those first that fired most."""
+        """The rules that fired, those first that fired most; of the rulesets that decided alone."""
+
+    @_builtins.property
+    def shadow_rulesets(self) -> _containers.RepeatedCompositeFieldContainer[Global___RuleStatistics.ShadowRuleset]:
+        """Whole rulesets in shadow, those first that looked at most payments."""
 
     def __init__(
         self,
@@ -593,10 +818,11 @@ class RuleStatistics(_message.Message):
         fraud: _builtins.int = ...,
         legit: _builtins.int = ...,
         rules: _abc.Iterable[Global___RuleStatistics.Rule] | None = ...,
+        shadow_rulesets: _abc.Iterable[Global___RuleStatistics.ShadowRuleset] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["created_after", b"created_after", "created_before", b"created_before"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["created_after", b"created_after", "created_before", b"created_before", "decisions", b"decisions", "fraud", b"fraud", "legit", b"legit", "rules", b"rules"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["created_after", b"created_after", "created_before", b"created_before", "decisions", b"decisions", "fraud", b"fraud", "legit", b"legit", "rules", b"rules", "shadow_rulesets", b"shadow_rulesets"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1071,6 +1297,130 @@ class ListListEntriesResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ListListEntriesResponse: _TypeAlias = ListListEntriesResponse  # noqa: Y015
+
+@_typing.final
+class SnoozeRuleRequest(_message.Message):
+    """SnoozeRuleRequest says which rule is silenced, by whom, why and until when."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    RULE_FIELD_NUMBER: _builtins.int
+    AUTHOR_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    EXPIRES_AT_FIELD_NUMBER: _builtins.int
+    rule: _builtins.str
+    """The rule's identifier, as the live ruleset has it; one that is live there."""
+    author: _builtins.str
+    """Who silences it, a name or an address, 1 to 200 characters."""
+    reason: _builtins.str
+    """Why, 1 to 1000 characters; it may not hold a card number."""
+    @_builtins.property
+    def expires_at(self) -> _timestamp_pb2.Timestamp:
+        """When the rule acts again, in the future and at most 30 days from now."""
+
+    def __init__(
+        self,
+        *,
+        rule: _builtins.str = ...,
+        author: _builtins.str = ...,
+        reason: _builtins.str = ...,
+        expires_at: _timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["expires_at", b"expires_at"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["author", b"author", "expires_at", b"expires_at", "reason", b"reason", "rule", b"rule"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SnoozeRuleRequest: _TypeAlias = SnoozeRuleRequest  # noqa: Y015
+
+@_typing.final
+class EndRuleSnoozeRequest(_message.Message):
+    """EndRuleSnoozeRequest says which snooze ends, and who ends it."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SNOOZE_ID_FIELD_NUMBER: _builtins.int
+    ENDED_BY_FIELD_NUMBER: _builtins.int
+    snooze_id: _builtins.str
+    """The snooze, `snz_…`."""
+    ended_by: _builtins.str
+    """Who ends it, a name or an address, 1 to 200 characters."""
+    def __init__(
+        self,
+        *,
+        snooze_id: _builtins.str = ...,
+        ended_by: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["ended_by", b"ended_by", "snooze_id", b"snooze_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___EndRuleSnoozeRequest: _TypeAlias = EndRuleSnoozeRequest  # noqa: Y015
+
+@_typing.final
+class ListRuleSnoozesRequest(_message.Message):
+    """ListRuleSnoozesRequest says which snoozes to return; all that is given must hold."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    RULE_FIELD_NUMBER: _builtins.int
+    INCLUDE_PAST_FIELD_NUMBER: _builtins.int
+    PAGE_SIZE_FIELD_NUMBER: _builtins.int
+    PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    rule: _builtins.str
+    """The rule's identifier."""
+    include_past: _builtins.bool
+    """Whether those are returned too that are over."""
+    page_size: _builtins.int
+    """How many snoozes to return at most: 1 to 100, 20 where it is not given."""
+    page_token: _builtins.str
+    """The next_page_token of the page before; the filters must be the same as for that page."""
+    def __init__(
+        self,
+        *,
+        rule: _builtins.str = ...,
+        include_past: _builtins.bool = ...,
+        page_size: _builtins.int = ...,
+        page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["include_past", b"include_past", "page_size", b"page_size", "page_token", b"page_token", "rule", b"rule"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListRuleSnoozesRequest: _TypeAlias = ListRuleSnoozesRequest  # noqa: Y015
+
+@_typing.final
+class ListRuleSnoozesResponse(_message.Message):
+    """ListRuleSnoozesResponse is one page of snoozes."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SNOOZES_FIELD_NUMBER: _builtins.int
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    next_page_token: _builtins.str
+    """The page_token of the next page; empty on the last."""
+    @_builtins.property
+    def snoozes(self) -> _containers.RepeatedCompositeFieldContainer[Global___RuleSnooze]:
+        """The snoozes, newest first."""
+
+    def __init__(
+        self,
+        *,
+        snoozes: _abc.Iterable[Global___RuleSnooze] | None = ...,
+        next_page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["next_page_token", b"next_page_token", "snoozes", b"snoozes"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListRuleSnoozesResponse: _TypeAlias = ListRuleSnoozesResponse  # noqa: Y015
 
 @_typing.final
 class LabelPaymentRequest(_message.Message):

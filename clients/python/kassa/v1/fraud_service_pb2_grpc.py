@@ -108,6 +108,21 @@ class FraudServiceStub(object):
                 request_serializer=kassa_dot_v1_dot_fraud__service__pb2.LabelPaymentRequest.SerializeToString,
                 response_deserializer=kassa_dot_v1_dot_fraud__service__pb2.PaymentLabel.FromString,
                 _registered_method=True)
+        self.SnoozeRule = channel.unary_unary(
+                '/kassa.v1.FraudService/SnoozeRule',
+                request_serializer=kassa_dot_v1_dot_fraud__service__pb2.SnoozeRuleRequest.SerializeToString,
+                response_deserializer=kassa_dot_v1_dot_fraud__service__pb2.RuleSnooze.FromString,
+                _registered_method=True)
+        self.EndRuleSnooze = channel.unary_unary(
+                '/kassa.v1.FraudService/EndRuleSnooze',
+                request_serializer=kassa_dot_v1_dot_fraud__service__pb2.EndRuleSnoozeRequest.SerializeToString,
+                response_deserializer=kassa_dot_v1_dot_fraud__service__pb2.RuleSnooze.FromString,
+                _registered_method=True)
+        self.ListRuleSnoozes = channel.unary_unary(
+                '/kassa.v1.FraudService/ListRuleSnoozes',
+                request_serializer=kassa_dot_v1_dot_fraud__service__pb2.ListRuleSnoozesRequest.SerializeToString,
+                response_deserializer=kassa_dot_v1_dot_fraud__service__pb2.ListRuleSnoozesResponse.FromString,
+                _registered_method=True)
         self.GetRuleStatistics = channel.unary_unary(
                 '/kassa.v1.FraudService/GetRuleStatistics',
                 request_serializer=kassa_dot_v1_dot_fraud__service__pb2.GetRuleStatisticsRequest.SerializeToString,
@@ -225,6 +240,30 @@ class FraudServiceServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def SnoozeRule(self, request, context):
+        """SnoozeRule silences a rule of the live ruleset for a time; every server obeys it within two seconds.
+
+        Where the rule would have fired it is told of, and not acted upon. It ends by itself. A snooze that the rule has already
+        gives way. It needs a platform key: rules are those of all merchants.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def EndRuleSnooze(self, request, context):
+        """EndRuleSnooze lets a rule act again before its snooze is over; to end it again changes nothing. It needs a platform key.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListRuleSnoozes(self, request, context):
+        """ListRuleSnoozes returns snoozes, newest first. It needs a platform key.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def GetRuleStatistics(self, request, context):
         """GetRuleStatistics tells what each rule did in a time of at most 90 days, and how right it was.
         """
@@ -299,6 +338,21 @@ def add_FraudServiceServicer_to_server(servicer, server):
                     servicer.LabelPayment,
                     request_deserializer=kassa_dot_v1_dot_fraud__service__pb2.LabelPaymentRequest.FromString,
                     response_serializer=kassa_dot_v1_dot_fraud__service__pb2.PaymentLabel.SerializeToString,
+            ),
+            'SnoozeRule': grpc.unary_unary_rpc_method_handler(
+                    servicer.SnoozeRule,
+                    request_deserializer=kassa_dot_v1_dot_fraud__service__pb2.SnoozeRuleRequest.FromString,
+                    response_serializer=kassa_dot_v1_dot_fraud__service__pb2.RuleSnooze.SerializeToString,
+            ),
+            'EndRuleSnooze': grpc.unary_unary_rpc_method_handler(
+                    servicer.EndRuleSnooze,
+                    request_deserializer=kassa_dot_v1_dot_fraud__service__pb2.EndRuleSnoozeRequest.FromString,
+                    response_serializer=kassa_dot_v1_dot_fraud__service__pb2.RuleSnooze.SerializeToString,
+            ),
+            'ListRuleSnoozes': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListRuleSnoozes,
+                    request_deserializer=kassa_dot_v1_dot_fraud__service__pb2.ListRuleSnoozesRequest.FromString,
+                    response_serializer=kassa_dot_v1_dot_fraud__service__pb2.ListRuleSnoozesResponse.SerializeToString,
             ),
             'GetRuleStatistics': grpc.unary_unary_rpc_method_handler(
                     servicer.GetRuleStatistics,
@@ -666,6 +720,87 @@ class FraudService(object):
             '/kassa.v1.FraudService/LabelPayment',
             kassa_dot_v1_dot_fraud__service__pb2.LabelPaymentRequest.SerializeToString,
             kassa_dot_v1_dot_fraud__service__pb2.PaymentLabel.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def SnoozeRule(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/kassa.v1.FraudService/SnoozeRule',
+            kassa_dot_v1_dot_fraud__service__pb2.SnoozeRuleRequest.SerializeToString,
+            kassa_dot_v1_dot_fraud__service__pb2.RuleSnooze.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def EndRuleSnooze(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/kassa.v1.FraudService/EndRuleSnooze',
+            kassa_dot_v1_dot_fraud__service__pb2.EndRuleSnoozeRequest.SerializeToString,
+            kassa_dot_v1_dot_fraud__service__pb2.RuleSnooze.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListRuleSnoozes(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/kassa.v1.FraudService/ListRuleSnoozes',
+            kassa_dot_v1_dot_fraud__service__pb2.ListRuleSnoozesRequest.SerializeToString,
+            kassa_dot_v1_dot_fraud__service__pb2.ListRuleSnoozesResponse.FromString,
             options,
             channel_credentials,
             insecure,

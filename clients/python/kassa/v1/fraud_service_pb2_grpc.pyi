@@ -79,6 +79,16 @@ class FraudServiceStub:
     """ListListEntries returns entries, newest first. Those that come from files are not among them."""
     LabelPayment: _grpc.UnaryUnaryMultiCallable[_fraud_service_pb2.LabelPaymentRequest, _fraud_service_pb2.PaymentLabel]
     """LabelPayment says whether a payment was fraud. The last word counts, and goes before what disputes tell."""
+    SnoozeRule: _grpc.UnaryUnaryMultiCallable[_fraud_service_pb2.SnoozeRuleRequest, _fraud_service_pb2.RuleSnooze]
+    """SnoozeRule silences a rule of the live ruleset for a time; every server obeys it within two seconds.
+
+    Where the rule would have fired it is told of, and not acted upon. It ends by itself. A snooze that the rule has already
+    gives way. It needs a platform key: rules are those of all merchants.
+    """
+    EndRuleSnooze: _grpc.UnaryUnaryMultiCallable[_fraud_service_pb2.EndRuleSnoozeRequest, _fraud_service_pb2.RuleSnooze]
+    """EndRuleSnooze lets a rule act again before its snooze is over; to end it again changes nothing. It needs a platform key."""
+    ListRuleSnoozes: _grpc.UnaryUnaryMultiCallable[_fraud_service_pb2.ListRuleSnoozesRequest, _fraud_service_pb2.ListRuleSnoozesResponse]
+    """ListRuleSnoozes returns snoozes, newest first. It needs a platform key."""
     GetRuleStatistics: _grpc.UnaryUnaryMultiCallable[_fraud_service_pb2.GetRuleStatisticsRequest, _fraud_service_pb2.RuleStatistics]
     """GetRuleStatistics tells what each rule did in a time of at most 90 days, and how right it was."""
 
@@ -133,6 +143,16 @@ class FraudServiceAsyncStub(FraudServiceStub):
     """ListListEntries returns entries, newest first. Those that come from files are not among them."""
     LabelPayment: _aio.UnaryUnaryMultiCallable[_fraud_service_pb2.LabelPaymentRequest, _fraud_service_pb2.PaymentLabel]  # type: ignore[assignment]
     """LabelPayment says whether a payment was fraud. The last word counts, and goes before what disputes tell."""
+    SnoozeRule: _aio.UnaryUnaryMultiCallable[_fraud_service_pb2.SnoozeRuleRequest, _fraud_service_pb2.RuleSnooze]  # type: ignore[assignment]
+    """SnoozeRule silences a rule of the live ruleset for a time; every server obeys it within two seconds.
+
+    Where the rule would have fired it is told of, and not acted upon. It ends by itself. A snooze that the rule has already
+    gives way. It needs a platform key: rules are those of all merchants.
+    """
+    EndRuleSnooze: _aio.UnaryUnaryMultiCallable[_fraud_service_pb2.EndRuleSnoozeRequest, _fraud_service_pb2.RuleSnooze]  # type: ignore[assignment]
+    """EndRuleSnooze lets a rule act again before its snooze is over; to end it again changes nothing. It needs a platform key."""
+    ListRuleSnoozes: _aio.UnaryUnaryMultiCallable[_fraud_service_pb2.ListRuleSnoozesRequest, _fraud_service_pb2.ListRuleSnoozesResponse]  # type: ignore[assignment]
+    """ListRuleSnoozes returns snoozes, newest first. It needs a platform key."""
     GetRuleStatistics: _aio.UnaryUnaryMultiCallable[_fraud_service_pb2.GetRuleStatisticsRequest, _fraud_service_pb2.RuleStatistics]  # type: ignore[assignment]
     """GetRuleStatistics tells what each rule did in a time of at most 90 days, and how right it was."""
 
@@ -262,6 +282,34 @@ class FraudServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_fraud_service_pb2.PaymentLabel, _abc.Awaitable[_fraud_service_pb2.PaymentLabel]]:
         """LabelPayment says whether a payment was fraud. The last word counts, and goes before what disputes tell."""
+
+    @_abc_1.abstractmethod
+    def SnoozeRule(
+        self,
+        request: _fraud_service_pb2.SnoozeRuleRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_fraud_service_pb2.RuleSnooze, _abc.Awaitable[_fraud_service_pb2.RuleSnooze]]:
+        """SnoozeRule silences a rule of the live ruleset for a time; every server obeys it within two seconds.
+
+        Where the rule would have fired it is told of, and not acted upon. It ends by itself. A snooze that the rule has already
+        gives way. It needs a platform key: rules are those of all merchants.
+        """
+
+    @_abc_1.abstractmethod
+    def EndRuleSnooze(
+        self,
+        request: _fraud_service_pb2.EndRuleSnoozeRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_fraud_service_pb2.RuleSnooze, _abc.Awaitable[_fraud_service_pb2.RuleSnooze]]:
+        """EndRuleSnooze lets a rule act again before its snooze is over; to end it again changes nothing. It needs a platform key."""
+
+    @_abc_1.abstractmethod
+    def ListRuleSnoozes(
+        self,
+        request: _fraud_service_pb2.ListRuleSnoozesRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_fraud_service_pb2.ListRuleSnoozesResponse, _abc.Awaitable[_fraud_service_pb2.ListRuleSnoozesResponse]]:
+        """ListRuleSnoozes returns snoozes, newest first. It needs a platform key."""
 
     @_abc_1.abstractmethod
     def GetRuleStatistics(
