@@ -46,7 +46,10 @@ class Http1Connection(asyncio.Protocol):
             self._needed = end + len(_HEAD_END) + _length(self._buffer[:end].lower())
         if len(self._buffer) < self._needed:
             return
-        status, body = int(self._buffer[9:12]), self._buffer[self._buffer.index(_HEAD_END) + 4 :]
+        head, _, body = self._buffer.partition(_HEAD_END)
+        status = int(head[9:12])
+        if b"connection: close" in head.lower():
+            self.close()  # what is sent on it from now on would be lost
         self._answer(status, body)
 
     def connection_lost(self, error: Exception | None) -> None:

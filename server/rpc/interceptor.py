@@ -16,7 +16,7 @@ from typing import Any, Never, Protocol, TypeAlias, cast
 
 from google.protobuf.message import DecodeError
 from grpc import GenericRpcHandler, HandlerCallDetails, RpcMethodHandler, StatusCode, unary_unary_rpc_method_handler
-from grpc.aio import ServicerContext
+from grpc.aio import Server, ServicerContext
 
 from server.domain.errors import KassaError, Reason
 from server.domain.ids import random_id
@@ -76,6 +76,17 @@ class Methods(GenericRpcHandler):
             method = f"/{service}/{name}"
             access = ACCESS.get(method)
             self._handlers[method] = handler if access is None else self._wrap(method, access, handler)
+
+    def register_on(self, server: Server) -> None:
+        """Lets a server serve all of them.
+
+        Calls wait in one queue for each method that is registered by name, and in one for all others. So new work, each
+        kind by name, holds up no read, no webhook and no health check, however much of it waits.
+        """
+        server.add_generic_rpc_handlers((self,))
+        for method in NEW_WORK & self._handlers.keys():
+            _, service, name = method.split("/")
+            server.add_registered_method_handlers(service, {name: self._handlers[method]})
 
     def service(self, handler_call_details: HandlerCallDetails) -> "Handler | None":
         """Finds a method; None where there is none."""

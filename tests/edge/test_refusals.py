@@ -191,3 +191,8 @@ def test_queries_and_keys_are_not_logged(edge: Edge, upstream: Upstream) -> None
     assert json.loads(line) | {"path": "/v1/payments", "rpc": "/kassa.v1.PaymentService/ListPayments"} == json.loads(
         line
     )
+
+
+def test_what_no_server_has_taken_up_is_told_to_come_again(edge: Edge) -> None:
+    answer = edge.send("POST", "/v1/payments", {"amount": 1}, reply={"code": "CANCELLED", "message": "CANCELLED"})
+    assert (answer.status, summary(answer)) == (503, ("api_error", "OVERLOADED", None))

@@ -121,6 +121,7 @@ def make_server(use_cases: Mapping[str, StandIn], drained: list[str]) -> RpcServ
         ),
         listen="127.0.0.1:0",
         supported_currencies=frozenset({"USD", "EUR", "JPY"}),
+        refusal=lambda: BUSY[0] if BUSY else None,
         pause_s=0,
         grace_s=5,
         drain=drain,
@@ -144,6 +145,10 @@ def make_use_cases() -> dict[str, StandIn]:
     return {name: StandIn(answer) for name in (*PAYMENTS, *disputes, *fraud, *others)}
 
 
+BUSY: list[KassaError] = []
+"""What new work is refused with; empty where it is welcome."""
+
+
 @pytest.fixture
 async def rpc() -> AsyncIterator[Stack]:
     """A running server; each test sets what its use cases answer."""
@@ -152,6 +157,7 @@ async def rpc() -> AsyncIterator[Stack]:
     await server.start()
     async with grpc.aio.insecure_channel(f"127.0.0.1:{server.port}") as channel:
         yield Stack(server, channel, use_cases, drained)
+    BUSY.clear()
     await server.stop()
 
 

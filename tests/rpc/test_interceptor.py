@@ -23,7 +23,8 @@ from structlog.testing import capture_logs
 from server.domain.errors import KassaError, Reason
 from server.domain.ids import Prefix, new_id, render_id
 from server.rpc.access import ACCESS
-from tests.rpc.conftest import MERCHANT, METADATA, PLATFORM_KEY, Stack, create_request, refused
+from tests.factories import make_payment
+from tests.rpc.conftest import BUSY, MERCHANT, METADATA, PLATFORM_KEY, Stack, create_request, refused
 
 GET = pb.GetPaymentRequest(payment_id=render_id(Prefix.PAYMENT, new_id()))
 CARD = "4242424242424242"
@@ -173,3 +174,14 @@ async def test_log_line_says_who_what_and_how_long_and_no_secret(rpc: Stack) -> 
 async def _code(call: Any) -> grpc.StatusCode:
     code: grpc.StatusCode = await call.code()
     return code
+
+
+async def test_a_busy_server_refuses_new_work_before_all_else_and_goes_on_with_reads(rpc: Stack) -> None:
+    BUSY.append(KassaError(Reason.OVERLOADED, "Too much work is waiting."))
+    seen = await refused(rpc.payments.CreatePayment(create_request()))
+    assert (seen.code, seen.reason) == (grpc.StatusCode.RESOURCE_EXHAUSTED, "OVERLOADED")
+    assert seen.detail(RetryInfo).retry_delay.seconds == 1
+    assert rpc.use_cases["create"].calls == []
+    rpc.use_cases["get"].answer = make_payment(merchant_id=MERCHANT.merchant_id)
+    await rpc.payments.GetPayment(GET, metadata=METADATA)
+    assert len(rpc.use_cases["get"].calls) == 1

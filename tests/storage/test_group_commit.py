@@ -148,6 +148,35 @@ async def test_settling_goes_before_and_is_never_refused(database: Database, ord
     engine.dispose()
 
 
+async def test_a_queue_that_stands_refuses_new_rows_until_it_is_worked_off(database: Database) -> None:
+    engine = make_engine(database.writer_url, 1)
+    commit = GroupCommit(engine, writers=1, batch=1, longest_wait_s=0.05)
+    first, second = Gate(), Gate()
+    busy = await first.occupy(commit, 1)
+    late = await queued(commit, second, ["late"], tenant=1)
+    behind = await queued(commit, identify, ["behind"], tenant=1)
+    assert not commit.is_overloaded()  # nobody is known to have waited yet
+    await asyncio.sleep(0.1)
+    first.open()
+    await asyncio.to_thread(second.entered.acquire)
+    assert commit.is_overloaded()
+    with pytest.raises(KassaError) as refusal:
+        await commit.write(identify, "new", aggregates=("new",), tenant=2)
+    assert refusal.value.reason is Reason.OVERLOADED
+    urgent = await queued(commit, identify, ["urgent"], tenant=2, urgent=True)
+    second.open()
+    await asyncio.gather(*busy, *late, *behind, *urgent)
+    assert not commit.is_overloaded()
+    await commit.write(identify, "after", aggregates=("after",), tenant=2)
+    await commit.close()
+    engine.dispose()
+
+
+async def test_a_burst_that_is_worked_off_soon_is_no_overload(till: Till) -> None:
+    rows = await queued(till.commit, identify, range(1_000), tenant=1)
+    assert len(await asyncio.gather(*rows)) == 1_000
+
+
 async def test_a_busy_merchant_does_not_hold_up_the_rest(database: Database, order: list[object]) -> None:
     engine = make_engine(database.writer_url, 1)
     commit = GroupCommit(engine, writers=1, batch=2)
