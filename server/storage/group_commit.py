@@ -12,6 +12,7 @@ import threading
 import time
 from collections import OrderedDict, deque
 from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
@@ -95,7 +96,9 @@ class GroupCommit:
         observe: Callable[[Batch], None] = _nobody,
     ) -> None:  # fmt: skip
         self._observe = observe
-        self._engine, self._batch, self._waiting, self._patience_s = engine, batch, waiting, patience_s
+        # Transactions are begun and ended by hand, see `_transaction`.
+        self._engine = engine.execution_options(isolation_level="AUTOCOMMIT")
+        self._batch, self._waiting, self._patience_s = batch, waiting, patience_s
         self._urgent: deque[_Item] = deque()
         self._ordinary: OrderedDict[Hashable, deque[_Item]] = OrderedDict()
         self._ordinary_count = 0
@@ -308,17 +311,16 @@ class GroupCommit:
 
     def _transact(self, items: list[_Item]) -> Sequence[Any]:
         started, oldest = time.monotonic(), min(item.since for item in items)
-        with self._engine.connect() as connection:
-            xid = connection.scalar(text("SELECT pg_current_xact_id()::text"))
+        with self._engine.connect() as connection, _transaction(connection) as xid:
             statement = items[0].statement
             results = statement(connection, [item.row for item in items])
             assert len(results) == len(items), "a statement answers every row"
             written = time.monotonic()
             reach(statement, Moment.WRITTEN)
             try:
-                connection.commit()
+                connection.exec_driver_sql("COMMIT")
             except DBAPIError as error:
-                if not error.connection_invalidated or not self._was_committed(str(xid)):
+                if not error.connection_invalidated or not self._was_committed(xid):
                     raise
             self._observe(Batch(len(items), started - oldest, written - started, time.monotonic() - written))
         reach(statement, Moment.COMMITTED)
@@ -360,6 +362,21 @@ class GroupCommit:
                     answered.append((item.future, result))
         if answered:
             self._loop.call_soon_threadsafe(_resolve, answered)
+
+
+@contextmanager
+def _transaction(connection: Connection) -> Iterator[str]:
+    """Begins a transaction and tells its number, in one round trip; whoever uses it commits, an error rolls back."""
+    xid = connection.exec_driver_sql("BEGIN ISOLATION LEVEL READ COMMITTED; SELECT pg_current_xact_id()::text").scalar()
+    try:
+        yield str(xid)
+    except BaseException:
+        if not connection.invalidated:  # Postgres rolls back what a session leaves open
+            try:
+                connection.exec_driver_sql("ROLLBACK")
+            except DBAPIError:
+                connection.invalidate()
+        raise
 
 
 def _resolve(answered: list[tuple["asyncio.Future[Any]", Any]]) -> None:

@@ -107,7 +107,7 @@ class Together:
         self._parameters |= {f"{name}{suffix}": parameters[name] for name in plan.parameters}
 
     def read(self, statement: TextClause, parameters: Mapping[str, Any]) -> CursorResult[Any]:
-        """Sends everything and then this statement, whose result it returns."""
+        """Sends everything and then this statement; returns its result, be it rows or how many it changed."""
         self.execute(statement, parameters)
         return self._send()
 

@@ -142,6 +142,9 @@ def settle_transactions(connection: Connection, rows: Sequence[Settle]) -> list[
         _write(connection, writes, changes)
     _record(connection, troubles, changes)
     insert_calls(writes, [(locked[r.key].payment, r.transaction_id, r.calls) for r in rows if r.key in locked])
+    if changes:
+        closed = writes.read(_CLOSE, {"rows": dumps([_closing(change) for change in changes])})
+        assert closed.rowcount == len(changes), "a transaction under its payment's lock cannot change"
     writes.send()
     return results
 
@@ -218,8 +221,6 @@ def _explained(change: _Change) -> list[AttentionOver]:
 
 def _write(connection: Connection, writes: Together, changes: Sequence[_Change]) -> None:
     """Writes what follows from a batch, one statement a table."""
-    closed = connection.execute(_CLOSE, {"rows": dumps([_closing(change) for change in changes])})
-    assert closed.rowcount == len(changes), "a transaction under its payment's lock cannot change"
     objects = [found for change in changes for found in _objects(change)]
     if objects:
         writes.execute(_INSERT_OBJECTS, {"rows": dumps(objects)})

@@ -213,18 +213,18 @@ async def test_a_commit_whose_answer_was_lost_is_asked_about(
 ) -> None:
     """The payment stands once either way: nothing is written twice, and nothing is lost."""
     lost = []
-    commit = Connection.commit
+    send = Connection.exec_driver_sql
 
-    def lose_the_first_answer(connection: Connection) -> None:
-        if lost:
-            return commit(connection)
+    def lose_the_first_answer(connection: Connection, sql: str, *rest: Any) -> Any:
+        if sql != "COMMIT" or lost:
+            return send(connection, sql, *rest)
         lost.append(connection)
         if committed:
-            commit(connection)
+            send(connection, sql)
         connection.invalidate()
         raise DBAPIError("COMMIT", None, OperationalError("server closed the connection"), connection_invalidated=True)
 
-    monkeypatch.setattr(Connection, "commit", lose_the_first_answer)
+    monkeypatch.setattr(Connection, "exec_driver_sql", lose_the_first_answer)
     opened = await till.open(key="order-1")
     assert isinstance(opened, Opened)
     assert lost
