@@ -215,9 +215,9 @@ async def test_a_commit_whose_answer_was_lost_is_asked_about(
     lost = []
     send = Connection.exec_driver_sql
 
-    def lose_the_first_answer(connection: Connection, sql: str, *rest: Any) -> Any:
+    def lose_the_first_answer(connection: Connection, sql: str, *rest: Any, **options: Any) -> Any:
         if sql != "COMMIT" or lost:
-            return send(connection, sql, *rest)
+            return send(connection, sql, *rest, **options)
         lost.append(connection)
         if committed:
             send(connection, sql)
