@@ -44,6 +44,7 @@ IDS = {
     "account_id": Prefix.PROCESSOR_ACCOUNT,
     "attention_id": Prefix.ATTENTION,
     "list_entry_id": Prefix.LIST_ENTRY,
+    "snooze_id": Prefix.SNOOZE,
 }
 VERBS = ("get", "post", "patch", "put", "delete")
 

@@ -296,7 +296,7 @@ async def test_a_rule_is_silenced_listed_and_acts_again(rpc: Stack) -> None:
     [
         ("SnoozeRule", SNOOZE, "expires_at"),
         ("SnoozeRule", SNOOZE | until(seconds=-1), "expires_at"),
-        ("SnoozeRule", SNOOZE | until(days=30, minutes=1), "expires_at"),
+        ("SnoozeRule", SNOOZE | until(days=31), "expires_at"),
         ("SnoozeRule", SNOOZE | until(hours=1) | {"rule": "Many Cards"}, "rule"),
         ("SnoozeRule", SNOOZE | until(hours=1) | {"author": ""}, "author"),
         ("SnoozeRule", SNOOZE | until(hours=1) | {"reason": ""}, "reason"),
