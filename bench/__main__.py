@@ -9,11 +9,15 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from bench import chart
+from bench import chart, guard, overload, scale, soak
 from bench.report import Report, read, show_troubles, table_of_figures, table_of_rows
 from bench.standard import GUIDE, Plan, measure
 
 app = typer.Typer(add_completion=False, pretty_exceptions_show_locals=False)
+app.command("scale")(scale.main)
+app.command("overload")(overload.main)
+app.command("soak")(soak.main)
+app.command("guard")(guard.main)
 _ERRORS = Console(stderr=True, highlight=False)
 
 

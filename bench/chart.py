@@ -19,6 +19,7 @@ middle; } .end { text-anchor: end; } .line { fill: none; stroke-width: 2.5; }
 @media (prefers-color-scheme: dark) { svg { fill: #e6ebf0; background: #151b22; } .soft { fill: #98a4b0; }
 .grid { stroke: #36414c; } }
 """
+__all__ = ["Element", "Series", "bars", "check_name", "lines", "nice", "number", "write"]
 Series = Mapping[str, Sequence[float | None]]
 """Values by name; None where one is missing."""
 

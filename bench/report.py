@@ -155,6 +155,15 @@ def table_of_figures(report: Report, earlier: Report | None = None) -> Table:
     return table
 
 
+def table_of_texts(heads: Sequence[str], lines: Sequence[Sequence[str]]) -> Table:
+    """A table of what is written already; only the first column's texts are no numbers."""
+    first, *others = heads
+    table = Table(Column(first, no_wrap=True), *(Column(head, justify="right") for head in others), **_LOOK)
+    for line in lines:
+        table.add_row(*line)
+    return table
+
+
 def change(old: float, new: float) -> str:
     """Returns by how much a figure changed, in per cent."""
     return f"{100 * (new - old) / old:+.1f} %" if old else ""

@@ -104,22 +104,47 @@ def put_together(
     with ExitStack() as running:
         processes = [[_start(running, part, number) for number, part in enumerate(_shares(load))] for load in loads]
         everyone = [process for group in processes for process in group]
-        for process in everyone:
-            _wait_ready(process)
-        starts = time.time() + _HEAD_START_S
-        for process in everyone:
-            _say(process, f"{starts}\n")
+        starts = _release(everyone)
         counted = {**groups, "load": [process.pid for process in everyone]}
         begins = starts + loads[0].warmup_s
         time.sleep(max(0.0, begins - time.time()))
         before = cpu_seconds(counted)
         _watch(begins + loads[0].seconds, sample)
-        after = cpu_seconds(counted)
-        cpu_s = {name: after[name] - before[name] for name in before}
+        cpu_s = _since(before, counted)
         return [
             merge([_finish(process) for process in group], load.seconds, cpu_s)
             for load, group in zip(loads, processes, strict=True)
         ]
+
+
+def put_whole(load: Load, groups: Groups) -> Measured:
+    """Runs an open loop without warm-up, and counts all of its payments and all CPU, from before it to the last answer.
+
+    So CPU and payments belong to each other however late answers come, which `put` cannot promise; its time does not
+    say how fast anything is. The load's own CPU is not counted. It raises as `put_together` does.
+    """
+    with ExitStack() as running:
+        processes = [_start(running, part, number) for number, part in enumerate(_shares(replace(load, warmup_s=0.0)))]
+        before = cpu_seconds(groups)
+        _release(processes)
+        answers = [_finish(process) for process in processes]
+        cpu_s = _since(before, groups)
+    return merge([one | {"completed": one["outcomes"].get("ok", 0)} for one in answers], load.seconds, cpu_s)
+
+
+def _release(processes: Sequence[subprocess.Popen[str]]) -> float:
+    """Lets load processes begin together once all are ready; returns when, in seconds since 1970."""
+    for process in processes:
+        _wait_ready(process)
+    starts = time.time() + _HEAD_START_S
+    for process in processes:
+        _say(process, f"{starts}\n")
+    return starts
+
+
+def _since(before: Mapping[str, float], groups: Groups) -> dict[str, float]:
+    after = cpu_seconds(groups)
+    return {name: after[name] - value for name, value in before.items()}
 
 
 def _watch(until: float, sample: Callable[[], object] | None) -> None:
@@ -162,11 +187,11 @@ def _wait_ready(process: subprocess.Popen[str]) -> None:
         raise RuntimeError(f"the load generator could not begin:\n{process.communicate()[1]}")
 
 
-def _finish(process: subprocess.Popen[str]) -> Mapping[str, Any]:
+def _finish(process: subprocess.Popen[str]) -> dict[str, Any]:
     out, err = process.communicate()
     if process.returncode != 0:
         raise RuntimeError(f"the load generator failed:\n{err}")
-    answer: Mapping[str, Any] = json.loads(out)
+    answer: dict[str, Any] = json.loads(out)
     return answer
 
 

@@ -10,16 +10,17 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 from uuid import UUID
 
 import psycopg2
 from psycopg2 import sql
 
 from bench import stored as past
+from bench.run import Load
 from bench.screening_rules import rule_file
 from bench.stand_in import LATENCY
-from bench.usage import Groups
+from bench.usage import Groups, memory_bytes
 from sandbox.local.loopback_http import ask
 from sandbox.local.parts import DATABASE, OWNER, READER, WRITER
 from sandbox.local.ports import LOOPBACK
@@ -66,6 +67,15 @@ class Gateway:
         """Its processes, as the table counts them."""
         names = {"server": self.servers, "envoy": ("envoy",), "postgres": ("postgres",), "worker": ("worker",)}
         return {group: [self.stack.child(name).pid for name in members] for group, members in names.items()}
+
+    def load(self, protocol: str, **how: Any) -> Load:
+        """Returns a load on it, of payments unless told otherwise."""
+        return Load(protocol=protocol, targets=self.edge if protocol == "rest" else self.backs, keys=self.keys, **how)
+
+    def memory_mb(self, *names: str) -> dict[str, float]:
+        """Returns the resident memory of parts of the stack, of its servers unless others are named."""
+        pids = {name: self.stack.child(name).pid for name in names or self.servers}
+        return {name: round(memory_bytes(pid) / 1e6, 1) for name, pid in pids.items()}
 
     def some_payments(self, count: int = 2_000) -> list[tuple[int, str]]:
         """Returns payments that are there, oldest first: the index of the merchant's key, and the id."""

@@ -11,7 +11,7 @@ from bench import guide, pgbench
 from bench.report import Report, Row, row, versions
 from bench.run import Load, Measured, put
 from bench.site import RULES, Gateway, Tell, make_database, make_rows_database, open_gateway, scratch
-from bench.usage import cpu_seconds, memory_bytes
+from bench.usage import cpu_seconds
 from sandbox.local.parts import DATABASE
 
 GUIDE: Final = Path("../shared/bench/seed_guide")
@@ -58,10 +58,9 @@ class _Bench:
     skipped: dict[str, str] = field(default_factory=dict)
 
     def load(self, protocol: str, **how: Any) -> Load:
-        """A load on the gateway, of payments unless told otherwise."""
-        targets = self.gateway.edge if protocol == "rest" else self.gateway.backs
+        """A load on the gateway, as long as the plan has it."""
         settings = {"seconds": self.plan.seconds, "warmup_s": 0.5 if self.plan.quick else 1.0, **how}
-        return Load(protocol=protocol, targets=targets, keys=self.gateway.keys, **settings)
+        return self.gateway.load(protocol, **settings)
 
     def measure(self, name: str, load: Load) -> Measured:
         """Puts a load on the gateway and keeps its row."""
@@ -93,7 +92,7 @@ def measure(plan: Plan, tell: Tell = lambda step: None) -> Report:
         ) as gateway:
             bench = _Bench(plan, gateway, tell)
             _saturate(bench, make_rows_database(gateway.stack))
-            memory = {name: _megabytes(gateway, name) for name in (*gateway.servers, "worker", "envoy")}
+            memory = gateway.memory_mb(*gateway.servers, "worker", "envoy")
             _measure_guide(bench)
             _measure_latency(bench)
             _measure_reads(bench)
@@ -171,10 +170,6 @@ def _best(bench: _Bench, beginning: str) -> tuple[str, float]:
     found = {name: one["per_s"] for name, one in bench.rows.items() if name.startswith(f"{beginning}, ") and
              name.endswith(" clients")}  # fmt: skip
     return max(found.items(), key=lambda pair: pair[1], default=("", 0.0))
-
-
-def _megabytes(gateway: Gateway, name: str) -> float:
-    return round(memory_bytes(gateway.stack.child(name).pid) / 1e6, 1)
 
 
 def _ratio(value: float | None, base: float | None) -> float | None:

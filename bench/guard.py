@@ -1,0 +1,186 @@
+"""`kassa bench guard --against REV`: has a payment become dearer than it was in another revision?
+
+Servers of both revisions run beside each other, each with a Postgres of its own, and take turns (old, new, new, old …)
+at the same fixed rate. What counts is CPU, which is far steadier than time on a machine that others use too, and of it the
+ratio of two neighbouring rounds, so that what changes slowly falls out.
+"""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import asdict, dataclass
+from math import comb
+from pathlib import Path
+from statistics import median
+from typing import Annotated, Final
+
+import typer
+from rich.console import Console
+from rich.text import Text
+
+from bench.report import row, show_troubles, versions
+from bench.run import Measured, put, put_whole
+from bench.site import Gateway, open_gateway, scratch
+from bench.stand_in import BURN
+
+CHECKOUT: Final = Path(__file__).parents[1]
+_PROCESSOR_S: Final = 0.02
+_CLIENTS: Final = 64
+_SHARE: Final = 0.4
+"""Of the slower revision's saturation: enough to cost something, and far from queues."""
+_CONFIDENCE: Final = 0.95
+# -P keeps the current folder out of the search path, which PYTHONPATH alone then decides.
+_GATEWAY: Final = (sys.executable, "-P", "-m", "bench.stand_in")
+_ERRORS: Final = Console(stderr=True, highlight=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What the rounds say.
+
+    Attributes:
+        ratio: The median of new cost ÷ old cost over pairs of rounds.
+        low: The ratio's confidence interval of 95 % begins here, and ends at `high`.
+        slower: The ratio is above what is allowed, and not by chance.
+    """
+
+    ratio: float
+    low: float
+    high: float
+    slower: bool
+
+
+def judge(ratios: Sequence[float], allowed: float = 1.15, surely: float = 1.05) -> Verdict:
+    """Judges ratios of pairs, with no assumption of how they spread but that pairs do not depend on each other.
+
+    Args:
+        ratios: At least six, fewer cannot make an interval of 95 %.
+        allowed: A median above this is too much …
+        surely: … where the interval begins above this.
+    """
+    low, high = interval(ratios)
+    middle = median(ratios)
+    return Verdict(round(middle, 4), round(low, 4), round(high, 4), middle > allowed and low > surely)
+
+
+def interval(values: Sequence[float]) -> tuple[float, float]:
+    """Returns a confidence interval of the median, by the sign test: each value lies above it as a coin falls.
+
+    Raises:
+        ValueError: There are less than six values.
+    """
+    count, ordered = len(values), sorted(values)
+    outside, tail = 0, 1 / 2**count
+    while tail <= (1 - _CONFIDENCE) / 2:
+        outside += 1
+        tail += comb(count, outside) / 2**count
+    if not outside:
+        raise ValueError(f"{count} values make no interval of {_CONFIDENCE:.0%}")
+    return ordered[outside - 1], ordered[count - outside]
+
+
+def main(  # noqa: PLR0913, PLR0917  # one parameter per flag
+    against: Annotated[str, typer.Option(help="The revision to compare with, as git knows it.")],
+    pairs: Annotated[int, typer.Option(min=6, help="Pairs of rounds.")] = 12,
+    seconds: Annotated[float, typer.Option(min=0.5, help="Of each round.")] = 3.0,
+    rate: Annotated[float, typer.Option(min=0, help="Payments a second; 0 takes 40 % of saturation.")] = 0.0,
+    allowed: Annotated[float, typer.Option(min=1, help="How many times the old cost is allowed.")] = 1.15,
+    burn_ms: Annotated[float, typer.Option(min=0, help="Burn so much CPU for each payment, to try the guard.")] = 0.0,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object; people read standard error.")] = False,
+) -> None:
+    """Tell whether a payment costs more CPU than in another revision; exit code 1 where it does."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
+    began = time.monotonic()
+    with _worktree(against) as tree, scratch() as home, ExitStack() as stacks:
+        old, new = (
+            stacks.enter_context(_open(home / name, source, burn))
+            for name, source, burn in (("old", tree, 0.0), ("new", CHECKOUT, burn_ms))
+        )
+        rate = rate or _SHARE * min(_saturation(gateway) for gateway in (old, new))
+        _ERRORS.print(f"{rate:,.0f} payments a second, {pairs} pairs of rounds", style="dim")
+        rounds = [_pair(old, new, rate, seconds, reverse=number % 2 == 1) for number in range(pairs)]
+    costs = [(cost(before), cost(after)) for before, after in rounds]
+    verdict = judge([after / before for before, after in costs], allowed)
+    console = _ERRORS if as_json else Console(highlight=False)
+    _show(verdict, costs, allowed, console)
+    if as_json:
+        settings = {"against": against, "rate": rate, "seconds": seconds, "allowed": allowed, "burn_ms": burn_ms}
+        took = {"took_s": round(time.monotonic() - began, 1), "settings": settings, "versions": versions()}
+        print(json.dumps({"benchmark": "guard", **asdict(verdict), "cpu_ms": costs, **took}, indent=2))
+    rows = [row(name, one) for pair in rounds for name, one in zip(("old", "new"), pair, strict=True)]
+    raise typer.Exit(1 if show_troubles(rows, _ERRORS) or verdict.slower else 0)
+
+
+@contextmanager
+def _worktree(revision: str) -> Iterator[Path]:
+    """Checks a revision out for the block."""
+    with scratch() as folder:
+        tree = folder / "old"
+        _git("worktree", "add", "--detach", "--quiet", str(tree), revision)
+        try:
+            if not (tree / "bench" / "stand_in.py").is_file():
+                raise typer.BadParameter(f"{revision} is from before this benchmark: it has no bench/stand_in.py")
+            yield tree
+        finally:
+            _git("worktree", "remove", "--force", str(tree))
+
+
+def _git(*arguments: str) -> None:
+    done = subprocess.run(["git", *arguments], cwd=CHECKOUT, capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        raise typer.BadParameter(f"git {arguments[0]}: {done.stderr.strip()}")
+
+
+@contextmanager
+def _open(home: Path, tree: Path, burn_ms: float) -> Iterator[Gateway]:
+    """Runs the servers of a checkout."""
+    environment = {"PYTHONPATH": os.pathsep.join([str(tree), str(tree / "clients" / "python")]), BURN: str(burn_ms)}
+    with open_gateway(
+        home, servers=1, processor_s=_PROCESSOR_S, environment=environment, gateway=_GATEWAY,
+        tell=lambda step: _ERRORS.print(f"{home.name}: {step}", style="dim"),
+    ) as gateway:  # fmt: skip
+        yield gateway
+
+
+def _saturation(gateway: Gateway) -> float:
+    return put(gateway.load("grpc", clients=_CLIENTS, seconds=3.0), gateway.groups).per_s
+
+
+def _pair(old: Gateway, new: Gateway, rate: float, seconds: float, *, reverse: bool) -> tuple[Measured, Measured]:
+    """A round of each; returns the old one's first, whichever was run first."""
+    order = (new, old) if reverse else (old, new)
+    found = [
+        put_whole(gateway.load("grpc", rate=rate, seconds=seconds, processes=1), gateway.groups) for gateway in order
+    ]
+    before, after = reversed(found) if reverse else found
+    _ERRORS.print(f"{cost(before):.3f} → {cost(after):.3f} ms, {cost(after) / cost(before):.3f} times", style="dim")
+    return before, after
+
+
+def cost(measured: Measured) -> float:
+    """Returns the CPU of a payment in server and Postgres, in milliseconds.
+
+    Raises:
+        RuntimeError: No payment was made.
+    """
+    if not measured.outcomes["ok"]:
+        raise RuntimeError(f"no payment was made: {dict(measured.outcomes)}")
+    return measured.cpu_ms["server"] + measured.cpu_ms["postgres"]
+
+
+def _show(verdict: Verdict, costs: Sequence[tuple[float, float]], allowed: float, console: Console) -> None:
+    old, new = (median(column) for column in zip(*costs, strict=True))
+    says: Mapping[bool, tuple[str, str]] = {
+        True: (f"dearer than the {allowed:g} times that are allowed", "bold red"),
+        False: ("not dearer than allowed", "green"),
+    }
+    told, style = says[verdict.slower]
+    console.print(f"CPU of a payment in server and Postgres: {old:.3f} ms then, {new:.3f} ms now")
+    console.print(
+        Text(f"{verdict.ratio:.3f} times (95 %: {verdict.low:.3f} to {verdict.high:.3f}): {told}", style=style)
+    )
