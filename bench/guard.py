@@ -1,8 +1,8 @@
 """`kassa bench guard --against REV`: has a payment become dearer than it was in another revision?
 
 Servers of both revisions run beside each other, each with a Postgres of its own, and take turns (old, new, new, old …)
-at the same fixed rate. What counts is CPU, which is far steadier than time on a machine that others use too, and of it the
-ratio of two neighbouring rounds, so that what changes slowly falls out.
+at the same fixed rate. What counts is CPU, which is far steadier than time on a machine that others use too, and of it
+the ratio of two neighbouring rounds, so that what changes slowly falls out.
 """
 
 import json

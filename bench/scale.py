@@ -121,37 +121,44 @@ class _Grid:
         threads: list[int] = []
 
         def sample() -> None:
-            waiting.append(int(str(query(gateway.stack, _OPEN)[0][0])))
+            if axis == "processor":
+                waiting.append(int(str(query(gateway.stack, _OPEN)[0][0])))
             threads.append(max(thread_count(pid) for pid in pids))
 
         load = gateway.load(protocol, **{"seconds": self._seconds, **how})
         measured = put(load, gateway.groups, sample)
-        result = {
+        name = f"{protocol}, {place:,} {_UNITS[axis]}"
+        result: Result = {
             "benchmark": "scale",
             "at": round(time.time(), 3),
             "axis": axis,
             "place": place,
             "protocol": protocol,
             "clients": load.clients,
-            "row": row(f"{protocol}, {place:,} {_UNITS[axis]}", measured),
-            "in_flight": max(waiting, default=0),
+            "row": row(name, measured),
+            "in_flight": max(waiting, default=None),
             "threads": max(threads, default=0),
             "memory_mb": gateway.memory_mb(),
             "versions": versions(),
         }
         append(self._out, result)
         self.results.append(result)
-        _ERRORS.print(f"{result['row']['name']}: {measured.per_s:,.0f} a second", style="dim")
+        _ERRORS.print(f"{name}: {measured.per_s:,.0f} a second", style="dim")
 
     def show(self, console: Console) -> None:
         """Prints what was measured, and what a server held meanwhile."""
         rows: list[Row] = [one["row"] for one in self.results]
         console.print(table_of_rows(rows))
         held = [
-            (one["row"]["name"], f"{one['in_flight']:,}", f"{one['threads']}", f"{max(one['memory_mb'].values()):,.0f}")
+            (
+                one["row"]["name"],
+                _count(one["in_flight"]),
+                _count(one["threads"]),
+                f"{max(one['memory_mb'].values()):,.0f}",
+            )
             for one in self.results
         ]
-        console.print(table_of_texts(("", "payments in flight, all servers", "threads", "MB of the largest"), held))
+        console.print(table_of_texts(("", "payments in flight", "threads of a server", "MB of a server"), held))
 
     def charts(self) -> Iterator[Element]:
         """One chart for each axis."""
@@ -175,6 +182,10 @@ def _curve(results: Sequence[Result]) -> Element:
     protocols = dict.fromkeys(one["protocol"] for one in results)
     series = {protocol: [rates.get((protocol, place)) for place in places] for protocol in protocols}
     return chart.lines("Payments a second over clients", [f"{place:,}" for place in places], series, "/s", "clients")
+
+
+def _count(number: int | None) -> str:
+    return "" if number is None else f"{number:,}"
 
 
 @contextmanager
