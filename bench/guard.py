@@ -1,8 +1,8 @@
 """`kassa bench guard --against REV`: has a payment become dearer than it was in another revision?
 
-Servers of both revisions run beside each other, each with a Postgres of its own, and take turns (old, new, new, old …)
-at the same fixed rate. What counts is CPU, which is far steadier than time on a machine that others use too, and of it
-the ratio of two neighbouring rounds, so that what changes slowly falls out.
+Servers of both revisions run beside each other, each with a Postgres of its own, and in each of some rounds both are
+sent the same number of payments at the same rate and at the same time, so that whatever else the machine does meets
+both. What counts is the CPU of all that a round made, which is far steadier than time, and of it each round's ratio.
 """
 
 import json
@@ -31,8 +31,8 @@ from bench.stand_in import BURN
 CHECKOUT: Final = Path(__file__).parents[1]
 _PROCESSOR_S: Final = 0.02
 _CLIENTS: Final = 64
-_SHARE: Final = 0.4
-"""Of the slower revision's saturation: enough to cost something, and far from queues."""
+_SHARE: Final = 0.25
+"""Of the slower revision's saturation, for each of both: enough to cost something, and far from queues."""
 _CONFIDENCE: Final = 0.95
 # -P keeps the current folder out of the search path, which PYTHONPATH alone then decides.
 _GATEWAY: Final = (sys.executable, "-P", "-m", "bench.stand_in")
@@ -44,7 +44,7 @@ class Verdict:
     """What the rounds say.
 
     Attributes:
-        ratio: The median of new cost ÷ old cost over pairs of rounds.
+        ratio: The median of new cost ÷ old cost over rounds.
         low: The ratio's confidence interval of 95 % begins here, and ends at `high`.
         slower: The ratio is above what is allowed, and not by chance.
     """
@@ -56,7 +56,7 @@ class Verdict:
 
 
 def judge(ratios: Sequence[float], allowed: float = 1.15, surely: float = 1.05) -> Verdict:
-    """Judges ratios of pairs, with no assumption of how they spread but that pairs do not depend on each other.
+    """Judges ratios of rounds, with no assumption of how they spread but that rounds do not depend on each other.
 
     Args:
         ratios: At least six, fewer cannot make an interval of 95 %.
@@ -86,9 +86,9 @@ def interval(values: Sequence[float]) -> tuple[float, float]:
 
 def main(  # noqa: PLR0913, PLR0917  # one parameter per flag
     against: Annotated[str, typer.Option(help="The revision to compare with, as git knows it.")],
-    pairs: Annotated[int, typer.Option(min=6, help="Pairs of rounds.")] = 12,
+    rounds: Annotated[int, typer.Option(min=6, help="How many.")] = 20,
     seconds: Annotated[float, typer.Option(min=0.5, help="Of each round.")] = 3.0,
-    rate: Annotated[float, typer.Option(min=0, help="Payments a second; 0 takes 40 % of saturation.")] = 0.0,
+    rate: Annotated[float, typer.Option(min=0, help="Payments a second; 0 takes a quarter of saturation.")] = 0.0,
     allowed: Annotated[float, typer.Option(min=1, help="How many times the old cost is allowed.")] = 1.15,
     burn_ms: Annotated[float, typer.Option(min=0, help="Burn so much CPU for each payment, to try the guard.")] = 0.0,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object; people read standard error.")] = False,
@@ -102,9 +102,9 @@ def main(  # noqa: PLR0913, PLR0917  # one parameter per flag
             for name, source, burn in (("old", tree, 0.0), ("new", CHECKOUT, burn_ms))
         )
         rate = rate or _SHARE * min(_saturation(gateway) for gateway in (old, new))
-        _ERRORS.print(f"{rate:,.0f} payments a second, {pairs} pairs of rounds", style="dim")
-        rounds = [_pair(old, new, rate, seconds, reverse=number % 2 == 1) for number in range(pairs)]
-    costs = [(cost(before), cost(after)) for before, after in rounds]
+        _ERRORS.print(f"{rate:,.0f} payments a second, each, {rounds} rounds", style="dim")
+        found = [_round(old, new, rate, seconds) for _ in range(rounds)]
+    costs = [(cost(before), cost(after)) for before, after in found]
     verdict = judge([after / before for before, after in costs], allowed)
     console = _ERRORS if as_json else Console(highlight=False)
     _show(verdict, costs, allowed, console)
@@ -112,7 +112,7 @@ def main(  # noqa: PLR0913, PLR0917  # one parameter per flag
         settings = {"against": against, "rate": rate, "seconds": seconds, "allowed": allowed, "burn_ms": burn_ms}
         took = {"took_s": round(time.monotonic() - began, 1), "settings": settings, "versions": versions()}
         print(json.dumps({"benchmark": "guard", **asdict(verdict), "cpu_ms": costs, **took}, indent=2))
-    rows = [row(name, one) for pair in rounds for name, one in zip(("old", "new"), pair, strict=True)]
+    rows = [row(name, one) for pair in found for name, one in zip(("old", "new"), pair, strict=True)]
     raise typer.Exit(1 if show_troubles(rows, _ERRORS) or verdict.slower else 0)
 
 
@@ -151,13 +151,10 @@ def _saturation(gateway: Gateway) -> float:
     return put(gateway.load("grpc", clients=_CLIENTS, seconds=3.0), gateway.groups).per_s
 
 
-def _pair(old: Gateway, new: Gateway, rate: float, seconds: float, *, reverse: bool) -> tuple[Measured, Measured]:
-    """A round of each; returns the old one's first, whichever was run first."""
-    order = (new, old) if reverse else (old, new)
-    found = [
-        put_whole(gateway.load("grpc", rate=rate, seconds=seconds, processes=1), gateway.groups) for gateway in order
-    ]
-    before, after = reversed(found) if reverse else found
+def _round(old: Gateway, new: Gateway, rate: float, seconds: float) -> tuple[Measured, Measured]:
+    """Both at the same time; returns what the old one did and what the new one did."""
+    loads = [gateway.load("grpc", rate=rate, seconds=seconds, processes=1) for gateway in (old, new)]
+    before, after = put_whole([(loads[0], old.groups), (loads[1], new.groups)])
     _ERRORS.print(f"{cost(before):.3f} → {cost(after):.3f} ms, {cost(after) / cost(before):.3f} times", style="dim")
     return before, after
 

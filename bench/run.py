@@ -96,7 +96,7 @@ def put_together(
     Args:
         loads: Of the same length and warm-up.
         groups: Whose CPU is counted; the load's own is called `load`.
-        sample: Called each second of the measured time.
+        sample: Called at the beginning of the measured time and each second of it.
 
     Raises:
         RuntimeError: A load process failed; the text is what it said.
@@ -104,6 +104,8 @@ def put_together(
     with ExitStack() as running:
         processes = [[_start(running, part, number) for number, part in enumerate(_shares(load))] for load in loads]
         everyone = [process for group in processes for process in group]
+        for process in everyone:
+            _wait_ready(process)
         starts = _release(everyone)
         counted = {**groups, "load": [process.pid for process in everyone]}
         begins = starts + loads[0].warmup_s
@@ -117,25 +119,32 @@ def put_together(
         ]
 
 
-def put_whole(load: Load, groups: Groups) -> Measured:
-    """Runs an open loop without warm-up, and counts all of its payments and all CPU, from before it to the last answer.
+def put_whole(pairs: Sequence[tuple[Load, Groups]]) -> Sequence[Measured]:
+    """Runs open loops at the same time without warm-up, and counts all payments and all CPU, to the last answer.
 
-    So CPU and payments belong to each other however late answers come, which `put` cannot promise; its time does not
+    So CPU and payments belong to each other however late answers come, which `put` cannot promise; its rate does not
     say how fast anything is. The load's own CPU is not counted. It raises as `put_together` does.
+
+    Args:
+        pairs: Each load with whose CPU is counted for it.
     """
     with ExitStack() as running:
-        processes = [_start(running, part, number) for number, part in enumerate(_shares(replace(load, warmup_s=0.0)))]
-        before = cpu_seconds(groups)
-        _release(processes)
-        answers = [_finish(process) for process in processes]
-        cpu_s = _since(before, groups)
-    return merge([one | {"completed": one["outcomes"].get("ok", 0)} for one in answers], load.seconds, cpu_s)
+        loads = [replace(load, warmup_s=0.0) for load, _ in pairs]
+        processes = [[_start(running, part, number) for number, part in enumerate(_shares(load))] for load in loads]
+        for process in (everyone := [process for group in processes for process in group]):
+            _wait_ready(process)
+        before = [cpu_seconds(groups) for _, groups in pairs]
+        _release(everyone)
+        answers = [[_finish(process) for process in group] for group in processes]
+        costs = [_since(cpu_s, groups) for cpu_s, (_, groups) in zip(before, pairs, strict=True)]
+    return [
+        merge([one | {"completed": one["outcomes"].get("ok", 0)} for one in group], load.seconds, cpu_s)
+        for load, group, cpu_s in zip(loads, answers, costs, strict=True)
+    ]
 
 
 def _release(processes: Sequence[subprocess.Popen[str]]) -> float:
-    """Lets load processes begin together once all are ready; returns when, in seconds since 1970."""
-    for process in processes:
-        _wait_ready(process)
+    """Lets load processes that are ready begin together; returns when, in seconds since 1970."""
     starts = time.time() + _HEAD_START_S
     for process in processes:
         _say(process, f"{starts}\n")
@@ -148,10 +157,12 @@ def _since(before: Mapping[str, float], groups: Groups) -> dict[str, float]:
 
 
 def _watch(until: float, sample: Callable[[], object] | None) -> None:
-    while (left := until - time.time()) > 0:
-        time.sleep(min(left, _SAMPLE_S))
+    while True:
         if sample is not None:
             sample()
+        if (left := until - time.time()) <= 0:
+            return
+        time.sleep(min(left, _SAMPLE_S))
 
 
 def _shares(load: Load) -> list[Load]:

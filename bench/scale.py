@@ -149,16 +149,8 @@ class _Grid:
         """Prints what was measured, and what a server held meanwhile."""
         rows: list[Row] = [one["row"] for one in self.results]
         console.print(table_of_rows(rows))
-        held = [
-            (
-                one["row"]["name"],
-                _count(one["in_flight"]),
-                _count(one["threads"]),
-                f"{max(one['memory_mb'].values()):,.0f}",
-            )
-            for one in self.results
-        ]
-        console.print(table_of_texts(("", "payments in flight", "threads of a server", "MB of a server"), held))
+        heads = ("", "payments in flight", "threads of a server", "MB of a server")
+        console.print(table_of_texts(heads, [_held(one) for one in self.results]))
 
     def charts(self) -> Iterator[Element]:
         """One chart for each axis."""
@@ -184,8 +176,10 @@ def _curve(results: Sequence[Result]) -> Element:
     return chart.lines("Payments a second over clients", [f"{place:,}" for place in places], series, "/s", "clients")
 
 
-def _count(number: int | None) -> str:
-    return "" if number is None else f"{number:,}"
+def _held(result: Result) -> tuple[str, ...]:
+    in_flight, memory_mb = result["in_flight"], max(result["memory_mb"].values())
+    waiting = "" if in_flight is None else f"{in_flight:,}"
+    return result["row"]["name"], waiting, f"{result['threads']}", f"{memory_mb:,.0f}"
 
 
 @contextmanager

@@ -195,7 +195,7 @@ async def open_loop(calls: Rest | Grpc, rate: float, starts: float, tally: Tally
 
     At the end it waits up to 20 s for answers; what is not there by then is `no answer`.
     """
-    made = 0
+    made, due = 0, starts
     under_way: set[float] = set()
 
     def begin(due: float) -> None:
@@ -207,11 +207,14 @@ async def open_loop(calls: Rest | Grpc, rate: float, starts: float, tally: Tally
 
         calls.call(done)
 
-    while (now := time.time()) < tally.ends:
-        while made < (now - starts) * rate:
-            begin(starts + made / rate)
-            made += 1
-        await asyncio.sleep(_TICK_S)
+    # Also what became due while this process could not run, even at the end, is called.
+    while due < tally.ends:
+        if due > time.time():
+            await asyncio.sleep(_TICK_S)
+            continue
+        begin(due)
+        made += 1
+        due = starts + made / rate
     deadline = time.time() + _LONGEST_WAIT_S
     while under_way and time.time() < deadline:
         await asyncio.sleep(0.05)

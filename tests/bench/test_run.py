@@ -13,7 +13,7 @@ import grpc
 import pytest
 from kassa.v1 import payment_service_pb2 as pb
 
-from bench.run import Load, Measured, merge, put, put_together
+from bench.run import Load, Measured, merge, put, put_together, put_whole
 
 
 def measured(latencies: list[float]) -> Measured:
@@ -111,6 +111,16 @@ def test_two_loads_run_at_the_same_time_and_are_told_apart(port: int) -> None:
     assert reads.outcomes.keys() == {"status 13"}
     assert (reads.per_s, reads.failed) == (0, reads.outcomes["status 13"])
     assert samples
+
+
+def test_the_whole_of_a_load_is_counted(port: int) -> None:
+    """From the first call to the last answer, so that cost and payments belong to each other."""
+    groups = {"server": [os.getpid()]}
+    found, other = put_whole([(load(port, rate=100), groups), (load(port, rate=40), groups)])
+    assert other.outcomes == {"ok": 20}
+    assert found.outcomes == {"ok": found.outcomes["ok"]}
+    assert found.outcomes["ok"] == 50
+    assert found.cpu_ms["server"] == pytest.approx(found.cpu_s["server"] * 1000 / found.outcomes["ok"])
 
 
 def test_a_load_that_cannot_begin_says_why(unused_tcp_port: int) -> None:

@@ -1,0 +1,88 @@
+"""The guard tells what became dearer from what only looks so, and cleans up after itself."""
+
+import subprocess
+import time
+from pathlib import Path
+from random import Random
+from statistics import median
+
+import pytest
+import typer
+
+from bench.guard import CHECKOUT, _worktree, interval, judge
+from bench.stand_in import StandIn
+
+
+def git(*arguments: str) -> str:
+    return subprocess.run(["git", *arguments], cwd=CHECKOUT, capture_output=True, text=True, check=True).stdout
+
+
+in_a_clone = pytest.mark.skipif(not (CHECKOUT / ".git").exists(), reason="needs git's history")
+
+
+@pytest.mark.parametrize(("count", "outside"), [(6, 1), (8, 1), (9, 2), (12, 3), (20, 6)])
+def test_the_interval_is_that_of_the_sign_test(count: int, outside: int) -> None:
+    """The tables of the sign test at 95 %, such as in Conover, Practical Nonparametric Statistics."""
+    assert interval(list(range(1, count + 1))) == (outside, count + 1 - outside)
+
+
+def test_few_values_make_no_interval() -> None:
+    with pytest.raises(ValueError, match="5 values"):
+        interval([1, 2, 3, 4, 5])
+
+
+def test_the_interval_holds_the_median_as_often_as_it_says() -> None:
+    random = Random(1)
+    held = 0
+    for _ in range(2_000):
+        low, high = interval([random.lognormvariate(0, 0.2) for _ in range(12)])
+        held += low <= 1 <= high
+    assert held / 2_000 >= 0.95
+
+
+def rounds(seed: int, ratio: float, noise: float) -> list[float]:
+    random = Random(seed)
+    return [ratio * random.lognormvariate(0, noise) for _ in range(12)]
+
+
+def test_noise_is_no_regression() -> None:
+    assert [seed for seed in range(200) if judge(rounds(seed, 1.0, 0.1)).slower] == []
+
+
+def test_a_fifth_more_is_one() -> None:
+    assert sum(judge(rounds(seed, 1.2, 0.03)).slower for seed in range(200)) >= 198
+
+
+def test_one_wild_pair_decides_nothing() -> None:
+    assert not judge([1.0] * 11 + [40.0]).slower
+
+
+def test_what_may_be_chance_is_not_said_to_be_slower() -> None:
+    wide = [0.8, 0.9, 0.95, 1.0, 1.1, 1.2, 1.25, 1.3, 1.35, 1.4, 1.5, 2.0]
+    assert median(wide) > 1.15
+    assert not judge(wide).slower
+
+
+@in_a_clone
+def test_a_revision_is_checked_out_for_the_while() -> None:
+    with _worktree("HEAD") as tree:
+        assert (tree / "server" / "cli.py").is_file()
+        assert str(tree) in git("worktree", "list")
+    assert not tree.exists()
+    assert str(tree) not in git("worktree", "list")
+
+
+@in_a_clone
+def test_an_unknown_revision_is_said_to_be_unknown() -> None:
+    with pytest.raises(typer.BadParameter, match="no-such-revision"), _worktree("no-such-revision"):
+        pass
+
+
+def test_the_stand_in_burns_what_it_is_told() -> None:
+    began = time.thread_time()
+    StandIn(0, burn_s=0.02)._burn()
+    assert time.thread_time() - began >= 0.02
+
+
+def test_the_guard_runs_in_a_checkout() -> None:
+    assert Path(CHECKOUT, "bench", "guard.py").is_file()
