@@ -24,15 +24,12 @@ from rich.console import Console
 from rich.text import Text
 
 from bench.report import row, show_troubles, versions
-from bench.run import Measured, put, put_whole
+from bench.run import Measured, put_whole
 from bench.site import Gateway, open_gateway, scratch
 from bench.stand_in import BURN
 
 CHECKOUT: Final = Path(__file__).parents[1]
 _PROCESSOR_S: Final = 0.02
-_CLIENTS: Final = 64
-_SHARE: Final = 0.25
-"""Of the slower revision's saturation, for each of both: enough to cost something, and far from queues."""
 _CONFIDENCE: Final = 0.95
 # -P keeps the current folder out of the search path, which PYTHONPATH alone then decides.
 _GATEWAY: Final = (sys.executable, "-P", "-m", "bench.stand_in")
@@ -86,9 +83,9 @@ def interval(values: Sequence[float]) -> tuple[float, float]:
 
 def main(  # noqa: PLR0913, PLR0917  # one parameter per flag
     against: Annotated[str, typer.Option(help="The revision to compare with, as git knows it.")],
-    rounds: Annotated[int, typer.Option(min=6, help="How many.")] = 20,
-    seconds: Annotated[float, typer.Option(min=0.5, help="Of each round.")] = 3.0,
-    rate: Annotated[float, typer.Option(min=0, help="Payments a second; 0 takes a quarter of saturation.")] = 0.0,
+    rounds: Annotated[int, typer.Option(min=6, help="How many; one more comes first and does not count.")] = 24,
+    seconds: Annotated[float, typer.Option(min=0.5, help="Of each round.")] = 2.0,
+    rate: Annotated[float, typer.Option(min=1, help="Payments a second that each of both is sent.")] = 100.0,
     allowed: Annotated[float, typer.Option(min=1, help="How many times the old cost is allowed.")] = 1.15,
     burn_ms: Annotated[float, typer.Option(min=0, help="Burn so much CPU for each payment, to try the guard.")] = 0.0,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object; people read standard error.")] = False,
@@ -101,8 +98,8 @@ def main(  # noqa: PLR0913, PLR0917  # one parameter per flag
             stacks.enter_context(_open(home / name, source, burn))
             for name, source, burn in (("old", tree, 0.0), ("new", CHECKOUT, burn_ms))
         )
-        rate = rate or _SHARE * min(_saturation(gateway) for gateway in (old, new))
-        _ERRORS.print(f"{rate:,.0f} payments a second, each, {rounds} rounds", style="dim")
+        _round(old, new, rate, seconds)  # the first one is not typical
+        _ERRORS.print(f"{rate:,.0f} payments a second for each, {rounds} rounds", style="dim")
         found = [_round(old, new, rate, seconds) for _ in range(rounds)]
     costs = [(cost(before), cost(after)) for before, after in found]
     verdict = judge([after / before for before, after in costs], allowed)
@@ -145,10 +142,6 @@ def _open(home: Path, tree: Path, burn_ms: float) -> Iterator[Gateway]:
         tell=lambda step: _ERRORS.print(f"{home.name}: {step}", style="dim"),
     ) as gateway:  # fmt: skip
         yield gateway
-
-
-def _saturation(gateway: Gateway) -> float:
-    return put(gateway.load("grpc", clients=_CLIENTS, seconds=3.0), gateway.groups).per_s
 
 
 def _round(old: Gateway, new: Gateway, rate: float, seconds: float) -> tuple[Measured, Measured]:
