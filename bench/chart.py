@@ -58,11 +58,12 @@ def lines(title: str, places: Sequence[str], series: Series, unit: str, x_name: 
     for quarter in range(5):
         y = bottom - high * quarter / 4
         drawn.append(e("line", x1=left, x2=right, y1=y, y2=y, class_="grid"))
-        drawn.append(_text(number(top * quarter / 4), left - 8, y + 4, "soft end"))
+        tick = f"{number(top * quarter / 4)} {unit if quarter == 4 else ''}".rstrip()
+        drawn.append(_text(tick, left - 8, y + 4, "soft end"))
     every = max(1, len(places) // 12)
     for place in range(0, len(places), every):
         drawn.append(_text(places[place], left + place * step, bottom + 18, "soft middle"))
-    drawn.append(_text(f"{x_name}    ({unit})", (left + right) / 2, bottom + 38, "soft middle"))
+    drawn.append(_text(x_name, (left + right) / 2, bottom + 38, "soft middle"))
     for name, values in series.items():
         spots = [(left + at * step, bottom - high * one / top, one) for at, one in enumerate(values) if one is not None]
         points, colour = " ".join(f"{x:.1f},{y:.1f}" for x, y, _ in spots), _colour(names, name)

@@ -14,7 +14,8 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass
-from math import comb
+from itertools import accumulate, zip_longest
+from math import exp, log
 from pathlib import Path
 from statistics import median
 from typing import Annotated, Final
@@ -41,7 +42,7 @@ class Verdict:
     """What the rounds say.
 
     Attributes:
-        ratio: The median of new cost ÷ old cost over rounds.
+        ratio: Of new cost ÷ old cost, the typical one of all rounds.
         low: The ratio's confidence interval of 95 % begins here, and ends at `high`.
         slower: The ratio is above what is allowed, and not by chance.
     """
@@ -53,32 +54,41 @@ class Verdict:
 
 
 def judge(ratios: Sequence[float], allowed: float = 1.15, surely: float = 1.05) -> Verdict:
-    """Judges ratios of rounds, with no assumption of how they spread but that rounds do not depend on each other.
+    """Judges the ratios of rounds by their ranks alone, so that a wild one counts as little as any other.
 
     Args:
         ratios: At least six, fewer cannot make an interval of 95 %.
-        allowed: A median above this is too much …
+        allowed: A typical ratio above this is too much …
         surely: … where the interval begins above this.
     """
-    low, high = interval(ratios)
-    middle = median(ratios)
-    return Verdict(round(middle, 4), round(low, 4), round(high, 4), middle > allowed and low > surely)
+    ratio, low, high = (exp(value) for value in center([log(ratio) for ratio in ratios]))
+    return Verdict(round(ratio, 4), round(low, 4), round(high, 4), ratio > allowed and low > surely)
 
 
-def interval(values: Sequence[float]) -> tuple[float, float]:
-    """Returns a confidence interval of the median, by the sign test: each value lies above it as a coin falls.
+def center(values: Sequence[float]) -> tuple[float, float, float]:
+    """Returns the center of values, and its confidence interval of 95 %.
+
+    It is the median of the means of all pairs (Hodges and Lehmann), with the interval of Wilcoxon's signed ranks:
+    nearly as exact as a mean where noise is normal, and nearly as unmoved as a median where it is not.
 
     Raises:
         ValueError: There are less than six values.
     """
-    count, ordered = len(values), sorted(values)
-    outside, tail = 0, 1 / 2**count
-    while tail <= (1 - _CONFIDENCE) / 2:
-        outside += 1
-        tail += comb(count, outside) / 2**count
+    count = len(values)
+    means = sorted((values[one] + values[other]) / 2 for one in range(count) for other in range(one, count))
+    outside = _rank_sums_outside(count)
     if not outside:
         raise ValueError(f"{count} values make no interval of {_CONFIDENCE:.0%}")
-    return ordered[outside - 1], ordered[count - outside]
+    return median(means), means[outside - 1], means[-outside]
+
+
+def _rank_sums_outside(count: int) -> int:
+    """Counts the smallest sums of signed ranks that are, together, less likely than one side's share of the rest."""
+    ways = [1]  # by sum: how many sets of the ranks so far have it
+    for rank in range(1, count + 1):
+        ways = [with_it + without for with_it, without in zip_longest([0] * rank + ways, ways, fillvalue=0)]
+    below = list(accumulate(ways))
+    return sum(one <= 2**count * (1 - _CONFIDENCE) / 2 for one in below)
 
 
 def main(  # noqa: PLR0913, PLR0917  # one parameter per flag

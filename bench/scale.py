@@ -161,10 +161,11 @@ class _Grid:
             elif here:
                 rates = {one["row"]["name"]: {"payments": one["row"]["per_s"]} for one in here}
                 costs = {one["row"]["name"]: one["row"]["cpu_ms"] for one in here}
-                yield chart.bars(f"Payments a second over {axis}", rates, "/s")
-                yield chart.bars(f"CPU of a payment over {axis}", costs, "ms")
+                yield chart.bars(f"Payments a second over {_SAYS[axis]}", rates, "/s")
+                yield chart.bars(f"CPU of a payment over {_SAYS[axis]}", costs, "ms")
 
 
+_SAYS: Final = {"servers": "servers", "processor": "the processor's latency", "stored": "payments stored"}
 _UNITS: Final = {"clients": "clients", "servers": "servers", "processor": "ms", "stored": "stored"}
 
 

@@ -31,8 +31,8 @@ def test_each_axis_that_was_measured_has_its_charts() -> None:
     grid = scale._Grid(["grpc", "rest"], 1.0, None)
     grid.results += [result("clients", 1, "grpc", 90.0), result("clients", 8, "grpc", 500.0)]
     grid.results += [result("clients", 8, "rest", 400.0), result("stored", 10_000, "grpc", 900.0)]
-    titles = [chart.get("aria-label") for chart in grid.charts()]
-    assert titles == ["Payments a second over clients", "Payments a second over stored", "CPU of a payment over stored"]
+    titles = [chart.get("aria-label") or "" for chart in grid.charts()]
+    assert [title.partition(" over ")[2] for title in titles] == ["clients", "payments stored", "payments stored"]
 
 
 def test_a_grid_says_what_a_server_held() -> None:

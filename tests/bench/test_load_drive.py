@@ -41,7 +41,7 @@ def calls(server: Server) -> Grpc:
 
 async def test_a_closed_loop_keeps_one_call_of_each_client_under_way() -> None:
     server, now = Server(0.02), time.time()
-    tally = Tally(now, now + 0.3)
+    tally = Tally(now, now + 1)
     await closed(calls(server), 5, tally)
     assert server.most == 5
     assert tally.outcomes["ok"] == tally.completed == len(tally.latencies_s) > 5
@@ -51,9 +51,9 @@ async def test_a_closed_loop_keeps_one_call_of_each_client_under_way() -> None:
 async def test_a_client_that_is_refused_at_once_comes_back_later() -> None:
     """Else it would call itself until Python gives up."""
     server, now = Server(0, "refused"), time.time()
-    tally = Tally(now, now + 0.3)
+    tally = Tally(now, now + 1)
     await closed(calls(server), 3, tally)
-    assert 3 <= tally.outcomes["refused"] <= 3 * 7
+    assert 3 < tally.outcomes["refused"] <= 3 * 20
     assert (tally.completed, len(tally.latencies_s)) == (0, 0)
 
 
