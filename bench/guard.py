@@ -93,11 +93,11 @@ def _rank_sums_outside(count: int) -> int:
 
 def main(  # noqa: PLR0913, PLR0917  # one parameter per flag
     against: Annotated[str, typer.Option(help="The revision to compare with, as git knows it.")],
-    rounds: Annotated[int, typer.Option(min=6, help="How many; one more comes first and does not count.")] = 24,
+    rounds: Annotated[int, typer.Option(min=6, help="How many; one more comes first and does not count.")] = 32,
     seconds: Annotated[float, typer.Option(min=0.5, help="Of each round.")] = 2.0,
     rate: Annotated[float, typer.Option(min=1, help="Payments a second that each of both is sent.")] = 100.0,
     allowed: Annotated[float, typer.Option(min=1, help="How many times the old cost is allowed.")] = 1.15,
-    burn_ms: Annotated[float, typer.Option(min=0, help="Burn so much CPU for each payment, to try the guard.")] = 0.0,
+    burn: Annotated[float, typer.Option(min=0, help="Share of its CPU that the new server burns, to try this.")] = 0.0,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object; people read standard error.")] = False,
 ) -> None:
     """Tell whether a payment costs more CPU than in another revision; exit code 1 where it does."""
@@ -105,8 +105,8 @@ def main(  # noqa: PLR0913, PLR0917  # one parameter per flag
     began = time.monotonic()
     with _worktree(against) as tree, scratch() as home, ExitStack() as stacks:
         old, new = (
-            stacks.enter_context(_open(home / name, source, burn))
-            for name, source, burn in (("old", tree, 0.0), ("new", CHECKOUT, burn_ms))
+            stacks.enter_context(_open(home / name, source, share))
+            for name, source, share in (("old", tree, 0.0), ("new", CHECKOUT, burn))
         )
         _round(old, new, rate, seconds)  # the first one is not typical
         _ERRORS.print(f"{rate:,.0f} payments a second for each, {rounds} rounds", style="dim")
@@ -116,7 +116,7 @@ def main(  # noqa: PLR0913, PLR0917  # one parameter per flag
     console = _ERRORS if as_json else Console(highlight=False)
     _show(verdict, costs, allowed, console)
     if as_json:
-        settings = {"against": against, "rate": rate, "seconds": seconds, "allowed": allowed, "burn_ms": burn_ms}
+        settings = {"against": against, "rate": rate, "seconds": seconds, "allowed": allowed, "burn": burn}
         took = {"took_s": round(time.monotonic() - began, 1), "settings": settings, "versions": versions()}
         print(json.dumps({"benchmark": "guard", **asdict(verdict), "cpu_ms": costs, **took}, indent=2))
     rows = [row(name, one) for pair in found for name, one in zip(("old", "new"), pair, strict=True)]
@@ -144,9 +144,9 @@ def _git(*arguments: str) -> None:
 
 
 @contextmanager
-def _open(home: Path, tree: Path, burn_ms: float) -> Iterator[Gateway]:
+def _open(home: Path, tree: Path, burn: float) -> Iterator[Gateway]:
     """Runs the servers of a checkout."""
-    environment = {"PYTHONPATH": os.pathsep.join([str(tree), str(tree / "clients" / "python")]), BURN: str(burn_ms)}
+    environment = {"PYTHONPATH": os.pathsep.join([str(tree), str(tree / "clients" / "python")]), BURN: str(burn)}
     with open_gateway(
         home, servers=1, processor_s=_PROCESSOR_S, environment=environment, gateway=_GATEWAY,
         tell=lambda step: _ERRORS.print(f"{home.name}: {step}", style="dim"),
