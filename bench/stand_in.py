@@ -1,9 +1,8 @@
 """Servers and workers whose processor answers inside of their own process: `python -m bench.stand_in serve|worker`.
 
-Benchmarks run them in the place of `kassa serve` and `kassa worker`, with the same settings: everything is as it is in
-the gateway but the processor, which approves each request after `BENCH_PROCESSOR_S` seconds. It leaves the same records
-as the adapter of Stripe, fee and recorded call included, and costs nearly nothing, so that a figure tells of the
-gateway alone.
+Benchmarks run them in the place of `kassa serve` and `kassa worker`, with the same settings: all is the gateway's own
+but the processor, which approves each request after `BENCH_PROCESSOR_S` seconds. It leaves the same records as Stripe's
+adapter, fee and recorded call included, and costs nearly nothing, so that a figure tells of the gateway alone.
 `BENCH_BURN` makes a server burn that share of its own CPU beside, to see that `bench.guard` finds what became dearer.
 """
 
