@@ -106,16 +106,14 @@ def main(  # noqa: PLR0913, PLR0917  # one parameter per flag
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     began = time.monotonic()
     with _worktree(against) as tree, scratch() as home, ExitStack() as stacks:
-        old, new = (
+        before, after = (
             stacks.enter_context(_open(home / name, source, share))
             for name, source, share in (("old", tree, 0.0), ("new", CHECKOUT, burn))
         )
-        _round(old, new, rate, seconds)  # the first one is not typical
+        _round(before, after, rate, seconds)  # the first one is not typical
         _ERRORS.print(f"{rate:,.0f} payments a second for each, {rounds} rounds", style="dim")
-        found = [_round(old, new, rate, seconds) for _ in range(rounds)]
-    costs = {
-        name: [(cost(before, groups), cost(after, groups)) for before, after in found] for name, groups in _OF.items()
-    }
+        found = [_round(before, after, rate, seconds) for _ in range(rounds)]
+    costs = {name: [(cost(old, groups), cost(new, groups)) for old, new in found] for name, groups in _OF.items()}
     verdicts = {name: judge([after / before for before, after in pairs], allowed) for name, pairs in costs.items()}
     console = _ERRORS if as_json else Console(highlight=False)
     for name, verdict in verdicts.items():

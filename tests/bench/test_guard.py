@@ -2,13 +2,16 @@
 
 import subprocess
 import time
+from array import array
+from collections import Counter
 from pathlib import Path
 from random import Random
 
 import pytest
 import typer
 
-from bench.guard import CHECKOUT, _rank_sums_outside, _worktree, center, judge
+from bench.guard import CHECKOUT, _rank_sums_outside, _worktree, center, cost, judge
+from bench.run import Measured
 from bench.stand_in import StandIn
 
 
@@ -79,6 +82,15 @@ def test_a_revision_is_checked_out_for_the_while() -> None:
 def test_an_unknown_revision_is_said_to_be_unknown() -> None:
     with pytest.raises(typer.BadParameter, match="no-such-revision"), _worktree("no-such-revision"):
         pass
+
+
+def test_a_payments_cost_is_that_of_the_groups_that_are_asked_for() -> None:
+    cpu_ms = {"server": 2.0, "postgres": 1.0, "worker": 0.5, "envoy": 0.1}
+    measured = Measured(9.0, Counter(ok=9), array("f"), cpu_ms, {})
+    assert cost(measured) == 3.0
+    assert cost(measured, ["server"]) == 2.0
+    with pytest.raises(RuntimeError, match="no payment"):
+        cost(Measured(0.0, Counter(refused=3), array("f"), {"server": 0.0, "postgres": 0.0}, {}))
 
 
 def test_the_stand_in_burns_what_it_is_told() -> None:
