@@ -64,6 +64,10 @@ test: setup lint types contracts pytest ## Run every check: lint, types, import 
 simulate: setup ## Run 50 seeds of faults against the gateway (SEED=1 SEEDS=50 PAYMENTS=4000)
 	@$(BIN)/kassa simulate --seed $(SEED) --seeds $(SEEDS) --payments $(PAYMENTS)
 
+.PHONY: bench
+bench: setup ## Measure the gateway beside the database alone, about two minutes (BENCH=--quick passes options)
+	@$(BIN)/kassa bench $(BENCH)
+
 .PHONY: lint
 lint: setup
 	$(BIN)/ruff check .

@@ -3,10 +3,12 @@
 Benchmarks run them in the place of `kassa serve` and `kassa worker`, with the same settings: all is the gateway's own
 but the processor, which approves each request after `BENCH_PROCESSOR_S` seconds. It leaves the same records as Stripe's
 adapter, fee and recorded call included, and costs nearly nothing, so that a figure tells of the gateway alone.
+`BENCH_BURN` makes a server burn that share of its own CPU beside, to see that `bench.guard` finds what became dearer.
 """
 
 import asyncio
 import os
+import time
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Annotated, NoReturn
@@ -35,6 +37,7 @@ from server.processors.stripe import StripeEndpoint, StripeProcessor
 from server.settings import Settings, load
 
 LATENCY = "BENCH_PROCESSOR_S"
+BURN = "BENCH_BURN"
 app = typer.Typer(add_completion=False)
 
 
@@ -45,18 +48,20 @@ class StandIn:
 
     Args:
         latency_s: Seconds that an answer takes.
+        burn: Seconds of CPU that it burns for each second that its process takes otherwise.
     """
 
-    def __init__(self, latency_s: float) -> None:
+    def __init__(self, latency_s: float, burn: float = 0.0) -> None:
         stripe = StripeProcessor(StripeEndpoint())
         self.name, self.credential_names, self.capabilities = stripe.name, stripe.credential_names, stripe.capabilities
-        self._latency_s = latency_s
+        self._latency_s, self._burn, self._began_s, self._burnt_s = latency_s, burn, time.process_time(), 0.0
 
     async def authorize(self, account: Account, request: Authorization) -> Outcome:
         """See `Processor`."""
         intent = f"pi_{request.amount}{request.currency}{uuid4().hex[:16]}"
         with exchange("POST v1/payment_intents", lambda: _asked(request), str(request.transaction_id)) as told:
             await asyncio.sleep(self._latency_s)
+            self._burn_some()
             told.answered(200, lambda: _answer(request, intent), f"req_{intent[-14:]}")
         return Approved(
             processor_payment_id=intent,
@@ -67,6 +72,13 @@ class StandIn:
             fee=_fee(request.amount, request.currency, intent) if request.capture else None,
             checks={"cvc_check": "pass", "avs_postcode": "pass"},
         )
+
+    def _burn_some(self) -> None:
+        began = time.thread_time()
+        owed = self._burn * (time.process_time() - self._began_s - self._burnt_s) - self._burnt_s
+        while time.thread_time() - began < owed:
+            pass
+        self._burnt_s += max(0.0, owed)
 
     async def complete(self, account: Account, request: Authorization) -> Outcome:
         """See `Processor`. Nothing of ours is left half done but by a process that was killed."""
@@ -192,7 +204,7 @@ def _answer(request: Authorization, intent: str) -> Json:
 
 
 def _make(settings: Settings) -> tuple[StandIn]:
-    return (StandIn(float(os.environ[LATENCY])),)
+    return (StandIn(float(os.environ[LATENCY]), float(os.environ.get(BURN, "0"))),)
 
 
 @app.command()

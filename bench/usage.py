@@ -19,6 +19,11 @@ def memory_bytes(pid: int) -> int:
     return int(psutil.Process(pid).memory_info().rss)
 
 
+def thread_count(pid: int) -> int:
+    """Returns how many threads a process has."""
+    return int(psutil.Process(pid).num_threads())
+
+
 def _tree_seconds(pid: int) -> float:
     root = psutil.Process(pid)
     times = root.cpu_times()

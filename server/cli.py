@@ -7,6 +7,7 @@ import resource
 import sys
 from collections import Counter
 from collections.abc import Callable, Coroutine, Sequence
+from pathlib import Path
 from typing import Annotated, Any
 
 import orjson
@@ -161,6 +162,19 @@ def run() -> None:
 def simulate(arguments: typer.Context) -> None:
     """Run seeded faults against everything on this machine, heal it, and demand that no cent is missing."""
     os.execv(sys.executable, [sys.executable, "-m", "sandbox.simulator", *arguments.args])
+
+
+@app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []})
+def bench(arguments: typer.Context) -> None:
+    """Measure how fast the gateway is on this machine; in a checkout of the repository only."""
+    checkout = Path(__file__).parents[1]
+    if not (checkout / "bench" / "__main__.py").is_file():
+        print(f"The benchmarks are not installed with Kassa, and {checkout} has no folder bench.", file=sys.stderr)
+        print("Run this from a checkout of the repository: make bench", file=sys.stderr)
+        raise typer.Exit(2)
+    # Its processes are started by name (`python -m bench.…`) and find each other from there.
+    os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [str(checkout), os.environ.get("PYTHONPATH")]))
+    os.execv(sys.executable, [sys.executable, "-m", "bench", *arguments.args])
 
 
 def _load(kind: type[S]) -> S:

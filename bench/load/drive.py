@@ -17,8 +17,11 @@ from bench.load.http1 import Http1Connection
 from bench.load.http2 import Http2Connection
 from bench.load.shoppers import Requests
 
+_RESOURCE_EXHAUSTED, _UNAVAILABLE = 8, 14
 _TICK_S = 0.002
 _CONNECTIONS_OF_A_TARGET = 4
+_OPENING_AT_ONCE = 64
+_COME_BACK_S = 0.05
 _LONGEST_WAIT_S = 20.0
 Done = Callable[[str], None]
 """Told what became of a call: `ok`, `refused` (try again later), or another word."""
@@ -26,20 +29,36 @@ Done = Callable[[str], None]
 
 @dataclass(slots=True)
 class Tally:
-    """What was measured between two moments, of calls that ended between them."""
+    """What was measured between two moments, seconds since 1970.
+
+    Attributes:
+        by_due: Whether calls count that were due in between (an open loop: those that the server was late for count
+            too), or those that ended in between (a closed one).
+        outcomes: Of the calls that count.
+        latencies_s: Of those of them that ended well.
+        completed: Calls that ended well in between, whenever they began.
+    """
 
     begins: float
     ends: float
+    by_due: bool = False
     outcomes: Counter[str] = field(default_factory=Counter)
     latencies_s: "array[float]" = field(default_factory=lambda: array("f"))
+    completed: int = 0
 
     def note(self, outcome: str, since: float) -> None:
-        """Notes the end of a call that began at `since`."""
+        """Notes the end of a call that began, or was due, at `since`."""
         now = time.time()
-        if self.begins <= now < self.ends:
+        if outcome == "ok" and self.holds(now):
+            self.completed += 1
+        if self.holds(since if self.by_due else now):
             self.outcomes[outcome] += 1
             if outcome == "ok":
                 self.latencies_s.append(now - since)
+
+    def holds(self, moment: float) -> bool:
+        """Tells whether a moment lies in between."""
+        return self.begins <= moment < self.ends
 
 
 class Rest:
@@ -49,6 +68,7 @@ class Rest:
         self._requests, self._targets, self._expected = requests, targets, expected.encode()
         self._idle: deque[Http1Connection] = deque()
         self._waiting: deque[Done] = deque()
+        self._tasks: set[asyncio.Future[None]] = set()
         self._opening = 0
         self._turn = 0
 
@@ -64,18 +84,25 @@ class Rest:
             if connection.is_open:
                 return self._send(connection, done)
         self._waiting.append(done)
-        if self._opening < 64:
+        if self._opening < _OPENING_AT_ONCE:
             self._opening += 1
-            asyncio.ensure_future(self._connect(opening=1)).add_done_callback(lambda task: task.result())
+            self._tasks.add(task := asyncio.ensure_future(self._connect_one_more()))
+            task.add_done_callback(self._tasks.discard)
         return None
 
-    async def _connect(self, opening: int = 0) -> None:
+    async def _connect_one_more(self) -> None:
+        try:
+            await self._connect()
+        except OSError:
+            if self._waiting:
+                self._waiting.popleft()("no connection")
+        finally:
+            self._opening -= 1
+
+    async def _connect(self) -> None:
         host, port = self._targets[self._turn % len(self._targets)]
         self._turn += 1
-        try:
-            _, connection = await asyncio.get_running_loop().create_connection(Http1Connection, host, port)
-        finally:
-            self._opening -= opening
+        _, connection = await asyncio.get_running_loop().create_connection(Http1Connection, host, port)
         self._free(connection)
 
     def _send(self, connection: Http1Connection, done: Done) -> None:
@@ -100,6 +127,8 @@ class Rest:
     def _judge(self, status: int, body: bytes) -> str:
         if status in (200, 201):
             return "ok" if self._expected in body else "not completed"
+        if status == 0:
+            return "no answer"
         return "refused" if status in (429, 503) else f"status {status}"
 
 
@@ -114,7 +143,7 @@ class Grpc:
     async def open(self, connections: int) -> None:
         """Opens connections before the first call."""
         loop = asyncio.get_running_loop()
-        for host, port in self._targets * min(connections, _CONNECTIONS_OF_A_TARGET):
+        for host, port in list(self._targets) * min(connections, _CONNECTIONS_OF_A_TARGET):
             _, connection = await loop.create_connection(Http2Connection, host, port)
             self._connections.append(connection)
 
@@ -123,7 +152,7 @@ class Grpc:
         self._turn += 1
         connection = self._connections[self._turn % len(self._connections)]
         if not connection.is_open:
-            return done("closed")
+            return done("no connection")
         call = self._requests.grpc()
         connection.send(call.headers, call.body, lambda status, message: done(self._judge(status, message)))
         return None
@@ -134,7 +163,9 @@ class Grpc:
                 return "ok"
             completed = pb.Payment.FromString(message).state == pb.Payment.COMPLETED
             return "ok" if completed else "not completed"
-        return "refused" if status in (8, 14) else f"status {status}"
+        if status < 0:
+            return "no answer"
+        return "refused" if status in (_RESOURCE_EXHAUSTED, _UNAVAILABLE) else f"status {status}"
 
 
 async def closed(calls: Rest | Grpc, clients: int, tally: Tally) -> None:
@@ -142,13 +173,15 @@ async def closed(calls: Rest | Grpc, clients: int, tally: Tally) -> None:
 
     def again() -> None:
         since = time.time()
+        if since >= tally.ends:
+            return
 
         def done(outcome: str) -> None:
             tally.note(outcome, since)
-            if outcome == "refused":
-                asyncio.get_running_loop().call_later(0.05, again)  # as a client that is told to come back
-            elif time.time() < tally.ends:
+            if outcome == "ok":
                 again()
+            else:  # a client that is refused comes back later
+                asyncio.get_running_loop().call_later(_COME_BACK_S, again)
 
         calls.call(done)
 
@@ -158,25 +191,32 @@ async def closed(calls: Rest | Grpc, clients: int, tally: Tally) -> None:
 
 
 async def open_loop(calls: Rest | Grpc, rate: float, starts: float, tally: Tally) -> None:
-    """Makes `rate` calls a second at even distances, whether or not earlier ones have ended."""
-    made, under_way = 0, 0
+    """Makes `rate` calls a second at even distances, whether or not earlier ones have ended.
+
+    At the end it waits up to 20 s for answers; what is not there by then is `no answer`.
+    """
+    made, due = 0, starts
+    under_way: set[float] = set()
 
     def begin(due: float) -> None:
-        nonlocal under_way
-        under_way += 1
+        under_way.add(due)
 
         def done(outcome: str) -> None:
-            nonlocal under_way
-            under_way -= 1
+            under_way.discard(due)
             tally.note(outcome, due)
 
         calls.call(done)
 
-    while (now := time.time()) < tally.ends:
-        while made < (now - starts) * rate:
-            begin(starts + made / rate)
-            made += 1
-        await asyncio.sleep(_TICK_S)
+    # Also what became due while this process could not run, even at the end, is called.
+    while due < tally.ends:
+        if due > time.time():
+            await asyncio.sleep(_TICK_S)
+            continue
+        begin(due)
+        made += 1
+        due = starts + made / rate
     deadline = time.time() + _LONGEST_WAIT_S
     while under_way and time.time() < deadline:
         await asyncio.sleep(0.05)
+    for due in under_way:
+        tally.note("no answer", due)

@@ -10,6 +10,7 @@ from typing import cast
 Answered = Callable[[int, bytes], None]
 """Told the status and the body of an answer; status 0 where the connection ended without one."""
 _HEAD_END = b"\r\n\r\n"
+_LENGTH = b"\r\ncontent-length:"
 
 
 class Http1Connection(asyncio.Protocol):
@@ -47,9 +48,9 @@ class Http1Connection(asyncio.Protocol):
         if len(self._buffer) < self._needed:
             return
         head, _, body = self._buffer.partition(_HEAD_END)
-        status = int(head[9:12])
         if b"connection: close" in head.lower():
             self.close()  # what is sent on it from now on would be lost
+        status = int(self._buffer[len(b"HTTP/1.1 ") :][:3])
         self._answer(status, body)
 
     def connection_lost(self, error: Exception | None) -> None:
@@ -69,7 +70,12 @@ class Http1Connection(asyncio.Protocol):
 
 
 def _length(head: bytes) -> int:
-    at = head.find(b"content-length:")
+    """Finds the body's length in a head of small letters; what these clients talk to sends no chunks.
+
+    Raises:
+        ValueError: There is none; the connection ends with it.
+    """
+    at = head.find(_LENGTH)
     if at < 0:
         raise ValueError(f"an answer without a length: {head!r}")
-    return int(head[at + 15 : (head + b"\r").index(b"\r", at)])
+    return int(head[at + len(_LENGTH) :].partition(b"\r")[0])

@@ -1,12 +1,14 @@
 """A lean client of unary gRPC for the load generator: prepared bytes out, status and message back, many at a time.
 
-It speaks as much of HTTP/2 (RFC 9113) as one peer on the same machine needs: it never pushes against the peer's windows
-(requests are small), and tells the peer to compress no header with a table, so that a status can be read as it lies
-there. grpc's own client costs about as much for a call as the server does, and would halve what is measured.
+It speaks as much of HTTP/2 (RFC 9113) as one peer on the same machine needs: requests are smaller than a frame and than
+a stream's window, so only the connection's window is watched; and it tells the peer to compress no header with a table,
+so that a status can be read as it lies there. grpc's own client costs about as much for a call as the server does, and
+would halve what is measured.
 """
 
 import asyncio
 import struct
+from collections import deque
 from collections.abc import Callable, Sequence
 from typing import cast
 
@@ -16,7 +18,9 @@ Answered = Callable[[int, bytes], None]
 _PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 _DATA, _HEADERS, _RESET, _SETTINGS, _PING, _GOAWAY, _WINDOW = 0, 1, 3, 4, 6, 7, 8
 _END_STREAM, _END_HEADERS, _ACK = 1, 4, 1
-_LARGEST_WINDOW = 2**31 - 1
+_FIRST_WINDOW, _LARGEST_WINDOW = 65_535, 2**31 - 1
+_LARGEST_FRAME = 16_384
+_LITERAL_STATUS = b"\x0bgrpc-status"
 _TOP_UP = 1 << 24
 _FRAME_HEAD = 9
 
@@ -51,6 +55,8 @@ class Http2Connection(asyncio.Protocol):
         self._transport: asyncio.Transport | None = None
         self._answered: dict[int, Answered] = {}
         self._bodies: dict[int, bytes] = {}
+        self._waiting: deque[tuple[bytes, bytes, Answered]] = deque()
+        self._window = _FIRST_WINDOW
         self._next = 1
         self._buffer = b""
         self._received = 0
@@ -59,21 +65,28 @@ class Http2Connection(asyncio.Protocol):
         """See asyncio."""
         self._transport = cast(asyncio.Transport, transport)  # uvloop's inherits nothing
         settings = struct.pack(">HIHIHI", 1, 0, 2, 0, 4, _LARGEST_WINDOW)  # no header table, no push, window
-        window = struct.pack(">I", _LARGEST_WINDOW - 65_535)
+        window = struct.pack(">I", _LARGEST_WINDOW - _FIRST_WINDOW)
         self._transport.write(_PREFACE + frame(_SETTINGS, 0, 0, settings) + frame(_WINDOW, 0, 0, window))
 
     def send(self, headers: bytes, message: bytes, answered: Answered) -> None:
-        """Sends one call; `answered` is called once.
+        """Sends one call as soon as the peer's window lets it; `answered` is called once.
 
         Args:
             headers: As `header_block` writes them.
-            message: Serialized.
+            message: Serialized, smaller than a frame (16 kB).
         """
-        assert self._transport is not None, "connected"
-        stream, self._next = self._next, self._next + 2
-        self._answered[stream] = answered
         body = b"\x00" + struct.pack(">I", len(message)) + message
-        self._transport.write(frame(_HEADERS, _END_HEADERS, stream, headers) + frame(_DATA, _END_STREAM, stream, body))
+        assert len(body) <= _LARGEST_FRAME, "requests are small"
+        self._waiting.append((headers, body, answered))
+        self._send_waiting()
+
+    def _send_waiting(self) -> None:
+        while self._waiting and len(self._waiting[0][1]) <= self._window:
+            headers, body, answered = self._waiting.popleft()
+            stream, self._next = self._next, self._next + 2
+            self._answered[stream] = answered
+            self._window -= len(body)
+            self._write(frame(_HEADERS, _END_HEADERS, stream, headers) + frame(_DATA, _END_STREAM, stream, body))
 
     def data_received(self, data: bytes) -> None:
         """See asyncio."""
@@ -105,8 +118,12 @@ class Http2Connection(asyncio.Protocol):
             self._write(frame(_SETTINGS, _ACK, 0, b""))
         elif kind == _PING and not flags & _ACK:
             self._write(frame(_PING, _ACK, 0, payload))
+        elif kind == _WINDOW and stream == 0:
+            self._window += int.from_bytes(payload, "big")
+            self._send_waiting()
         elif kind == _GOAWAY:
             self.is_open = False
+            self._give_up_waiting()
 
     def _write(self, data: bytes) -> None:
         assert self._transport is not None, "connected"
@@ -122,6 +139,11 @@ class Http2Connection(asyncio.Protocol):
         self.is_open = False
         for stream in list(self._answered):
             self._answer(stream, -1)
+        self._give_up_waiting()
+
+    def _give_up_waiting(self) -> None:
+        while self._waiting:
+            self._waiting.popleft()[2](-1, b"")
 
     def close(self) -> None:
         """Lets go of the connection."""
@@ -131,9 +153,8 @@ class Http2Connection(asyncio.Protocol):
 
 def _status(trailers: bytes) -> int:
     """Finds `grpc-status` among literal headers; its value is one or two digits."""
-    at = trailers.find(b"grpc-status")
+    at = trailers.find(_LITERAL_STATUS)
     if at < 0:
         raise ValueError(f"an answer without a status: {trailers!r}")
-    at += len(b"grpc-status")
-    length = trailers[at]
-    return int(trailers[at + 1 : at + 1 + length])
+    at += len(_LITERAL_STATUS)
+    return int(trailers[at + 1 : at + 1 + trailers[at]])

@@ -1,4 +1,8 @@
-"""What the load generator asks for: payments of 20,000 card holders at 100 merchants, and reads of what they paid."""
+"""What the load generator asks for: payments of 20,000 card holders at 100 merchants, and reads of what they paid.
+
+Their customer's ids, devices and IP addresses are those of `bench.buyers`, so that what `bench.stored` loads is their
+past.
+"""
 
 import json
 from collections.abc import Sequence
@@ -12,6 +16,7 @@ from bench.load.http2 import header_block
 
 CARDS: Final = 20_000
 _SERVICE: Final = b"/kassa.v1.PaymentService/"
+_GUIDES_MERCHANT: Final = "01900000-0000-7000-8000-000000000001"
 _COUNTRIES: Final = ("US", "DE", "GB", "FR", "NL")
 
 
@@ -29,7 +34,7 @@ class Shopper:
 
 
 def shopper(number: int, merchants: int, card: str = "") -> Shopper:
-    """Makes a card holder; the same number makes the same one.
+    """Makes a card holder; the same number, from 1 on, makes the same one.
 
     Args:
         card: A card number in the place of their own, where a sandbox knows few.
@@ -47,10 +52,10 @@ def shopper(number: int, merchants: int, card: str = "") -> Shopper:
             "holder": f"Shopper {number}",
         },
         "customer": {
-            "id": f"cus_{number}",
+            "id": f"cus_{number:08}",
             "email": f"shopper{number}@mail{number % 50}.example",
-            "ip": f"10.{number >> 16 & 255}.{number >> 8 & 255}.{number & 255}",
-            "device_id": f"device-{number}",
+            "ip": f"203.0.{number // 250 % 250}.{number % 250}",
+            "device_id": f"dev_{number:08}",
         },
         "billing_address": address | {"country": country},
         "shipping_address": address | {"country": country},
@@ -85,7 +90,8 @@ class Requests:
 
     Args:
         keys: API keys of the merchants.
-        payments: For reads: (merchant, payment id) of payments that are there.
+        operation: `create`, `get`, `list`, or `guide`, a payment as the guide's design takes it.
+        payments: For reads: (index of the merchant's key, payment id) of payments that are there.
         unique: Goes into idempotency keys, so that no other run or process makes the same.
     """
 
@@ -119,11 +125,11 @@ class Requests:
         key, fields = self._next()
         head = b"Host: kassa\r\nAuthorization: Bearer " + self._keys[key].encode() + b"\r\n"
         match self._operation:
+            case "guide":
+                return _post(b"/api/v1/payments", b"Host: guide\r\n", _as_the_guide_has_it(fields))
             case "create":
-                body = json.dumps(fields).encode()
-                head += b"Idempotency-Key: " + self._idempotency_key() + b"\r\nContent-Type: application/json\r\n"
-                head = b"POST /v1/payments HTTP/1.1\r\n" + head + b"Content-Length: %d\r\n\r\n" % len(body)
-                return Call(b"", head + body)
+                head += b"Idempotency-Key: " + self._idempotency_key() + b"\r\n"
+                return _post(b"/v1/payments", head, fields)
             case "get":
                 return Call(b"", b"GET /v1/payments/" + fields["id"].encode() + b" HTTP/1.1\r\n" + head + b"\r\n")
             case _:
@@ -131,14 +137,32 @@ class Requests:
 
     def _next(self) -> tuple[int, dict[str, Any]]:
         self._made += 1
-        if self._operation != "create":
+        if self._operation in ("get", "list"):
             merchant, payment = self._random.choice(self._payments)
             return merchant, {"id": payment}
-        who = shopper(self._random.randrange(self._cards), len(self._keys), self._card)
+        who = shopper(1 + self._random.randrange(self._cards), len(self._keys), self._card)
         return who.merchant, {"amount": self._random.randrange(500, 20_000), **who.fixed}
 
     def _idempotency_key(self) -> bytes:
         return f"{self._unique}-{self._made}".encode()
+
+
+def _post(path: bytes, head: bytes, fields: dict[str, Any]) -> Call:
+    body = json.dumps(fields).encode()
+    length = b"Content-Type: application/json\r\nContent-Length: %d\r\n\r\n" % len(body)
+    return Call(b"", b"POST " + path + b" HTTP/1.1\r\n" + head + length + body)
+
+
+def _as_the_guide_has_it(fields: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "merchant_id": _GUIDES_MERCHANT,
+        "amount": fields["amount"] / 100,
+        "currency": fields["currency"],
+        "payment_method": "credit_card",
+        "card_number": fields["card"]["number"],
+        "billing_country": fields["billing_address"]["country"],
+        "shipping_country": fields["shipping_address"]["country"],
+    }
 
 
 def _message(fields: dict[str, Any]) -> bytes:
