@@ -137,10 +137,12 @@ async def open_core(
         crash_points.arm(settings.crash_points_file)
     clock.mislead(settings.clock_offset_file)
     async with AsyncExitStack() as stack:
-        writers = _engine(stack, settings.database_url.get_secret_value(), settings.database_writers + _SPARE)
-        readers = _engine(stack, settings.database_reader_url.get_secret_value(), settings.database_readers, reads=True)
+        writer_url = settings.database_url.get_secret_value()
+        alone = _engine(stack, writer_url, settings.database_writers + _SPARE, alone=True)
+        writers = _engine(stack, writer_url, _SPARE)
+        readers = _engine(stack, settings.database_reader_url.get_secret_value(), settings.database_readers, alone=True)
         threads = stack.enter_context(ThreadPoolExecutor(_SPARE, thread_name_prefix="short"))
-        commit = GroupCommit(writers, writers=settings.database_writers, observe=metrics.batch_written)
+        commit = GroupCommit(alone, writers=settings.database_writers, observe=metrics.batch_written)
         metrics.watch_queue(commit)
         stack.push_async_callback(commit.close)
         reads = Reads(readers, settings.database_readers)
@@ -149,11 +151,11 @@ async def open_core(
         registry = Registry(adapters)
         stack.push_async_callback(registry.close)
         store = PaymentStore(commit, reads, metrics.settled)
-        yield _wire(settings, commit, reads, store, ShortTransactions(writers, threads), registry, adapters)
+        yield _wire(settings, commit, reads, store, ShortTransactions(writers, threads, alone), registry, adapters)
 
 
-def _engine(stack: AsyncExitStack, url: str, connections: int, *, reads: bool = False) -> Engine:
-    engine = make_engine(url, connections, reads=reads)
+def _engine(stack: AsyncExitStack, url: str, connections: int, *, alone: bool = False) -> Engine:
+    engine = make_engine(url, connections, alone=alone)
     stack.callback(engine.dispose)
     return engine
 

@@ -87,7 +87,7 @@ async def open_rules_desk(settings: DatabaseSettings) -> AsyncIterator[RulesDesk
     """Opens a few connections for one command."""
     with ExitStack() as stack:
         writers = make_engine(settings.database_url.get_secret_value(), 1)
-        readers = make_engine(settings.database_reader_url.get_secret_value(), 1, reads=True)
+        readers = make_engine(settings.database_reader_url.get_secret_value(), 1, alone=True)
         stack.callback(readers.dispose)
         stack.callback(writers.dispose)
         threads = stack.enter_context(ThreadPoolExecutor(1))

@@ -38,18 +38,20 @@ def dumps(value: object) -> str:
     return orjson.dumps(value).decode()
 
 
-def make_engine(url: str, connections: int, *, reads: bool = False) -> Engine:
+def make_engine(url: str, connections: int, *, alone: bool = False) -> Engine:
     """Opens a pool of exactly `connections`; timestamps come back aware in UTC.
 
     Args:
-        reads: Each statement stands alone. Else transactions are READ COMMITTED, which takes a round trip to begin and
-            one to end, and gives readers nothing: every statement has its own snapshot there too.
+        alone: Each statement stands alone, or in a transaction that is begun and ended by hand. Else transactions are
+            READ COMMITTED, which takes a round trip to begin and one to end, and gives readers nothing: every statement
+            has its own snapshot there too. It is a matter of the whole engine: SQLAlchemy sets back what was set for
+            one connection, and where that connection has died, the driver's bare error comes out of it.
     """
     engine = create_engine(
         url,
         pool_size=connections,
         max_overflow=0,
-        isolation_level="AUTOCOMMIT" if reads else "READ COMMITTED",
+        isolation_level="AUTOCOMMIT" if alone else "READ COMMITTED",
         hide_parameters=True,  # an error's text must hold no row
         json_serializer=dumps,
         json_deserializer=orjson.loads,

@@ -79,7 +79,8 @@ class GroupCommit:
     """A queue, a few writer threads, and one future per row.
 
     Args:
-        engine: Its pool must hold at least `writers` connections.
+        engine: Transactions are begun and ended by hand there (`make_engine(…, alone=True)`); its pool must hold more
+            than `writers` connections.
         writers: Threads; each has one transaction open at a time.
         batch: Most rows of one transaction.
         waiting: Rows that may wait before new ones are refused, a quarter of them of one tenant; urgent rows are
@@ -96,9 +97,7 @@ class GroupCommit:
         observe: Callable[[Batch], None] = _nobody,
     ) -> None:  # fmt: skip
         self._observe = observe
-        # Transactions are begun and ended by hand, see `_transaction`.
-        self._engine = engine.execution_options(isolation_level="AUTOCOMMIT")
-        self._batch, self._waiting, self._patience_s = batch, waiting, patience_s
+        self._engine, self._batch, self._waiting, self._patience_s = engine, batch, waiting, patience_s
         self._urgent: deque[_Item] = deque()
         self._ordinary: OrderedDict[Hashable, deque[_Item]] = OrderedDict()
         self._ordinary_count = 0

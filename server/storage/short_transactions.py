@@ -21,12 +21,13 @@ class ShortTransactions:
 
     Args:
         engine: Connects as the writer; its pool should hold a connection for each thread.
+        alone: For reads: the same role, and each statement stands alone (`make_engine`).
         threads: Where the blocking happens, so that the event loop never waits for Postgres.
     """
 
-    def __init__(self, engine: Engine, threads: Executor) -> None:
+    def __init__(self, engine: Engine, threads: Executor, alone: Engine | None = None) -> None:
         self._engine, self._threads = engine, threads
-        self._alone = engine.execution_options(isolation_level="AUTOCOMMIT")
+        self._alone = alone or engine
 
     async def run(self, work: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Calls `work(connection, …)` and commits; what it raises rolls back and is raised here.

@@ -26,7 +26,7 @@ tps = 1005.249 (without initial connection time)
 
 @contextmanager
 def connected(url: str) -> Iterator[Connection]:
-    engine = make_engine(url, 1, reads=True)
+    engine = make_engine(url, 1, alone=True)
     with engine.connect() as connection:
         yield connection
     engine.dispose()

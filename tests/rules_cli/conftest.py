@@ -122,7 +122,8 @@ class Counter:
 @pytest.fixture
 async def counter(own: Database) -> AsyncIterator[Counter]:
     writers, readers = make_engine(own.writer_url, 3), make_engine(own.reader_url, 2)
-    commit, reads = GroupCommit(writers, writers=2), Reads(readers, 2)
+    alone = make_engine(own.writer_url, 3, alone=True)
+    commit, reads = GroupCommit(alone, writers=2), Reads(readers, 2)
     bench = Bench()
     with writers.begin() as connection:
         release(connection, released_version(RULES), NewRelease(Role.LIVE, 100, "ada", "first"))
@@ -131,6 +132,7 @@ async def counter(own: Database) -> AsyncIterator[Counter]:
     bench.rulesets.close()
     await commit.close()
     reads.close()
+    alone.dispose()
     writers.dispose()
     readers.dispose()
 

@@ -122,9 +122,11 @@ def traces_of(payment: Payment) -> Traces:
 async def till(database: Database) -> AsyncIterator[Till]:
     """The store over two writer threads and batches as in production."""
     engine, readers = make_engine(database.writer_url, 3), make_engine(database.reader_url, 2)
-    commit, reads = GroupCommit(engine, writers=2), Reads(readers, 2)
+    alone = make_engine(database.writer_url, 3, alone=True)
+    commit, reads = GroupCommit(alone, writers=2), Reads(readers, 2)
     yield Till(PaymentStore(commit, reads), commit, engine)
     await commit.close()
     reads.close()
+    alone.dispose()
     engine.dispose()
     readers.dispose()

@@ -125,7 +125,7 @@ def order() -> list[object]:
 
 
 async def test_settling_goes_before_and_is_never_refused(database: Database, order: list[object]) -> None:
-    engine = make_engine(database.writer_url, 1)
+    engine = make_engine(database.writer_url, 2, alone=True)
     commit = GroupCommit(engine, writers=1, waiting=12)
 
     def note(connection: Connection, rows: Sequence[object]) -> list[object]:
@@ -149,7 +149,7 @@ async def test_settling_goes_before_and_is_never_refused(database: Database, ord
 
 
 async def test_a_queue_that_stands_refuses_new_rows_until_it_is_worked_off(database: Database) -> None:
-    engine = make_engine(database.writer_url, 1)
+    engine = make_engine(database.writer_url, 2, alone=True)
     commit = GroupCommit(engine, writers=1, batch=1, longest_wait_s=0.05)
     first, second = Gate(), Gate()
     busy = await first.occupy(commit, 1)
@@ -178,7 +178,7 @@ async def test_a_burst_that_is_worked_off_soon_is_no_overload(till: Till) -> Non
 
 
 async def test_a_busy_merchant_does_not_hold_up_the_rest(database: Database, order: list[object]) -> None:
-    engine = make_engine(database.writer_url, 1)
+    engine = make_engine(database.writer_url, 2, alone=True)
     commit = GroupCommit(engine, writers=1, batch=2)
 
     def note(connection: Connection, rows: Sequence[object]) -> list[object]:
@@ -246,7 +246,7 @@ async def test_a_killed_connection_is_replaced_and_the_batch_written_again(till:
 
 
 async def test_ordinary_rows_give_up_on_a_database_that_is_away_and_urgent_ones_do_not(database: Database) -> None:
-    engine = make_engine(database.writer_url, 1)
+    engine = make_engine(database.writer_url, 2, alone=True)
     commit = GroupCommit(engine, writers=1, patience_s=0.05)
     back = threading.Event()
 

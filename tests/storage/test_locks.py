@@ -26,11 +26,12 @@ from tests.storage.conftest import Till
 @pytest.fixture
 async def other(till: Till, database: Database) -> AsyncIterator[Till]:
     """The same merchant's store in another process, as far as Postgres can tell."""
-    engine = make_engine(database.writer_url, 2)
-    commit, reads = GroupCommit(engine), Reads(engine, 1)
+    engine, alone = make_engine(database.writer_url, 2), make_engine(database.writer_url, 3, alone=True)
+    commit, reads = GroupCommit(alone), Reads(engine, 1)
     yield Till(PaymentStore(commit, reads), commit, engine, till.merchant)
     await commit.close()
     reads.close()
+    alone.dispose()
     engine.dispose()
 
 
