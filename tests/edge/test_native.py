@@ -50,13 +50,13 @@ def test_errors_keep_status_message_and_details(channel: grpc.Channel) -> None:
     assert {each.key: each.value for each in error.trailing_metadata()}["grpc-status-details-bin"] == b"details"
 
 
-def test_what_no_server_has_taken_up_may_be_repeated(channel: grpc.Channel) -> None:
+def test_what_a_server_has_let_go_of_may_be_repeated(channel: grpc.Channel) -> None:
     stub = payment_service_pb2_grpc.PaymentServiceStub(channel)
     with pytest.raises(grpc.RpcError) as refusal:
         stub.GetPayment(REQUEST, metadata=asking({"code": "CANCELLED", "message": "CANCELLED"}), timeout=20)
     error: Any = refusal.value
     assert error.code() is grpc.StatusCode.UNAVAILABLE
-    assert error.details() == "Too much work is waiting; nothing was done. Try again shortly."
+    assert error.details() == "The service cannot answer now. The request may be repeated with the same idempotency-key."
 
 
 def test_the_callers_deadline_passes(channel: grpc.Channel, upstream: Upstream) -> None:
