@@ -28,7 +28,7 @@ async def test_a_thousand_payments_wait_at_a_slow_processor(single_server_stack:
         await asyncio.sleep(number / 450)  # below the rate that a key may have
         while True:
             async with session.post(f"{shop.url}/v1/payments", json=order(), headers=headers) as response:
-                refused = response.status == 503 and (await response.json())["error"]["code"] == "OVERLOADED"
+                refused = response.status == 503 and "error" in await response.json()
             if not refused:
                 return response.status
             await asyncio.sleep(1)  # more came at once than a small machine can take up
