@@ -17,7 +17,8 @@ from bench.load.http1 import Http1Connection
 from bench.load.http2 import Http2Connection
 from bench.load.shoppers import Requests
 
-_RESOURCE_EXHAUSTED, _UNAVAILABLE = 8, 14
+# Statuses of what may be called again; the first is grpc's own for calls beyond those that a server takes up.
+_CANCELLED, _RESOURCE_EXHAUSTED, _UNAVAILABLE = 1, 8, 14
 _TICK_S = 0.002
 _CONNECTIONS_OF_A_TARGET = 4
 _OPENING_AT_ONCE = 64
@@ -165,7 +166,7 @@ class Grpc:
             return "ok" if completed else "not completed"
         if status < 0:
             return "no answer"
-        return "refused" if status in (_RESOURCE_EXHAUSTED, _UNAVAILABLE) else f"status {status}"
+        return "refused" if status in (_CANCELLED, _RESOURCE_EXHAUSTED, _UNAVAILABLE) else f"status {status}"
 
 
 async def closed(calls: Rest | Grpc, clients: int, tally: Tally) -> None:
