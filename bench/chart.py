@@ -50,7 +50,7 @@ def bars(title: str, values: Mapping[str, Mapping[str, float]], unit: str) -> El
 
 def lines(title: str, places: Sequence[str], series: Series, unit: str, x_name: str = "") -> Element:
     """Lines over places at even distances, from zero up."""
-    high, bottom, left, right = 220.0, 280.0, 70.0, _WIDTH - 20
+    high, bottom, left, right = 220.0, 280.0, 80.0, _WIDTH - 20
     names = list(series)
     top = nice(max((value for values in series.values() for value in values if value is not None), default=0.0))
     step = (right - left) / max(1, len(places) - 1)
