@@ -1,5 +1,7 @@
 """One payment that the gateway itself made, beside one that pgbench wrote into the same database."""
 
+import subprocess
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -74,3 +76,12 @@ def _written(platform: Platform, merchants: list[str]) -> Written:
         if rows:
             found[table] = [row for (row,) in rows]
     return Written(found)
+
+
+@pytest.fixture(scope="session")
+def grpc_port() -> Iterator[int]:
+    """Where `tests.bench.grpc_server` listens."""
+    command = [sys.executable, "-m", "tests.bench.grpc_server"]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as server:
+        assert server.stdout is not None
+        yield int(server.stdout.readline())

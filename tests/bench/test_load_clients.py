@@ -4,7 +4,7 @@ import asyncio
 import struct
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Any, cast
+from typing import cast
 
 import grpc
 import pytest
@@ -12,9 +12,9 @@ from aiohttp import web
 
 from bench.load.http1 import Http1Connection
 from bench.load.http2 import Http2Connection, frame, header_block
+from tests.bench.grpc_server import BIG
 
 Answer = tuple[int, bytes]
-BIG = b"x" * 200_000
 
 
 class Wire:
@@ -95,37 +95,13 @@ def headers(path: bytes) -> bytes:
     )  # fmt: skip
 
 
-class Handler(grpc.GenericRpcHandler):
-    """Answers /x/echo with what it gets, /x/big with much, and /x/refuse with RESOURCE_EXHAUSTED and details."""
-
-    def service(self, details: grpc.HandlerCallDetails) -> Any:
-        async def echo(request: bytes, context: Any) -> bytes:
-            await asyncio.sleep(0.01)
-            return request
-
-        async def big(request: bytes, context: Any) -> bytes:
-            return BIG
-
-        async def refuse(request: bytes, context: Any) -> bytes:
-            context.set_trailing_metadata((("grpc-status-details-bin", b"\x00\x01"), ("a", "b")))
-            await context.abort(grpc.StatusCode.RESOURCE_EXHAUSTED, "later")
-            return b""
-
-        return grpc.unary_unary_rpc_method_handler(
-            {"/x/echo": echo, "/x/big": big, "/x/refuse": refuse}[details.method]
-        )
-
-
 @asynccontextmanager
-async def grpc_connection() -> AsyncIterator[Http2Connection]:
-    server = grpc.aio.server()
-    server.add_generic_rpc_handlers((Handler(),))
-    port = server.add_insecure_port("127.0.0.1:0")
-    await server.start()
+async def grpc_connection(port: int) -> AsyncIterator[Http2Connection]:
     _, connection = await asyncio.get_running_loop().create_connection(Http2Connection, "127.0.0.1", port)
     yield connection
     connection.close()
-    await server.stop(None)
+    while connection.is_open:  # until the loop has let go of it
+        await asyncio.sleep(0)
 
 
 def send(connection: Http2Connection, path: bytes, message: bytes) -> asyncio.Future[Answer]:
@@ -134,8 +110,8 @@ def send(connection: Http2Connection, path: bytes, message: bytes) -> asyncio.Fu
     return answer
 
 
-async def test_http2_speaks_with_grpcs_server() -> None:
-    async with grpc_connection() as connection:
+async def test_http2_speaks_with_grpcs_server(grpc_port: int) -> None:
+    async with grpc_connection(grpc_port) as connection:
         sent = [send(connection, b"/x/echo", b"message %d" % number) for number in range(50)]
         answers = await asyncio.wait_for(asyncio.gather(*sent), 10)
         assert answers == [(0, b"message %d" % number) for number in range(50)]
@@ -144,9 +120,9 @@ async def test_http2_speaks_with_grpcs_server() -> None:
         assert status == grpc.StatusCode.RESOURCE_EXHAUSTED.value[0]
 
 
-async def test_http2_sends_no_more_than_the_servers_window_takes() -> None:
+async def test_http2_sends_no_more_than_the_servers_window_takes(grpc_port: int) -> None:
     """Twenty times 15 kB at once are more than its first window; a server ends the connection of who sends more."""
-    async with grpc_connection() as connection:
+    async with grpc_connection(grpc_port) as connection:
         sent = [send(connection, b"/x/echo", bytes([number]) * 15_000) for number in range(20)]
         answers = await asyncio.wait_for(asyncio.gather(*sent), 10)
         assert answers == [(0, bytes([number]) * 15_000) for number in range(20)]

@@ -1,17 +1,12 @@
 """A load's parts are put together without losing any; real load processes against a real gRPC server."""
 
-import asyncio
 import base64
 import os
-import threading
 from array import array
 from collections import Counter
-from collections.abc import Iterator
 from typing import Any
 
-import grpc
 import pytest
-from kassa.v1 import payment_service_pb2 as pb
 
 from bench.run import Load, Measured, merge, put, put_together, put_whole
 
@@ -52,60 +47,21 @@ def test_nothing_done_costs_nothing() -> None:
     assert merge([answer(0, {}, [])], 1.0, {"server": 0.5}).cpu_ms == {"server": 0.0}
 
 
-class Payments(grpc.GenericRpcHandler):
-    """Completes each payment, and refuses to read any."""
-
-    def service(self, details: grpc.HandlerCallDetails) -> Any:
-        async def create(request: bytes, context: Any) -> bytes:
-            assert pb.CreatePaymentRequest.FromString(request).amount >= 500
-            return pb.Payment(state=pb.Payment.COMPLETED).SerializeToString()
-
-        async def get(request: bytes, context: Any) -> bytes:
-            await context.abort(grpc.StatusCode.INTERNAL, "broken")
-            return b""
-
-        return grpc.unary_unary_rpc_method_handler(create if details.method.endswith("/CreatePayment") else get)
-
-
-@pytest.fixture
-def port() -> Iterator[int]:
-    """Of a server in a thread of its own."""
-    ports: list[int] = []
-    ready, loop, end = threading.Event(), asyncio.new_event_loop(), asyncio.Event()
-
-    async def serve() -> None:
-        server = grpc.aio.server()
-        server.add_generic_rpc_handlers((Payments(),))
-        ports.append(server.add_insecure_port("127.0.0.1:0"))
-        await server.start()
-        ready.set()
-        await end.wait()
-        await server.stop(None)
-
-    thread = threading.Thread(target=loop.run_until_complete, args=(serve(),))
-    thread.start()
-    assert ready.wait(10)
-    yield ports[0]
-    loop.call_soon_threadsafe(end.set)
-    thread.join()
-    loop.close()
-
-
 def load(port: int, **how: Any) -> Load:
     return Load(protocol="grpc", targets=[("127.0.0.1", port)], keys=["key"], seconds=0.5, warmup_s=0.1, **how)
 
 
-def test_a_load_is_put_by_processes_of_its_own(port: int) -> None:
-    found = put(load(port, clients=3), {"server": [os.getpid()]})
+def test_a_load_is_put_by_processes_of_its_own(grpc_port: int) -> None:
+    found = put(load(grpc_port, clients=3), {"server": [os.getpid()]})
     assert found.outcomes.keys() == {"ok"}
     assert found.per_s == found.outcomes["ok"] / 0.5 > 0
     assert found.percentile_ms(0.99) > 0
     assert found.cpu_s.keys() == {"server", "load"}
 
 
-def test_two_loads_run_at_the_same_time_and_are_told_apart(port: int) -> None:
+def test_two_loads_run_at_the_same_time_and_are_told_apart(grpc_port: int) -> None:
     samples: list[int] = []
-    loads = [load(port, rate=40), load(port, rate=20, operation="get", payments=[(0, "pay_1")])]
+    loads = [load(grpc_port, rate=40), load(grpc_port, rate=20, operation="get", payments=[(0, "pay_1")])]
     payments, reads = put_together(loads, {"server": [os.getpid()]}, lambda: samples.append(1))
     assert payments.outcomes.keys() == {"ok"}
     assert reads.outcomes.keys() == {"status 13"}
@@ -113,10 +69,10 @@ def test_two_loads_run_at_the_same_time_and_are_told_apart(port: int) -> None:
     assert samples
 
 
-def test_the_whole_of_a_load_is_counted(port: int) -> None:
+def test_the_whole_of_a_load_is_counted(grpc_port: int) -> None:
     """From the first call to the last answer, so that cost and payments belong to each other."""
     groups = {"server": [os.getpid()]}
-    found, other = put_whole([(load(port, rate=100), groups), (load(port, rate=40), groups)])
+    found, other = put_whole([(load(grpc_port, rate=100), groups), (load(grpc_port, rate=40), groups)])
     assert other.outcomes == {"ok": 20}
     assert found.outcomes == {"ok": found.outcomes["ok"]}
     assert found.outcomes["ok"] == 50
