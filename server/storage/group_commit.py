@@ -257,8 +257,10 @@ class GroupCommit:
         kept: list[_Item] = []
         busy = set(self._in_flight)
         for item in candidates:
-            same = not batch or item.statement == batch[0].statement
-            (batch if same and busy.isdisjoint(item.aggregates) else kept).append(item)
+            same, free = not batch or item.statement == batch[0].statement, busy.isdisjoint(item.aggregates)
+            if not free:  # it waits for its aggregate, which says nothing of the queue
+                item.queued = time.monotonic()
+            (batch if same and free else kept).append(item)
             busy.update(item.aggregates)  # whoever waits keeps its place before later rows of its aggregate
             if len(batch) == self._batch:
                 break

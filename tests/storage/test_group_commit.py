@@ -172,6 +172,22 @@ async def test_a_queue_that_stands_refuses_new_rows_until_it_is_worked_off(datab
     engine.dispose()
 
 
+async def test_many_rows_of_one_aggregate_are_no_overload(database: Database) -> None:
+    engine = make_engine(database.writer_url, 2, alone=True)
+    commit = GroupCommit(engine, writers=1, longest_wait_s=0.1)
+
+    def take_long(connection: Connection, rows: Sequence[object]) -> list[object]:
+        time.sleep(0.05)
+        return list(rows)
+
+    hot = [asyncio.ensure_future(commit.write(take_long, n, aggregates=("hot",), tenant=1)) for n in range(10)]
+    for one in hot:
+        await one
+        assert not commit.is_overloaded()
+    await commit.close()
+    engine.dispose()
+
+
 async def test_a_burst_that_is_worked_off_soon_is_no_overload(till: Till) -> None:
     rows = await queued(till.commit, identify, range(1_000), tenant=1)
     assert len(await asyncio.gather(*rows)) == 1_000
