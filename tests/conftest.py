@@ -1,6 +1,5 @@
 """Fixtures for every test: the run's Postgres cluster and this process's own migrated database in it."""
 
-import logging
 import os
 from collections.abc import Iterator
 
@@ -8,9 +7,6 @@ import pytest
 from hypothesis import settings
 
 from tests.cluster import TEMPLATE, Cluster, Database, joined
-
-# What it logs of event loops at DEBUG has ended worker processes.
-logging.getLogger("grpc._cython.cygrpc").setLevel(logging.WARNING)
 
 # How long an example takes says something of the machine, and nothing of what is tested.
 settings.register_profile("kassa", deadline=None)

@@ -1,7 +1,7 @@
 """A gRPC server in a process of its own, for tests of the load generator: `python -m tests.bench.grpc_server`.
 
-It prints its port, and ends when its standard input does. In a process of its own since grpc's aio servers in several
-threads and loops of one process bring each other down.
+It prints its port, and ends when its standard input does. Whoever puts a load on it waits for that load's processes, so
+it needs a loop that nobody blocks.
 """
 
 import asyncio

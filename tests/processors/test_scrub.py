@@ -43,7 +43,7 @@ ERRORS = (OutcomeUnknown, ProcessorRejected, ProcessorUnavailable, EventRejected
 @pytest.fixture
 def everything_logs(caplog: pytest.LogCaptureFixture) -> Iterator[pytest.LogCaptureFixture]:
     """All loggers at DEBUG, those of the SDKs and of HTTP among them."""
-    names = ("", "stripe", "paypalrestsdk", "paypalrestsdk.api", "urllib3", "requests", "aiohttp", "asyncio", "server")
+    names = ("stripe", "paypalrestsdk", "paypalrestsdk.api", "urllib3", "requests", "aiohttp", "asyncio", "server")
     before = {name: logging.getLogger(name).level for name in names}
     for name in names:
         logging.getLogger(name).setLevel(logging.DEBUG)

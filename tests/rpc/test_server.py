@@ -71,6 +71,8 @@ async def test_two_servers_never_share_an_address(rpc: Stack) -> None:
     other = grpc.aio.server(options=(("grpc.so_reuseport", 0),))
     with pytest.raises(RuntimeError):
         other.add_insecure_port(f"127.0.0.1:{rpc.server.port}")
+    await other.start()
+    await other.stop(None)  # grpc logs itself, half gone, where one that never stopped is forgotten
 
 
 async def test_a_method_that_is_none_is_unimplemented(rpc: Stack) -> None:
