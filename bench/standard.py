@@ -1,7 +1,6 @@
 """The benchmark that `make bench` runs: the gateway beside two baselines, in the same minutes on the same Postgres."""
 
 import time
-from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from statistics import fmean
@@ -183,9 +182,11 @@ def _report(bench: _Bench, began: float, memory: dict[str, float]) -> Report:
     _, best_guide = _best(bench, "the guide")
     base = ["pgbench, run 1", "pgbench, run 2", "pgbench, run 3"]
     few, many = (bench.per_s(f"REST, {clients} clients") for clients in REST_CLIENTS)
-    own: Callable[[str, str], float] = lambda name, share: round(  # noqa: E731
-        bench.rows[f"{name}, half of that"][share] - plan.processor_ms, 2
-    )
+
+    def own(name: str, share: str) -> float:
+        latency: float = bench.rows[f"{name}, half of that"][share]
+        return round(latency - plan.processor_ms, 2)
+
     return {
         "benchmark": "standard",
         "began_at": round(began, 3),

@@ -103,7 +103,7 @@ class GroupCommit:
         self._ordinary_count = 0
         self._longest_wait_s = longest_wait_s
         self._last_wait_s = 0.0
-        """How long the oldest of the last ordinary batch had waited in the queue."""
+        """How long the oldest of the last ordinary batch had waited in the queue; 0 where it left nobody behind."""
         self._in_flight: set[Hashable] = set()
         self._later: list[tuple[float, int, _Item]] = []
         """Rows that were postponed, a heap by when they rejoin their queue."""
@@ -237,8 +237,9 @@ class GroupCommit:
         for item in reversed(kept):
             self._ordinary.setdefault(item.tenant, deque()).appendleft(item)
             self._ordinary_count += 1
-        if batch:
-            self._last_wait_s = time.monotonic() - min(item.queued for item in batch)
+        if batch:  # what leaves nobody behind was no standing queue, however long it took
+            oldest = min(item.queued for item in batch)
+            self._last_wait_s = time.monotonic() - oldest if self._ordinary_count else 0.0
         return batch
 
     def _in_turn(self) -> Iterator[_Item]:

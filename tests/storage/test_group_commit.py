@@ -172,6 +172,23 @@ async def test_a_queue_that_stands_refuses_new_rows_until_it_is_worked_off(datab
     engine.dispose()
 
 
+async def test_a_batch_that_empties_the_queue_leaves_no_overload_behind(database: Database) -> None:
+    engine = make_engine(database.writer_url, 2, alone=True)
+    commit = GroupCommit(engine, writers=1, longest_wait_s=0.05)
+    first, second = Gate(), Gate()
+    busy = await first.occupy(commit, 1)
+    late = await queued(commit, second, ["late"], tenant=1)
+    await asyncio.sleep(0.1)
+    first.open()
+    await asyncio.to_thread(second.entered.acquire)
+    next_ones = await queued(commit, identify, ["next", "and next"], tenant=1)
+    assert not commit.is_overloaded()
+    second.open()
+    await asyncio.gather(*busy, *late, *next_ones)
+    await commit.close()
+    engine.dispose()
+
+
 async def test_many_rows_of_one_aggregate_are_no_overload(database: Database) -> None:
     engine = make_engine(database.writer_url, 2, alone=True)
     commit = GroupCommit(engine, writers=1, longest_wait_s=0.1)
