@@ -12,16 +12,16 @@ import threading
 import time
 from collections import OrderedDict, deque
 from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
-from sqlalchemy import Connection, Engine, text
+from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from server.crash_points import Moment, reach
 from server.domain.errors import KassaError, Reason
+from server.storage.transactions import error_name, is_rows_fault, transaction
 
 Row = TypeVar("Row")
 Result = TypeVar("Result")
@@ -58,7 +58,6 @@ def overloaded() -> KassaError:
 _log = logging.getLogger(__name__)
 _LOOK_AHEAD = 4
 _SHARE_OF_ONE_TENANT = 4
-_MAX_PAUSE_S = 1.0
 _FIRST_POSTPONEMENT_S, _LONGEST_POSTPONEMENT_S = 0.005, 0.2
 
 
@@ -272,9 +271,9 @@ class GroupCommit:
         try:
             results = self._transact(items)
         except (DBAPIError, PoolTimeout) as error:
-            if _is_rows_fault(error):
+            if is_rows_fault(error):
                 return self._refuse(items, error)
-            _log.warning("batch of %d postponed: %s", len(items), _name(error))
+            _log.warning("batch of %d postponed: %s", len(items), error_name(error))
             return self._deliver(kept := self._give_up_impatient(items), [POSTPONED] * len(kept))
         except Exception as error:  # the thread must live, and whoever waits gets the error
             return self._refuse(items, error)
@@ -313,38 +312,16 @@ class GroupCommit:
 
     def _transact(self, items: list[_Item]) -> Sequence[Any]:
         started, oldest = time.monotonic(), min(item.since for item in items)
-        with self._engine.connect() as connection, _transaction(connection) as xid:
+        with self._engine.connect() as connection, transaction(connection) as commit:
             statement = items[0].statement
             results = statement(connection, [item.row for item in items])
             assert len(results) == len(items), "a statement answers every row"
             written = time.monotonic()
             reach(statement, Moment.WRITTEN)
-            try:
-                connection.exec_driver_sql("COMMIT")
-            except DBAPIError as error:
-                if not error.connection_invalidated or not self._was_committed(xid):
-                    raise
+            commit()
             self._observe(Batch(len(items), started - oldest, written - started, time.monotonic() - written))
         reach(statement, Moment.COMMITTED)
         return results
-
-    def _was_committed(self, xid: str) -> bool:
-        """Asks Postgres what became of a COMMIT whose answer was lost, for as long as it takes to know."""
-        for attempt in itertools.count():
-            try:
-                with self._engine.connect() as connection:
-                    status = connection.scalar(text("SELECT pg_xact_status(CAST(:xid AS xid8))"), {"xid": xid})
-            except (DBAPIError, PoolTimeout) as error:
-                if _is_rows_fault(error):
-                    # Postgres does not know the number: a failover has lost it. Writing again is safe, since a claim
-                    # or a settlement that stands after all is found standing.
-                    return False
-                _log.warning("the fate of transaction %s is unknown; asking again", xid)
-            else:
-                if status != "in progress":
-                    return bool(status == "committed")
-            time.sleep(min(_MAX_PAUSE_S, 0.01 * 2 ** min(attempt, 10)))
-        raise AssertionError("unreachable")
 
     def _postpone(self, item: _Item) -> None:
         """Lets a row rejoin its queue a little later each time, so that a hot row costs the others nothing."""
@@ -366,21 +343,6 @@ class GroupCommit:
             self._loop.call_soon_threadsafe(_resolve, answered)
 
 
-@contextmanager
-def _transaction(connection: Connection) -> Iterator[str]:
-    """Begins a transaction and tells its number, in one round trip; whoever uses it commits, an error rolls back."""
-    xid = connection.exec_driver_sql("BEGIN ISOLATION LEVEL READ COMMITTED; SELECT pg_current_xact_id()::text").scalar()
-    try:
-        yield str(xid)
-    except BaseException:
-        if not connection.invalidated:  # Postgres rolls back what a session leaves open
-            try:
-                connection.exec_driver_sql("ROLLBACK")
-            except DBAPIError:
-                connection.invalidate()
-        raise
-
-
 def _resolve(answered: list[tuple["asyncio.Future[Any]", Any]]) -> None:
     for future, result in answered:
         if future.done():  # cancelled with its loop; its neighbours still get theirs
@@ -389,13 +351,3 @@ def _resolve(answered: list[tuple["asyncio.Future[Any]", Any]]) -> None:
             future.set_exception(result)
         else:
             future.set_result(result)
-
-
-def _is_rows_fault(error: DBAPIError | PoolTimeout) -> bool:
-    """Whether one row's data or our own statement is wrong (classes 22, 23, 42); everything else passes with time."""
-    code = getattr(getattr(error, "orig", None), "pgcode", None) or ""
-    return code.startswith(("22", "23", "42"))
-
-
-def _name(error: DBAPIError | PoolTimeout) -> str:
-    return type(error.orig).__name__ if isinstance(error, DBAPIError) else type(error).__name__
