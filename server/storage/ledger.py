@@ -15,14 +15,16 @@ _COLUMNS = (
     "processor_reference",
 )  # fmt: skip
 # Entries carry the moment at which their transaction began: `storage.ledger_reads` relies on it. A fee that is booked
-# already under the same reference is left out, both lines of it.
+# already under the same reference is left out, both lines of it. OFFSET 0 keeps the planner from collecting all fees
+# that there are into a hash table, for each batch anew, as it would like to while there are few.
 _INSERT = prepared(f"""
     INSERT INTO ledger_entries ({columns(_COLUMNS)}, created_at)
     SELECT {columns(_COLUMNS)}, now() FROM jsonb_populate_recordset(NULL::ledger_entries, CAST(:rows AS jsonb)) AS q
     WHERE NOT (q.kind = 'FEE' AND EXISTS (
         SELECT FROM ledger_entries e
         WHERE e.merchant_id = q.merchant_id AND e.payment_id = q.payment_id
-              AND e.processor_reference = q.processor_reference AND e.kind = 'FEE' AND e.account = 'fees'))
+              AND e.processor_reference = q.processor_reference AND e.kind = 'FEE' AND e.account = 'fees'
+        OFFSET 0))
 """)
 _FeeKey = tuple[UUID, UUID, str]
 """Merchant, payment and the processor's object that tells a fee."""
