@@ -10,7 +10,7 @@ from sqlalchemy import Connection
 from server.domain.errors import KassaError, Reason
 from server.storage.engine import dumps
 from server.storage.group_commit import POSTPONED, Postponed
-from server.storage.prepared import Writes, prepared
+from server.storage.prepared import Writes, prepared, read
 
 CLAIM_COLUMNS = "merchant_id, key, attempt_id, request_hash, payment_id, transaction_id, created_at"
 
@@ -87,13 +87,13 @@ def claim_keys(connection: Connection, claims: Sequence[Claim]) -> dict[UUID, Lo
     if not claims:
         return {}
     rows = dumps([claim.row() for claim in sorted(claims, key=lambda claim: (claim.merchant_id, claim.key))])
-    won = set(connection.scalars(_CLAIM, {"rows": rows}))
+    won = {attempt_id for (attempt_id,) in read(connection, _CLAIM, {"rows": rows}).rows}
     losers = [claim for claim in claims if claim.attempt_id not in won]
     if not losers:
         return {}
     # A claim that was released since it beat ours is not found: the loser simply tries again.
     lost: dict[UUID, Lost] = {claim.attempt_id: POSTPONED for claim in losers}
-    for row in connection.execute(_READ, {"rows": dumps([claim.row() for claim in losers])}).mappings():
+    for row in read(connection, _READ, {"rows": dumps([claim.row() for claim in losers])}).mappings():
         lost[row["loser"]] = (
             Replay(row["payment_id"], row["transaction_id"], row["answer"]) if row["same"] else _reused()
         )

@@ -21,7 +21,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from server.crash_points import Moment, reach
 from server.domain.errors import KassaError, Reason
-from server.storage.transactions import error_name, is_rows_fault, transaction
+from server.storage.transactions import Transactions, error_name, is_rows_fault
 
 Row = TypeVar("Row")
 Result = TypeVar("Result")
@@ -96,7 +96,8 @@ class GroupCommit:
         observe: Callable[[Batch], None] = _nobody,
     ) -> None:  # fmt: skip
         self._observe = observe
-        self._engine, self._batch, self._waiting, self._patience_s = engine, batch, waiting, patience_s
+        self._transactions = Transactions(engine)
+        self._batch, self._waiting, self._patience_s = batch, waiting, patience_s
         self._urgent: deque[_Item] = deque()
         self._ordinary: OrderedDict[Hashable, deque[_Item]] = OrderedDict()
         self._ordinary_count = 0
@@ -201,6 +202,7 @@ class GroupCommit:
                     for item in items:
                         self._in_flight.difference_update(item.aggregates)
                     self._wake.notify_all()
+        self._transactions.close()
 
     def _take(self) -> list[_Item] | None:
         """Waits for work; None when closing and everything is written."""
@@ -312,7 +314,7 @@ class GroupCommit:
 
     def _transact(self, items: list[_Item]) -> Sequence[Any]:
         started, oldest = time.monotonic(), min(item.since for item in items)
-        with self._engine.connect() as connection, transaction(connection) as commit:
+        with self._transactions.begin() as (connection, commit):
             statement = items[0].statement
             results = statement(connection, [item.row for item in items])
             assert len(results) == len(items), "a statement answers every row"

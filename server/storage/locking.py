@@ -12,7 +12,7 @@ from server.domain.errors import KassaError, Reason
 from server.domain.payment import Payment, Transaction
 from server.storage.engine import dumps
 from server.storage.group_commit import POSTPONED, Postponed
-from server.storage.prepared import prepared
+from server.storage.prepared import prepared, read
 from server.storage.rows import TOLD_OF_DECISION, read_payment, read_transaction
 
 Key = tuple[UUID, UUID]
@@ -64,7 +64,7 @@ class Locked:
 def lock_payments(connection: Connection, keys: Iterable[Key]) -> dict[Key, Locked]:
     """Locks payments in the order of their keys, so that no two batches wait for each other."""
     wanted = dumps([{"merchant_id": merchant, "id": payment} for merchant, payment in sorted(set(keys))])
-    found = connection.execute(_LOCK, {"keys": wanted}).mappings().all()
+    found = read(connection, _LOCK, {"keys": wanted}).mappings()
     if not found:
         return {}
     now: datetime = found[0]["now"]
@@ -73,7 +73,7 @@ def lock_payments(connection: Connection, keys: Iterable[Key]) -> dict[Key, Lock
     transactions: dict[Key, dict[UUID, Transaction]] = {key: {} for key in payments}
     leases: dict[Key, dict[UUID, Lease]] = {key: {} for key in payments}
     held = dumps([{"merchant_id": merchant, "id": payment} for merchant, payment in payments])
-    for row in connection.execute(_HANGING, {"keys": held}).mappings():
+    for row in read(connection, _HANGING, {"keys": held}).mappings():
         key = (row["merchant_id"], row["payment_id"])
         if row["decision"] is not None:
             decisions[key] = row["decision"]
@@ -100,6 +100,6 @@ def explain_absent(
     if not absent:
         return {}
     wanted = dumps([{"merchant_id": merchant, "id": payment} for merchant, payment in absent])
-    known = {(row.merchant_id, row.id) for row in connection.execute(_KNOWN, {"keys": wanted})}
+    known = set(read(connection, _KNOWN, {"keys": wanted}).rows)
     missing = KassaError(Reason.PAYMENT_NOT_FOUND, "There is no such payment.")
     return {key: POSTPONED if key in known else missing for key in absent}

@@ -18,15 +18,16 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
-from sqlalchemy import Connection, CursorResult, Engine, TextClause, event, text
+from sqlalchemy import Connection, Engine, TextClause, event, text
 from sqlalchemy.dialects.postgresql.psycopg2 import dialect
+
+from server.storage import driver
+from server.storage.driver import Found
 
 _OPTION = "prepared"
 _DIALECT = dialect()  # type: ignore[no-untyped-call]  # SQLAlchemy's
 _KNOWN = "prepared_statements"
 _PARAMETER = re.compile(r"%\((\w+)\)s")
-_RAW = {"no_parameters": True}
-"""The driver is given no parameters, so it leaves every % as it is."""
 
 
 def prepared(sql: str) -> TextClause:
@@ -100,14 +101,14 @@ class Together:
         """Adds a statement that was made by `prepared`."""
         plan = _plan(_compiled(statement))
         if plan.name not in _known(self._connection):
-            self._connection.exec_driver_sql(plan.prepare, execution_options=_RAW)
+            driver.send(self._connection, plan.prepare)
             _known(self._connection).add(plan.name)
         suffix = f"_{len(self._calls)}"
         self._calls.append(plan.call(suffix))
         self._parameters |= {f"{name}{suffix}": parameters[name] for name in plan.parameters}
 
-    def read(self, statement: TextClause, parameters: Mapping[str, Any]) -> CursorResult[Any]:
-        """Sends everything and then this statement; returns its result, be it rows or how many it changed."""
+    def read(self, statement: TextClause, parameters: Mapping[str, Any]) -> Found:
+        """Sends everything and then this statement; returns what it found."""
         self.execute(statement, parameters)
         return self._send()
 
@@ -116,10 +117,15 @@ class Together:
         if self._calls:
             self._send()
 
-    def _send(self) -> CursorResult[Any]:
+    def _send(self) -> Found:
         calls, parameters = self._calls, self._parameters
         self._calls, self._parameters = [], {}
-        return self._connection.exec_driver_sql("; ".join(calls), parameters)
+        return driver.send(self._connection, "; ".join(calls), parameters)
+
+
+def read(connection: Connection, statement: TextClause, parameters: Mapping[str, Any]) -> Found:
+    """Sends one statement that was made by `prepared`, and returns what it found."""
+    return Together(connection).read(statement, parameters)
 
 
 @lru_cache(maxsize=1024)

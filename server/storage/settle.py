@@ -144,7 +144,7 @@ def settle_transactions(connection: Connection, rows: Sequence[Settle]) -> list[
     insert_calls(writes, [(locked[r.key].payment, r.transaction_id, r.calls) for r in rows if r.key in locked])
     if changes:
         closed = writes.read(_CLOSE, {"rows": dumps([_closing(change) for change in changes])})
-        assert closed.rowcount == len(changes), "a transaction under its payment's lock cannot change"
+        assert closed.count == len(changes), "a transaction under its payment's lock cannot change"
     writes.send()
     return results
 

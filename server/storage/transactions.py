@@ -1,10 +1,11 @@
-"""A transaction begun and ended by hand, which knows its number: whoever loses the answer to COMMIT can ask for it.
+"""Transactions begun and ended by hand, which know their numbers: who loses the answer to COMMIT can ask for it.
 
 Engines whose connections begin none themselves belong here (`server.storage.engine.make_engine(…, alone=True)`).
 """
 
 import itertools
 import logging
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -13,35 +14,64 @@ from sqlalchemy import Connection, Engine, text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
+from server.storage.driver import send
+
 _log = logging.getLogger(__name__)
 _MAX_PAUSE_S = 1.0
 
 
-@contextmanager
-def transaction(connection: Connection) -> Iterator[Callable[[], None]]:
-    """Begins a transaction and learns its number, in one round trip; yields what commits it. An error rolls back.
+class Transactions:
+    """Begins transactions, each thread's on a connection of its own.
 
-    The yielded function raises `DBAPIError` where the transaction was not committed; where the connection broke in
-    between, it has asked Postgres first.
+    A thread keeps it until it fails, since taking it out of the pool and giving it back costs as much as a statement.
     """
-    xid = connection.exec_driver_sql("BEGIN ISOLATION LEVEL READ COMMITTED; SELECT pg_current_xact_id()::text").scalar()
 
-    def commit() -> None:
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self._of_thread = threading.local()
+
+    @contextmanager
+    def begin(self) -> Iterator[tuple[Connection, Callable[[], None]]]:
+        """Begins a transaction; yields its connection, and what commits it. An error rolls back.
+
+        The yielded function raises `DBAPIError` where the transaction was not committed; where the connection broke in
+        between, it has asked Postgres first.
+        """
+        connection: Connection | None = getattr(self._of_thread, "connection", None)
+        if connection is None:
+            connection = self._of_thread.connection = self._engine.connect()
         try:
-            connection.exec_driver_sql("COMMIT")
+            # Its number, too, is learned in this round trip.
+            [[xid]] = send(connection, "BEGIN ISOLATION LEVEL READ COMMITTED; SELECT pg_current_xact_id()::text").rows
+            yield connection, lambda: self._commit(connection, xid)
+        except BaseException:
+            _roll_back(connection)
+            self.close()
+            raise
+        if connection.invalidated:
+            self.close()
+
+    def close(self) -> None:
+        """Gives the thread's connection back."""
+        connection: Connection | None = getattr(self._of_thread, "connection", None)
+        if connection is not None:
+            self._of_thread.connection = None
+            connection.close()
+
+    def _commit(self, connection: Connection, xid: str) -> None:
+        try:
+            send(connection, "COMMIT")
         except DBAPIError as error:
-            if not error.connection_invalidated or not _was_committed(connection.engine, str(xid)):
+            if not error.connection_invalidated or not _was_committed(self._engine, xid):
                 raise
 
-    try:
-        yield commit
-    except BaseException:
-        if not connection.invalidated:  # Postgres rolls back what a session leaves open
-            try:
-                connection.exec_driver_sql("ROLLBACK")
-            except DBAPIError:
-                connection.invalidate()
-        raise
+
+def _roll_back(connection: Connection) -> None:
+    if not connection.invalidated:  # Postgres rolls back what a session leaves open
+        try:
+            send(connection, "ROLLBACK")
+        except DBAPIError:
+            connection.invalidate()
 
 
 def is_rows_fault(error: DBAPIError | PoolTimeout) -> bool:

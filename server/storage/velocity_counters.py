@@ -15,6 +15,7 @@ from sqlalchemy import Connection, TextClause, text
 from server.domain.payment import Payment
 from server.domain.velocity import Counted, Spent, Traces, Velocity
 from server.storage.engine import dumps
+from server.storage.prepared import prepared, read
 from server.storage.velocity_batch import Older
 
 BUCKET_S = 10
@@ -132,8 +133,8 @@ def _ask(
     """Reads each key once, however many payments of the batch share it."""
     listed = list(keys)
     rows = [{"n": n, "merchant_id": key[0], "value": key[1], "at_s": key[2]} for n, key in enumerate(listed)]
-    result = connection.execute(_statement(dimension, velocities), {"rows": dumps(rows)})
-    return {listed[row["n"]]: dict(row) for row in result.mappings()}
+    found = read(connection, _statement(dimension, velocities), {"rows": dumps(rows)})
+    return {listed[row["n"]]: row for row in found.mappings()}
 
 
 @lru_cache(maxsize=32)
@@ -143,7 +144,7 @@ def _statement(dimension: str, velocities: tuple[Velocity, ...]) -> TextClause:
     since = "" if longest is None else f"AND c.start_s > q.at_s - {longest + _WIDEST_OF_A_WINDOW_S}"
     kinds = dict.fromkeys(velocity.over for velocity in velocities)
     needed = ", ".join(f"c.{kind}, c.{kind}_amount" for kind in kinds)
-    return text(f"""
+    return prepared(f"""
         SELECT q.n, past.* FROM jsonb_to_recordset(CAST(:rows AS jsonb)) AS q(
             n integer, merchant_id uuid, value text, at_s bigint)
         CROSS JOIN LATERAL (

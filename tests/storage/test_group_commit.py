@@ -13,6 +13,8 @@ from sqlalchemy.exc import DBAPIError
 
 from server.domain.errors import KassaError, Reason
 from server.domain.payment import TransactionType
+from server.storage import transactions
+from server.storage.driver import Found
 from server.storage.engine import make_engine
 from server.storage.group_commit import POSTPONED, GroupCommit, Postponed, Statement
 from server.storage.open_payments import Opened
@@ -246,18 +248,18 @@ async def test_a_commit_whose_answer_was_lost_is_asked_about(
 ) -> None:
     """The payment stands once either way: nothing is written twice, and nothing is lost."""
     lost = []
-    send = Connection.exec_driver_sql
+    send = transactions.send
 
-    def lose_the_first_answer(connection: Connection, sql: str, *rest: Any, **options: Any) -> Any:
+    def lose_the_first_answer(connection: Connection, sql: str) -> Found:
         if sql != "COMMIT" or lost:
-            return send(connection, sql, *rest, **options)
+            return send(connection, sql)
         lost.append(connection)
         if committed:
             send(connection, sql)
         connection.invalidate()
         raise DBAPIError("COMMIT", None, OperationalError("server closed the connection"), connection_invalidated=True)
 
-    monkeypatch.setattr(Connection, "exec_driver_sql", lose_the_first_answer)
+    monkeypatch.setattr(transactions, "send", lose_the_first_answer)
     opened = await till.open(key="order-1")
     assert isinstance(opened, Opened)
     assert lost

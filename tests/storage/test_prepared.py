@@ -1,13 +1,16 @@
 """Statements that Postgres keeps, and writes that travel together."""
 
 from collections.abc import Iterator
+from typing import Any
 from uuid import UUID
 
 import pytest
-from sqlalchemy import Connection, Engine, event, text
+from sqlalchemy import Connection, Engine, text
 from sqlalchemy.exc import DBAPIError
 
 from server.domain.ids import new_id
+from server.storage import driver
+from server.storage.driver import Found
 from server.storage.engine import dumps, make_engine
 from server.storage.prepared import Together, prepared
 from tests.cluster import Database
@@ -69,17 +72,25 @@ def test_a_rolled_back_transaction_leaves_the_statement(engine: Engine) -> None:
         assert connection.execute(SUM, {"a": 1, "b": 2}).one().total == 3
 
 
-def test_writes_together_take_one_round_trip_and_keep_their_order(connection: Connection) -> None:
+def test_writes_together_take_one_round_trip_and_keep_their_order(
+    connection: Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
     key = str(new_id())
     insert(connection, f"{key} known before")
     connection.execute(READ, {"name": key})
     sent: list[str] = []
-    event.listen(connection.engine, "after_cursor_execute", lambda c, u, statement, *rest: sent.append(statement))
+    send = driver.send
+
+    def note(connection: Connection, sql: str, *rest: Any) -> Found:
+        sent.append(sql)
+        return send(connection, sql, *rest)
+
+    monkeypatch.setattr(driver, "send", note)
     writes = Together(connection)
     positions = [insert(writes, f"{key} {number}") for number in range(3)]
     assert sent == []
-    found = [row.position for row in writes.read(READ, {"name": f"{key} "})]
-    assert found == [*positions, found[-1]] and len(found) == 4
+    found = writes.read(READ, {"name": f"{key} "})
+    assert [row["position"] for row in found.mappings()] == [*positions, found.rows[-1][0]] and found.count == 4
     assert len(sent) == 1 and sent[0].count("EXECUTE") == 4
     writes.send()
     assert len(sent) == 1
