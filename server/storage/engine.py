@@ -24,7 +24,9 @@ _CONNECT: dict[str, object] = {
     # Every statement finds its rows by key. The planner takes any batch for a hundred rows, so for one it would rather
     # read and hash a whole table that is small, or that nobody has analyzed yet: measured, three times the work. And a
     # bitmap would collect all rows of a key where the newest few are asked for.
-    " -c enable_seqscan=off -c enable_hashjoin=off -c enable_mergejoin=off -c enable_bitmapscan=off",
+    " -c enable_seqscan=off -c enable_hashjoin=off -c enable_mergejoin=off -c enable_bitmapscan=off"
+    # Nor may it walk through a whole index once, to compare each row with each of the batch.
+    " -c enable_material=off",
     "connect_timeout": 5,
     "keepalives_idle": 10,
     "keepalives_interval": 5,
