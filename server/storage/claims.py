@@ -26,15 +26,16 @@ _READ = prepared("""
     FROM jsonb_populate_recordset(NULL::idempotency_keys, CAST(:rows AS jsonb)) AS q
     JOIN idempotency_keys k ON k.merchant_id = q.merchant_id AND k.key = q.key
 """)
+# Few keys have no answer, so a plain `answer IS NULL` would have the planner look for those first, in all keys that are.
 _ANSWER = prepared("""
     UPDATE idempotency_keys k SET answer = q.answer, answered_at = now()
     FROM jsonb_populate_recordset(NULL::idempotency_keys, CAST(:rows AS jsonb)) AS q
-    WHERE k.merchant_id = q.merchant_id AND k.key = q.key AND k.answer IS NULL
+    WHERE k.merchant_id = q.merchant_id AND k.key = q.key AND CASE WHEN k.answer IS NULL THEN true ELSE false END
 """)
 _RELEASE = prepared("""
     DELETE FROM idempotency_keys k
     USING jsonb_populate_recordset(NULL::idempotency_keys, CAST(:rows AS jsonb)) AS q
-    WHERE k.merchant_id = q.merchant_id AND k.key = q.key AND k.answer IS NULL
+    WHERE k.merchant_id = q.merchant_id AND k.key = q.key AND CASE WHEN k.answer IS NULL THEN true ELSE false END
 """)
 
 
