@@ -1,9 +1,11 @@
 """How much the edge takes: body sizes, request rates, calls at once."""
 
 import asyncio
+import http.client
 import json
 from collections import Counter
 from collections.abc import Callable
+from contextlib import closing
 
 import aiohttp
 import grpc
@@ -52,6 +54,22 @@ def test_a_key_is_limited_and_another_is_not(strict_edge: Edge) -> None:
     assert (refused.error["type"], refused.error["code"]) == ("rate_limit_error", "RATE_LIMITED")
     other = strict_edge.send("GET", "/v1/payments/pay_1", headers={"authorization": "Bearer sk_test_calm"})
     assert other.status == 200
+
+
+def test_a_connection_outlives_a_refused_request_with_a_body(strict_edge: Edge) -> None:
+    headers = {"authorization": "Bearer sk_test_keeps", "content-type": "application/json"}
+    connection = http.client.HTTPConnection("127.0.0.1", strict_edge.port, timeout=60)
+    with closing(connection):
+        statuses = []
+        for _ in range(200):
+            connection.request("POST", "/v1/payments", body=b'{"description": "%s"}' % (b"x" * 20_000), headers=headers)
+            with connection.getresponse() as answer:
+                assert answer.getheader("connection") != "close"
+                answer.read()
+            statuses.append(answer.status)
+            if statuses[-2:] == [429, 429]:
+                return
+    raise AssertionError(f"nothing was refused: {statuses}")
 
 
 def test_a_native_client_that_is_limited_gets_resource_exhausted(strict_edge: Edge) -> None:
