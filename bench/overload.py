@@ -1,14 +1,15 @@
 """`kassa bench overload`: what becomes of payments, and of reads meanwhile, when more come than can be taken."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Annotated, Any, Final
 
 import typer
 from rich.console import Console
 
-from bench import chart
+from bench import chart, cores
 from bench.chart import Element
 from bench.report import append, row, show_troubles, table_of_texts, versions
 from bench.run import put, put_together
@@ -26,24 +27,25 @@ def main(  # noqa: PLR0913, PLR0917  # one parameter per flag
     protocol: Annotated[str, typer.Option(help="grpc, or rest through Envoy.")] = "rest",
     steps: Annotated[str, typer.Option(help="Per cent of saturation.")] = "50,75,100,125,150,200,300,400",
     seconds: Annotated[float, typer.Option(min=0.5, help="Of each step.")] = 8.0,
-    servers: Annotated[int, typer.Option(min=1, max=16, help="Server processes.")] = 2,
+    servers: Annotated[
+        int | None, typer.Option(min=1, max=16, help="Server processes; one for each core that they have.")
+    ] = None,
     processor_ms: Annotated[float, typer.Option(min=0, help="How long the simulated processor takes.")] = 20.0,
+    apart: Annotated[
+        bool,
+        typer.Option("--apart/--together", help="Envoy and the load generator have half of the cores for themselves."),
+    ] = True,
     out: Annotated[Path | None, typer.Option(help="File to which each step is appended as JSON.")] = None,
     chart_file: Annotated[Path | None, typer.Option("--chart", help="Draw it: FILE.svg or FILE.html.")] = None,
 ) -> None:
     """Offer the gateway shares and multiples of what it can take, and see what it does."""
     shares, found = numbers(steps), list[Step]()
-    with (
-        scratch() as home,
-        open_gateway(
-            home, servers=servers, processor_s=processor_ms / 1000, tell=lambda step: _ERRORS.print(step, style="dim")
-        ) as gateway,
-    ):
+    with _open(servers, processor_ms, apart=apart) as gateway:
         put(gateway.load(protocol, clients=64, seconds=2.0), gateway.groups)  # the first seconds are not typical
         saturated = put(gateway.load(protocol, clients=_CLIENTS, seconds=seconds), gateway.groups).per_s
         _ERRORS.print(f"saturation: {saturated:,.0f} a second", style="dim")
         for share in shares:
-            found.append(_offer(gateway, protocol, share, saturated, seconds))
+            found.append(_offer(gateway, protocol, share, saturated, seconds) | {"apart": apart})
             append(out, found[-1])
             _ERRORS.print(f"{share} %: {found[-1]['payments']['per_s']:,.0f} a second", style="dim")
     Console().print(table_of_texts(_HEADS, [_told(one) for one in found]))
@@ -51,6 +53,24 @@ def main(  # noqa: PLR0913, PLR0917  # one parameter per flag
         chart.write(chart_file, "Kassa: more than it can take", _charts(found))
     rows = [one[kind] for one in found for kind in ("payments", "reads")]
     raise typer.Exit(1 if show_troubles(rows, _ERRORS) else 0)
+
+
+@contextmanager
+def _open(servers: int | None, processor_ms: float, *, apart: bool) -> Iterator[Gateway]:
+    """Starts a gateway, and leaves this thread, which will start the load, where it belongs."""
+    inside, outside = cores.halves() if apart else (cores.everything(), cores.everything())
+    with ExitStack() as stack:
+        home = stack.enter_context(scratch())
+        with cores.on(inside):
+            opened = open_gateway(
+                home, servers=servers or len(inside), processor_s=processor_ms / 1000,
+                tell=lambda step: _ERRORS.print(step, style="dim"),
+            )  # fmt: skip
+            gateway = stack.enter_context(opened)
+        for pid in gateway.groups["envoy"]:
+            cores.move(pid, outside)
+        stack.enter_context(cores.on(outside))
+        yield gateway
 
 
 def _offer(gateway: Gateway, protocol: str, share: int, saturated: float, seconds: float) -> Step:

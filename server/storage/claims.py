@@ -26,7 +26,7 @@ _READ = prepared("""
     FROM jsonb_populate_recordset(NULL::idempotency_keys, CAST(:rows AS jsonb)) AS q
     JOIN idempotency_keys k ON k.merchant_id = q.merchant_id AND k.key = q.key
 """)
-# Few keys have no answer, so a plain `answer IS NULL` would have the planner look for those first, in all keys that are.
+# Few keys have no answer: a plain `answer IS NULL` has the planner look for those first, among all keys that there are.
 _ANSWER = prepared("""
     UPDATE idempotency_keys k SET answer = q.answer, answered_at = now()
     FROM jsonb_populate_recordset(NULL::idempotency_keys, CAST(:rows AS jsonb)) AS q
