@@ -5,6 +5,7 @@ cannot hide it (coordinated omission: http://www.azulsystems.com/sites/default/f
 """
 
 import asyncio
+import random
 import time
 from array import array
 from collections import Counter, deque
@@ -22,7 +23,7 @@ _CANCELLED, _RESOURCE_EXHAUSTED, _UNAVAILABLE = 1, 8, 14
 _TICK_S = 0.002
 _CONNECTIONS_OF_A_TARGET = 4
 _OPENING_AT_ONCE = 64
-_COME_BACK_S = 0.05
+_RETRY_AFTER_S = 1.0
 _LONGEST_WAIT_S = 20.0
 Done = Callable[[str], None]
 """Told what became of a call: `ok`, `refused` (try again later), or another word."""
@@ -181,8 +182,8 @@ async def closed(calls: Rest | Grpc, clients: int, tally: Tally) -> None:
             tally.note(outcome, since)
             if outcome == "ok":
                 again()
-            else:  # a client that is refused comes back later
-                asyncio.get_running_loop().call_later(_COME_BACK_S, again)
+            else:  # a client that is refused comes back when `retry-after` says, or somewhat later
+                asyncio.get_running_loop().call_later(_RETRY_AFTER_S * random.uniform(1.0, 1.5), again)
 
         calls.call(done)
 

@@ -55,10 +55,10 @@ _OPTIONS = (
     ("grpc.max_receive_message_length", 1 << 20),
     ("grpc.max_send_message_length", 4 << 20),
     # Calls that the event loop has not taken up yet; it takes them up as it gets to it, so when it cannot keep up they
-    # wait here. Those beyond are ended as CANCELLED by grpc itself, for a fortieth of what refusing them in Python
-    # costs; Envoy says UNAVAILABLE in its place.
-    ("grpc.server.max_pending_requests", 200),
-    ("grpc.server.max_pending_requests_hard_limit", 400),
+    # wait here. Those beyond are ended as CANCELLED by grpc itself, for a seventh of what refusing them in Python costs;
+    # Envoy says UNAVAILABLE in its place.
+    ("grpc.server.max_pending_requests", 50),
+    ("grpc.server.max_pending_requests_hard_limit", 100),
     # Finds dead peers, and lets Envoy ping an idle connection without being sent away for it.
     ("grpc.keepalive_time_ms", 30_000),
     ("grpc.keepalive_timeout_ms", 10_000),

@@ -91,7 +91,7 @@ class GroupCommit:
     """
 
     def __init__(  # noqa: PLR0913 - sizes of one queue, each with a good default
-        self, engine: Engine, *, writers: int = 2, batch: int = 100, waiting: int = 10_000, longest_wait_s: float = 0.5,
+        self, engine: Engine, *, writers: int = 2, batch: int = 100, waiting: int = 10_000, longest_wait_s: float = 0.2,
         patience_s: float = 5.0,
         observe: Callable[[Batch], None] = _nobody,
     ) -> None:  # fmt: skip

@@ -8,6 +8,7 @@ from typing import cast
 
 import pytest
 
+from bench.load import drive
 from bench.load.drive import Grpc, Rest, Tally, closed, open_loop
 from bench.load.shoppers import CARDS, Requests, card_number, shopper
 
@@ -48,8 +49,9 @@ async def test_a_closed_loop_keeps_one_call_of_each_client_under_way() -> None:
     assert min(tally.latencies_s) >= 0.0199
 
 
-async def test_a_client_that_is_refused_at_once_comes_back_later() -> None:
+async def test_a_client_that_is_refused_at_once_comes_back_later(monkeypatch: pytest.MonkeyPatch) -> None:
     """Else it would call itself until Python gives up."""
+    monkeypatch.setattr(drive, "_RETRY_AFTER_S", 0.05)
     server, now = Server(0, "refused"), time.time()
     tally = Tally(now, now + 1)
     await closed(calls(server), 3, tally)

@@ -196,3 +196,4 @@ def test_queries_and_keys_are_not_logged(edge: Edge, upstream: Upstream) -> None
 def test_what_a_server_has_let_go_of_is_told_to_come_again(edge: Edge) -> None:
     answer = edge.send("POST", "/v1/payments", {"amount": 1}, reply={"code": "CANCELLED", "message": "CANCELLED"})
     assert (answer.status, summary(answer)) == (503, ("api_error", "SERVICE_UNAVAILABLE", None))
+    assert answer.headers["retry-after"] == "1"
