@@ -54,8 +54,8 @@ _OPTIONS = (
     # Above the largest body that Envoy lets through (a webhook of 512 KiB).
     ("grpc.max_receive_message_length", 1 << 20),
     ("grpc.max_send_message_length", 4 << 20),
-    # Calls that the event loop has not taken up yet; it takes them up as it gets to it, so when it cannot keep up they
-    # wait here. Those beyond are ended as CANCELLED by grpc itself, for a seventh of what refusing them in Python costs;
+    # Calls that the event loop has not taken up yet: it takes them up as it gets to it, so when it cannot keep up they
+    # wait here. Those beyond are ended as CANCELLED by grpc itself, for a seventh of what refusing in Python costs;
     # Envoy says UNAVAILABLE in its place.
     ("grpc.server.max_pending_requests", 50),
     ("grpc.server.max_pending_requests_hard_limit", 100),
