@@ -110,7 +110,8 @@ def main(  # noqa: PLR0913, PLR0917  # one parameter per flag
             stacks.enter_context(_open(home / name, source, share))
             for name, source, share in (("old", tree, 0.0), ("new", CHECKOUT, burn))
         )
-        _round(before, after, rate, seconds)  # the first one is not typical
+        for gateway in (before, after):
+            gateway.warm_up()
         _ERRORS.print(f"{rate:,.0f} payments a second for each, {rounds} rounds", style="dim")
         found = [_round(before, after, rate, seconds) for _ in range(rounds)]
     costs = {name: [(cost(old, groups), cost(new, groups)) for old, new in found] for name, groups in _OF.items()}

@@ -41,7 +41,7 @@ def main(  # noqa: PLR0913, PLR0917  # one parameter per flag
     """Offer the gateway shares and multiples of what it can take, and see what it does."""
     shares, found = numbers(steps), list[Step]()
     with _open(servers, processor_ms, apart=apart) as gateway:
-        put(gateway.load(protocol, clients=64, seconds=2.0), gateway.groups)  # the first seconds are not typical
+        gateway.warm_up(protocol)
         saturated = put(gateway.load(protocol, clients=_CLIENTS, seconds=seconds), gateway.groups).per_s
         _ERRORS.print(f"saturation: {saturated:,.0f} a second", style="dim")
         for share in shares:

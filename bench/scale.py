@@ -186,5 +186,5 @@ def _held(result: Result) -> tuple[str, ...]:
 @contextmanager
 def _stack(**how: Any) -> Iterator[Gateway]:
     with scratch() as home, open_gateway(home, tell=lambda step: _ERRORS.print(step, style="dim"), **how) as gateway:
-        put(gateway.load("grpc", clients=64, seconds=2.0), gateway.groups)  # the first seconds are not typical
+        gateway.warm_up()
         yield gateway

@@ -17,7 +17,7 @@ import psycopg2
 from psycopg2 import sql
 
 from bench import stored as past
-from bench.run import Load
+from bench.run import Load, put
 from bench.screening_rules import rule_file
 from bench.stand_in import LATENCY
 from bench.usage import Groups, memory_bytes
@@ -71,6 +71,14 @@ class Gateway:
     def load(self, protocol: str, **how: Any) -> Load:
         """Returns a load on it, of payments unless told otherwise."""
         return Load(protocol=protocol, targets=self.edge if protocol == "rest" else self.backs, keys=self.keys, **how)
+
+    def warm_up(self, protocol: str = "grpc") -> None:
+        """Takes payments for two seconds that are not typical, and then tells the planner of the tables.
+
+        A young table is planned for as though it were nearly empty until autovacuum looks at it, within a minute.
+        """
+        put(self.load(protocol, clients=64, seconds=2.0), self.groups)
+        execute(self.stack, "ANALYZE")
 
     def memory_mb(self, *names: str) -> dict[str, float]:
         """Returns the resident memory of parts of the stack, of its servers unless others are named."""
@@ -177,6 +185,17 @@ def query(stack: LocalStack, statement: str) -> list[tuple[object, ...]]:
         with connection.cursor() as cursor:
             cursor.execute(statement)
             return list(cursor.fetchall())
+    finally:
+        connection.close()
+
+
+def execute(stack: LocalStack, statement: str) -> None:
+    """Changes the gateway's database as its superuser."""
+    connection = psycopg2.connect(stack.postgres.dsn(DATABASE))
+    try:
+        connection.autocommit = True
+        with connection.cursor() as cursor:
+            cursor.execute(statement)
     finally:
         connection.close()
 

@@ -105,7 +105,7 @@ def measure(plan: Plan, tell: Tell = lambda step: None) -> Report:
 def _saturate(bench: _Bench, rows_dsn: str) -> None:
     """The gateway as fast as it can, each time between two runs of the database alone."""
     quick = bench.plan.quick
-    put(bench.load("grpc", clients=64, seconds=2.0), bench.gateway.groups)  # the first seconds are not typical
+    bench.gateway.warm_up()
     _run_pgbench(bench, rows_dsn, 1)
     bench.measure(f"gRPC, {GRPC_CLIENTS} clients", bench.load("grpc", clients=GRPC_CLIENTS))
     _run_pgbench(bench, rows_dsn, 2)
