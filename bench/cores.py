@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 Cores = frozenset[int]
@@ -34,4 +34,5 @@ def on(cores: Cores) -> Iterator[None]:
 def move(pid: int, cores: Cores) -> None:
     """Lets a process that runs already, with all its threads, use these cores alone."""
     for task in Path(f"/proc/{pid}/task").iterdir():
-        os.sched_setaffinity(int(task.name), cores)
+        with suppress(ProcessLookupError):  # a thread that has ended since
+            os.sched_setaffinity(int(task.name), cores)

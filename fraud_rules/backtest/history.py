@@ -27,6 +27,7 @@ from fraud_rules.velocity import Function, VelocityFact
 LATE: Final = ("refunds", "disputes", "early_fraud_warnings")
 """What becomes known of a payment after it was made, each at its own time."""
 
+_WINDOWS_BETWEEN_SWEEPS: Final = 3
 _MONEY = (Function.SUM, Function.AVERAGE)
 _Key = tuple[str, Value]
 _Swept = Times | Amounts | Values | Newest
@@ -170,12 +171,13 @@ class History:
         self._take(event.kind, event.keys, event.at, event.currency, event.amount)
 
     def _sweep(self, now: int) -> None:
-        """Forgets idle keys, each container once a window of its own."""
+        """Forgets idle keys, each container once in so many windows of its own: oftener costs more than it frees."""
         for place, container in enumerate(self._swept):
-            due = self._due.setdefault(place, now + container.keep)
+            pause = container.keep * _WINDOWS_BETWEEN_SWEEPS
+            due = self._due.setdefault(place, now + pause)
             if now >= due:
                 container.sweep(now - container.keep)
-                self._due[place] = now + container.keep
+                self._due[place] = now + pause
         self._next_sweep = min(self._due.values(), default=now + 86_400 * SECOND)
 
     def _place(self, fact: VelocityFact) -> tuple[int, str]:

@@ -5,6 +5,7 @@ is most of what a batch of a few rows costs. Called by `storage.prepared` and `s
 """
 
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,11 +22,13 @@ class Found:
         rows: As tuples; none where it returns none.
         names: Of their columns.
         count: How many rows it returned, or changed.
+        said: What Postgres says was done, such as `COMMIT`.
     """
 
     rows: list[tuple[Any, ...]]
     names: tuple[str, ...]
     count: int
+    said: str
 
     def mappings(self) -> list[dict[str, Any]]:
         """Returns the rows by their columns' names."""
@@ -48,14 +51,22 @@ def send(connection: Connection, sql: str, parameters: Mapping[str, Any] | None 
     try:
         with raw.cursor() as cursor:
             cursor.execute(sql, parameters)
-            if cursor.description is None:
-                return Found([], (), cursor.rowcount)
-            return Found(cursor.fetchall(), tuple(column[0] for column in cursor.description), cursor.rowcount)
+            columns = cursor.description or ()
+            rows = cursor.fetchall() if columns else []
+            return Found(rows, tuple(column[0] for column in columns), cursor.rowcount, cursor.statusmessage or "")
     except psycopg2.Error as error:
         lost = connection.dialect.is_disconnect(error, raw, None)  # type: ignore[arg-type]  # it only describes errors
         if lost:
-            connection.invalidate(error)
+            _let_go(connection, error)
         raise DBAPIError.instance(
             sql, parameters, error, psycopg2.Error, hide_parameters=True, connection_invalidated=lost,
             dialect=connection.dialect,
         ) from error  # fmt: skip
+
+
+def _let_go(connection: Connection, error: psycopg2.Error) -> None:
+    """Has SQLAlchemy meet the loss as well, so that it replaces all that its pool holds and not this one alone."""
+    with suppress(DBAPIError):
+        connection.exec_driver_sql("SELECT 1")
+    if not connection.invalidated:
+        connection.invalidate(error)

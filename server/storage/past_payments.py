@@ -15,7 +15,10 @@ from server.storage.labels import JOIN_LABEL
 
 _BATCH = 2_000
 
-_PLAN = text("SET LOCAL enable_seqscan = on; SET LOCAL enable_hashjoin = on; SET LOCAL enable_mergejoin = on")
+_PLAN = text("""
+    SET LOCAL enable_seqscan = on; SET LOCAL enable_hashjoin = on; SET LOCAL enable_mergejoin = on;
+    SET LOCAL enable_material = on
+""")
 _PAYMENTS = text(f"""
     SELECT p.merchant_id, p.created_at, p.amount, p.currency, p.test_mode, d.facts, known.label,
            p.amount_authorized > 0 AS approved,

@@ -32,7 +32,7 @@ class Transactions:
 
     @contextmanager
     def begin(self) -> Iterator[tuple[Connection, Callable[[], None]]]:
-        """Begins a transaction; yields its connection, and what commits it. An error rolls back.
+        """Begins a transaction; yields its connection, and what commits it. Whatever is not committed is rolled back.
 
         The yielded function raises `DBAPIError` where the transaction was not committed; where the connection broke in
         between, it has asked Postgres first.
@@ -40,16 +40,26 @@ class Transactions:
         connection: Connection | None = getattr(self._of_thread, "connection", None)
         if connection is None:
             connection = self._of_thread.connection = self._engine.connect()
+        committed = False
+
+        def commit() -> None:
+            nonlocal committed
+            self._commit(connection, xid)
+            committed = True
+
         try:
             # Its number, too, is learned in this round trip.
             [[xid]] = send(connection, "BEGIN ISOLATION LEVEL READ COMMITTED; SELECT pg_current_xact_id()::text").rows
-            yield connection, lambda: self._commit(connection, xid)
-        except BaseException:
-            _roll_back(connection)
-            self.close()
+            yield connection, commit
+        except DBAPIError as error:
+            if not is_rows_fault(error) and not connection.invalidated:
+                connection.invalidate()  # the session itself is at fault, such as one that has lost its statements
             raise
-        if connection.invalidated:
-            self.close()
+        finally:
+            if not committed:
+                _roll_back(connection)
+            if not committed or connection.invalidated:
+                self.close()
 
     def close(self) -> None:
         """Gives the thread's connection back."""
@@ -60,10 +70,13 @@ class Transactions:
 
     def _commit(self, connection: Connection, xid: str) -> None:
         try:
-            send(connection, "COMMIT")
+            said = send(connection, "COMMIT").said
         except DBAPIError as error:
             if not error.connection_invalidated or not _was_committed(self._engine, xid):
                 raise
+        else:
+            if said != "COMMIT":  # so Postgres ends a transaction in which a statement failed, and calls that no error
+                raise RuntimeError(f"Postgres answered {said} to COMMIT")
 
 
 def _roll_back(connection: Connection) -> None:

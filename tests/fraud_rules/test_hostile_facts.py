@@ -1,14 +1,17 @@
 """Whatever a caller puts into a payment neither breaks a decision nor gets it past a rule."""
 
 from collections.abc import Iterator
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from fraud_rules import Backend, Outcome, Ruleset, ScreeningFailure
 from fraud_rules.compiler import RESERVED, name_hash
-from fraud_rules.facts import Value
+from fraud_rules.facts import VOCABULARY, Value
 from tests.fraud_rules.made_up import JUNK, ODD_TEXTS
 from tests.fraud_rules.rulefiles import load_text, rule, ruleset_text
 
@@ -128,3 +131,12 @@ def test_numbers_beyond_every_fact_go_to_review_and_are_not_kept(rules: Ruleset,
     for name in ("amount", "count_payments_by_card_1h"):
         decision = rules.decide({"amount": 1, name: number})
         assert (decision.outcome, dict(decision.facts)) == (Outcome.REVIEW, {})
+
+
+@given(st.from_regex(r"[0-9. ]{0,3}([0-9]{1,3}\.){2,5}[0-9]{0,3}\n?", fullmatch=True) | st.ip_addresses(v=4).map(str))
+def test_an_address_that_is_taken_as_it_is_is_one_that_could_not_be_written_shorter(text: str) -> None:
+    try:
+        shortest = str(ip_address(text))
+    except ValueError:
+        shortest = text.lower()
+    assert VOCABULARY["ip"].normalise(text) == shortest
