@@ -70,6 +70,7 @@ def breakable(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Breakable]:
 def own_stack(breakable: Breakable) -> Iterator[Platform]:
     """The breakable stack, whole at the beginning of the test."""
     platform = Platform(breakable.stack)
+    platform.revive()  # a stack that has just started may have a server that Envoy does not send to yet
     yield platform
     platform.heal()
     platform.revive()
