@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from fraud_rules import DEFAULT_RULES
+from fraud_rules import DEFAULT_RULES, check_sources, read_sources
 from sandbox.local.stack import LocalStack
-from tests.acceptance.shop import Shop
+from tests.acceptance.shop import Shop, wait_until
 from tests.acceptance.stacks import Platform
 
 
@@ -77,9 +77,11 @@ def own_stack(breakable: Breakable) -> Iterator[Platform]:
 
 
 @pytest.fixture
-def rules_file(breakable: Breakable) -> Iterator[Path]:
-    """The rule file of the breakable stack; as it was after the test."""
+def rules_file(breakable: Breakable, own_stack: Platform) -> Iterator[Path]:
+    """The rule file of the breakable stack, which its servers obey; as it was after the test."""
     before = breakable.rules.read_text()
+    meant = check_sources(read_sources(breakable.rules)).hash
+    wait_until(own_stack.rules_in_force, lambda hashes: hashes == {meant})  # an earlier test had another
     yield breakable.rules
     breakable.rules.write_text(before)
 

@@ -1,6 +1,7 @@
 """A running stack as acceptance tests see it: shops, faults, processes, and a look into the database."""
 
 import os
+import re
 import signal
 from contextlib import closing
 from dataclasses import dataclass
@@ -11,6 +12,7 @@ from uuid import UUID, uuid4
 import psycopg2
 import requests
 
+from sandbox.local.parts import metrics_port
 from sandbox.local.stack import LocalStack
 from server.domain.ids import Prefix, parse_id
 from tests.acceptance.shop import TIMEOUT_S, Json, Shop, wait_until
@@ -138,6 +140,16 @@ class Platform:
     def log(self, part: str) -> str:
         """What a part has said so far."""
         return self.stack.child(part).log.read_text()
+
+    def rules_in_force(self) -> set[str]:
+        """The hashes of the rulesets that the servers decide by: one, unless they are about to change."""
+        found = set()
+        for part in ("server-1", "server-2"):
+            told = requests.get(
+                f"http://127.0.0.1:{self.stack.site.ports[metrics_port(part)]}/metrics", timeout=TIMEOUT_S
+            )
+            found |= set(re.findall(r'kassa_ruleset_info{hash="(\w+)",role="LIVE"}', told.text))
+        return found
 
     def exit_status(self, part: str) -> int | None:
         """How a part ended; None while it runs."""
