@@ -3,6 +3,8 @@
 import asyncio
 import os
 import signal
+import time
+from collections import Counter
 from typing import Any
 
 import grpc
@@ -86,6 +88,25 @@ async def test_a_message_beyond_the_limit_is_refused(rpc: Stack) -> None:
     with pytest.raises(grpc.aio.AioRpcError) as caught:
         await rpc.payments.GetPayment(request, metadata=METADATA)
     assert caught.value.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
+
+
+async def test_a_flood_that_the_loop_does_not_get_to_is_let_go_of_and_health_checks_are_not(rpc: Stack) -> None:
+    """A server that is only busy must not look dead."""
+
+    def flood() -> tuple[Counter[grpc.StatusCode], int]:
+        with grpc.insecure_channel(f"127.0.0.1:{rpc.server.port}", [("grpc.enable_http_proxy", 0)]) as channel:
+            get: Any = channel.unary_unary("/kassa.v1.PaymentService/GetPayment")
+            calls = [get.future(GET.SerializeToString(), metadata=METADATA, timeout=20) for _ in range(300)]
+            health: Any = health_pb2_grpc.HealthStub(channel)
+            check = health.Check.future(health_pb2.HealthCheckRequest(), timeout=20)
+            return Counter(call.code() for call in calls), check.result().status
+
+    flooding = asyncio.create_task(asyncio.to_thread(flood))
+    await asyncio.sleep(0)
+    time.sleep(0.7)  # the loop stands still
+    codes, status = await flooding
+    assert codes[grpc.StatusCode.CANCELLED] >= 150
+    assert status == SERVING
 
 
 async def test_sigterm_stops_the_server_and_drains_it() -> None:
