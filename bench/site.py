@@ -78,7 +78,7 @@ class Gateway:
         A young table is planned for as though it were nearly empty until autovacuum looks at it, within a minute.
         """
         put(self.load(protocol, clients=64, seconds=2.0), self.groups)
-        execute(self.stack, "ANALYZE")
+        _execute(self.stack.postgres.dsn(DATABASE), "ANALYZE")
 
     def memory_mb(self, *names: str) -> dict[str, float]:
         """Returns the resident memory of parts of the stack, of its servers unless others are named."""
@@ -189,9 +189,8 @@ def query(stack: LocalStack, statement: str) -> list[tuple[object, ...]]:
         connection.close()
 
 
-def execute(stack: LocalStack, statement: str) -> None:
-    """Changes the gateway's database as its superuser."""
-    connection = psycopg2.connect(stack.postgres.dsn(DATABASE))
+def _execute(dsn: str, statement: str | sql.Composable) -> None:
+    connection = psycopg2.connect(dsn)
     try:
         connection.autocommit = True
         with connection.cursor() as cursor:
@@ -202,13 +201,8 @@ def execute(stack: LocalStack, statement: str) -> None:
 
 def make_database(stack: LocalStack, name: str) -> str:
     """Makes an empty database in the stack's cluster, which its owner's role owns; returns that role's DSN."""
-    connection = psycopg2.connect(stack.postgres.dsn())
-    try:
-        connection.autocommit = True
-        with connection.cursor() as cursor:
-            cursor.execute(sql.SQL("CREATE DATABASE {} OWNER {}").format(sql.Identifier(name), sql.Identifier(OWNER)))
-    finally:
-        connection.close()
+    statement = sql.SQL("CREATE DATABASE {} OWNER {}").format(sql.Identifier(name), sql.Identifier(OWNER))
+    _execute(stack.postgres.dsn(), statement)
     return _elsewhere(stack, OWNER, name)
 
 
