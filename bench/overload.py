@@ -18,6 +18,8 @@ from bench.site import Gateway, open_gateway, scratch
 
 _CLIENTS: Final = 256
 _READS_PER_S: Final = 20.0
+_CALM_S: Final = 5.0
+"""Between two steps: for four seconds Envoy still judges by what became of the calls before."""
 _ERRORS: Final = Console(stderr=True, highlight=False)
 _HEADS: Final = ("of saturation", "offered /s", "done /s", "refused", "failed", "p50 ms", "p99 ms", "p99 ms of reads")
 Step = dict[str, Any]
@@ -45,6 +47,7 @@ def main(  # noqa: PLR0913, PLR0917  # one parameter per flag
         saturated = put(gateway.load(protocol, clients=_CLIENTS, seconds=seconds), gateway.groups).per_s
         _ERRORS.print(f"saturation: {saturated:,.0f} a second", style="dim")
         for share in shares:
+            time.sleep(_CALM_S)
             found.append(_offer(gateway, protocol, share, saturated, seconds) | {"apart": apart})
             append(out, found[-1])
             _ERRORS.print(f"{share} %: {found[-1]['payments']['per_s']:,.0f} a second", style="dim")

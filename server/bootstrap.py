@@ -338,6 +338,7 @@ async def run_server(settings: Settings, make_processors: MakeProcessors | None 
             server = RpcServer(
                 make_use_cases(core, screening),
                 listen=settings.listen,
+                pace=core.commit,
                 supported_currencies=_supported_currencies(core),
                 pause_s=settings.drain_pause_s,
                 grace_s=settings.drain_grace_s,

@@ -37,6 +37,8 @@ _QUEUES_OF_THEIR_OWN = frozenset({
     "/kassa.v1.PaymentService/RefundPayment",
 })  # fmt: skip
 """What merchants send in floods, and what tells that a server lives. Few, since each costs every call of any method."""
+PACED = _QUEUES_OF_THEIR_OWN & NEW_WORK
+"""New work that waits at the door while too much of it waits inside."""
 _REQUEST_ID = re.compile(r"[0-9A-Za-z._:-]{1,128}", re.ASCII)
 _BEARER = re.compile(r"bearer +([\x21-\x7e]+)", re.ASCII | re.IGNORECASE)
 

@@ -30,9 +30,10 @@ from server.rpc.attention_service import AttentionService, AttentionUseCases
 from server.rpc.dispute_service import DisputeService, DisputeUseCases
 from server.rpc.fields import iso_currencies
 from server.rpc.fraud_service import FraudService, FraudUseCases
-from server.rpc.interceptor import Authenticates, Methods, Observe
+from server.rpc.interceptor import PACED, Authenticates, Methods, Observe
 from server.rpc.ledger_service import LedgerService
 from server.rpc.merchant_service import MerchantService, MerchantUseCases
+from server.rpc.pacing import Pace, paced_server
 from server.rpc.payment_service import PaymentService, PaymentUseCases
 from server.rpc.webhook_service import ReceivesEvents, WebhookService
 from server.usecases.read_ledger import ReadLedger
@@ -54,11 +55,11 @@ _OPTIONS = (
     # Above the largest body that Envoy lets through (a webhook of 512 KiB).
     ("grpc.max_receive_message_length", 1 << 20),
     ("grpc.max_send_message_length", 4 << 20),
-    # Calls that the event loop has not taken up yet: it takes them up as it gets to it, so when it cannot keep up they
-    # wait here. Those beyond are ended as CANCELLED by grpc itself, for a seventh of what refusing in Python costs;
-    # Envoy says UNAVAILABLE in its place.
-    ("grpc.server.max_pending_requests", 50),
-    ("grpc.server.max_pending_requests_hard_limit", 100),
+    # Calls that were not taken up yet, because the event loop has not got to it or new work waits (`rpc.pacing`). Those
+    # beyond are ended as CANCELLED by grpc itself, for a seventh of what refusing in Python costs; Envoy and the Python
+    # client say SERVICE_UNAVAILABLE in its place.
+    ("grpc.server.max_pending_requests", 30),
+    ("grpc.server.max_pending_requests_hard_limit", 60),
     # Finds dead peers, and lets Envoy ping an idle connection without being sent away for it.
     ("grpc.keepalive_time_ms", 30_000),
     ("grpc.keepalive_timeout_ms", 10_000),
@@ -94,6 +95,7 @@ class RpcServer:
         drain: Waits for shielded work and for the commit queues, after the last call has ended.
         observe: Told of each call that ends.
         refusal: As for `Methods`.
+        pace: At which new work is taken up.
     """
 
     def __init__(  # noqa: PLR0913 - each is one fact of the server, named at the call
@@ -101,6 +103,7 @@ class RpcServer:
         use_cases: UseCases,
         *,
         listen: str,
+        pace: Pace,
         supported_currencies: frozenset[str],
         pause_s: float,
         grace_s: float,
@@ -109,7 +112,7 @@ class RpcServer:
         refusal: Callable[[], KassaError | None] = lambda: None,
     ) -> None:
         self._pause_s, self._grace_s, self._drain = pause_s, grace_s, drain
-        self._server = grpc.aio.server(options=_OPTIONS)
+        self._server = paced_server(_OPTIONS, PACED, pace)
         methods = Methods(use_cases.authenticate, observe, refusal)
         table = cast("grpc.aio.Server", methods)  # it has all that generated code asks of one
         self._health = HealthServicer()

@@ -12,6 +12,7 @@ import threading
 import time
 from collections import OrderedDict, deque
 from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
@@ -57,6 +58,8 @@ def overloaded() -> KassaError:
 
 _log = logging.getLogger(__name__)
 _LOOK_AHEAD = 4
+_STANDSTILL_S = 1.0
+_ROOM_S, _LEAST_ROOM = 0.15, 16
 _SHARE_OF_ONE_TENANT = 4
 _FIRST_POSTPONEMENT_S, _LONGEST_POSTPONEMENT_S = 0.005, 0.2
 
@@ -104,6 +107,10 @@ class GroupCommit:
         self._longest_wait_s = longest_wait_s
         self._last_wait_s = 0.0
         """How long the oldest of the last ordinary batch had waited in the queue; 0 where it left nobody behind."""
+        self._last_taken = 0.0
+        self._room = min(batch, _LEAST_ROOM)
+        """New rows that may wait before no more should be taken up: as many as are written in `_ROOM_S`."""
+        self._room_made = asyncio.Event()
         self._in_flight: set[Hashable] = set()
         self._later: list[tuple[float, int, _Item]] = []
         """Rows that were postponed, a heap by when they rejoin their queue."""
@@ -159,6 +166,21 @@ class GroupCommit:
         It is asked without the lock, for each call: a moment's old answer does as well.
         """
         return self._ordinary_count > 0 and self._last_wait_s > self._longest_wait_s
+
+    def is_crowded(self) -> bool:
+        """Says whether enough new rows wait for some time of writing, in a queue that moves. Asked as above."""
+        if self._ordinary_count < self._room:
+            return False
+        return time.monotonic() - self._last_taken < _STANDSTILL_S
+
+    async def room(self) -> None:
+        """Waits until it is not crowded."""
+        while True:
+            self._room_made.clear()  # before looking: a batch that is taken in between is then not missed
+            if not self.is_crowded():
+                return
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._room_made.wait(), _STANDSTILL_S)
 
     def longest_wait_s(self) -> float:
         """Returns for how many seconds the oldest waiting row has waited; 0 where none waits."""
@@ -239,8 +261,13 @@ class GroupCommit:
             self._ordinary.setdefault(item.tenant, deque()).appendleft(item)
             self._ordinary_count += 1
         if batch:  # what leaves nobody behind was no standing queue, however long it took
-            oldest = min(item.queued for item in batch)
-            self._last_wait_s = time.monotonic() - oldest if self._ordinary_count else 0.0
+            oldest, now = min(item.queued for item in batch), time.monotonic()
+            rows_per_s = len(batch) / max(now - self._last_taken, 0.001)
+            self._room = min(self._batch, max(_LEAST_ROOM, int(rows_per_s * _ROOM_S)))
+            self._last_taken = now
+            if not self._room_made.is_set():
+                self._loop.call_soon_threadsafe(self._room_made.set)
+            self._last_wait_s = now - oldest if self._ordinary_count else 0.0
         return batch
 
     def _in_turn(self) -> Iterator[_Item]:

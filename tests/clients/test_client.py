@@ -145,6 +145,20 @@ def test_it_waits_as_long_as_the_gateway_asks(gateway: Gateway) -> None:
     assert gateway.slept == [1.5]
 
 
+def test_what_a_flooded_server_lets_go_of_is_repeated(gateway: Gateway) -> None:
+    """grpc ends it without a word of the gateway's; over REST Envoy says the same."""
+    calling = gateway.calling(gateway.payments.capture, "p")
+    for _ in range(3):
+        _, _, rpc = gateway.take("CapturePayment")
+        rpc.send_initial_metadata(())
+        rpc.terminate(None, (), grpc.StatusCode.CANCELLED, "")
+    error = calling.exception(10)
+    assert isinstance(error, kassa.KassaError)
+    assert (error.reason, error.status) == ("SERVICE_UNAVAILABLE", grpc.StatusCode.CANCELLED)
+    assert "may be repeated" in error.message
+    assert gateway.slept == [1.0, 1.0]
+
+
 def test_it_gives_up_and_tells_the_key(gateway: Gateway) -> None:
     calling = gateway.calling(gateway.payments.capture, "p")
     for _ in range(3):

@@ -39,7 +39,7 @@ def test_local_stack_changes_only_addresses_and_paths(tmp_path: Path) -> None:
         f"{LISTENER}.address.socket_address.address": ("0.0.0.0", "127.0.0.1"),
         f"{LISTENER}.address.socket_address.port_value": (8080, 18080),
         f"{MANAGER}.access_log.0.typed_config.path": ("/dev/stdout", str(tmp_path / "access.log")),
-        f"{MANAGER}.http_filters.7.typed_config.proto_descriptor": (
+        f"{MANAGER}.http_filters.8.typed_config.proto_descriptor": (
             "/etc/envoy/kassa.binpb",
             str(REPOSITORY / "protos/kassa.binpb"),
         ),

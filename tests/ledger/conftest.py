@@ -98,6 +98,7 @@ async def books(till: Till, transactions: ShortTransactions, database: Database)
             receive_event=cast(ReceivesEvents, None),
         ),
         listen="127.0.0.1:0",
+        pace=till.commit,
         supported_currencies=frozenset({"USD"}),
         pause_s=0,
         grace_s=5,

@@ -1,5 +1,6 @@
 """A real gRPC server and channel around use cases that only remember and answer."""
 
+import asyncio
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
 from types import SimpleNamespace
@@ -99,6 +100,29 @@ class Stack:
         return webhook_service_pb2_grpc.WebhookServiceStub(self.channel)
 
 
+class Pacemaker:
+    """Lets new work wait at the door while a test says so."""
+
+    crowded: "asyncio.Event | None" = None
+
+    def is_crowded(self) -> bool:
+        return self.crowded is not None
+
+    async def room(self) -> None:
+        if self.crowded is not None:
+            await self.crowded.wait()
+
+    @classmethod
+    def wait(cls) -> None:
+        cls.crowded = asyncio.Event()
+
+    @classmethod
+    def go_on(cls) -> None:
+        if cls.crowded is not None:
+            cls.crowded.set()
+        cls.crowded = None
+
+
 def make_server(use_cases: Mapping[str, StandIn], drained: list[str]) -> RpcServer:
     """A server on a free port that has not started yet."""
 
@@ -120,6 +144,7 @@ def make_server(use_cases: Mapping[str, StandIn], drained: list[str]) -> RpcServ
             receive_event=cast(ReceivesEvents, use_cases["receive_event"]),
         ),
         listen="127.0.0.1:0",
+        pace=Pacemaker(),
         supported_currencies=frozenset({"USD", "EUR", "JPY"}),
         refusal=lambda: BUSY[0] if BUSY else None,
         pause_s=0,
@@ -159,6 +184,7 @@ async def rpc() -> AsyncIterator[Stack]:
         yield Stack(server, channel, use_cases, drained)
     BUSY.clear()
     await server.stop()
+    Pacemaker.go_on()
 
 
 class _NoMerchants:

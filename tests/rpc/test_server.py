@@ -17,7 +17,7 @@ from kassa.v1 import payment_service_pb2 as pb
 from server.domain.ids import Prefix, new_id, render_id
 from server.rpc.server import SERVICES
 from tests.factories import make_payment
-from tests.rpc.conftest import METADATA, Stack, make_server, make_use_cases
+from tests.rpc.conftest import METADATA, Pacemaker, Stack, create_request, make_server, make_use_cases
 
 SERVING, NOT_SERVING = health_pb2.HealthCheckResponse.SERVING, health_pb2.HealthCheckResponse.NOT_SERVING
 GET = pb.GetPaymentRequest(payment_id=render_id(Prefix.PAYMENT, new_id()))
@@ -109,6 +109,32 @@ async def test_a_flood_that_the_loop_does_not_get_to_is_let_go_of_and_health_che
     assert status == SERVING
 
 
+async def test_new_work_waits_at_the_door_of_a_crowded_server_and_all_else_goes_on(rpc: Stack) -> None:
+    rpc.use_cases["get"].answer = make_payment()
+    await _result(_create(rpc))
+    Pacemaker.wait()
+    # One call was asked for before; whoever comes after it waits.
+    calls = [asyncio.ensure_future(_result(_create(rpc))) for _ in range(5)]
+    await asyncio.wait(calls, return_when=asyncio.FIRST_COMPLETED)
+    await rpc.payments.GetPayment(GET, metadata=METADATA)
+    assert (await _health(rpc).Check(health_pb2.HealthCheckRequest())).status == SERVING
+    assert len(rpc.use_cases["create"].calls) == 2
+    Pacemaker.go_on()
+    await asyncio.gather(*calls)
+    assert len(rpc.use_cases["create"].calls) == 6
+
+
+async def test_what_waits_at_the_door_of_a_server_that_stops_was_never_begun(rpc: Stack) -> None:
+    Pacemaker.wait()
+    calls = [asyncio.ensure_future(_result(_create(rpc))) for _ in range(3)]
+    await asyncio.wait(calls, return_when=asyncio.FIRST_COMPLETED)
+    await rpc.server.stop()
+    ends = await asyncio.gather(*calls, return_exceptions=True)
+    codes = [one.code() for one in ends if isinstance(one, grpc.aio.AioRpcError)]
+    assert codes == [grpc.StatusCode.CANCELLED] * 2
+    assert len(rpc.use_cases["create"].calls) == 1
+
+
 async def test_sigterm_stops_the_server_and_drains_it() -> None:
     drained: list[str] = []
     server = make_server(make_use_cases(), drained)
@@ -119,6 +145,10 @@ async def test_sigterm_stops_the_server_and_drains_it() -> None:
         os.kill(os.getpid(), signal.SIGTERM)
         await asyncio.wait_for(running, 10)
     assert drained == ["drained"]
+
+
+def _create(rpc: Stack) -> Any:
+    return rpc.payments.CreatePayment(create_request(), metadata=METADATA)
 
 
 def _health(rpc: Stack) -> Any:

@@ -191,6 +191,42 @@ async def test_a_batch_that_empties_the_queue_leaves_no_overload_behind(database
     engine.dispose()
 
 
+async def test_a_queue_is_crowded_while_a_full_batch_waits_in_it(database: Database) -> None:
+    engine = make_engine(database.writer_url, 2, alone=True)
+    commit = GroupCommit(engine, writers=1, batch=3)
+    gate = Gate()
+    busy = await gate.occupy(commit, 1)
+    rows = await queued(commit, identify, ["one", "two"], tenant=1)
+    rows += await queued(commit, identify, ["urgent"], tenant=1, urgent=True)
+    assert not commit.is_crowded()
+    rows += await queued(commit, identify, ["three"], tenant=2)
+    assert commit.is_crowded()
+    await asyncio.sleep(1.1)
+    assert not commit.is_crowded()  # it does not move, so whoever comes is better told than left waiting
+    gate.open()
+    await asyncio.gather(*busy, *rows)
+    assert not commit.is_crowded()
+    await commit.room()
+    await commit.close()
+    engine.dispose()
+
+
+async def test_whoever_waits_for_room_goes_on_as_a_batch_is_taken(database: Database) -> None:
+    engine = make_engine(database.writer_url, 2, alone=True)
+    commit = GroupCommit(engine, writers=1, batch=2)
+    first, second = Gate(), Gate()
+    busy = await first.occupy(commit, 1)
+    rows = await queued(commit, second, ["one", "two"], tenant=1)
+    waiting = asyncio.ensure_future(commit.room())
+    assert not (await asyncio.wait([waiting], timeout=0.1))[0]
+    first.open()
+    await asyncio.wait_for(waiting, 0.5)  # the batch is not written yet
+    second.open()
+    await asyncio.gather(*busy, *rows)
+    await commit.close()
+    engine.dispose()
+
+
 async def test_many_rows_of_one_aggregate_are_no_overload(database: Database) -> None:
     engine = make_engine(database.writer_url, 2, alone=True)
     commit = GroupCommit(engine, writers=1, longest_wait_s=0.1)

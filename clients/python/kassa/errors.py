@@ -10,11 +10,15 @@ _DETAILS = "grpc-status-details-bin"
 _REPEATABLE = frozenset(
     {
         grpc.StatusCode.ABORTED,
+        grpc.StatusCode.CANCELLED,
         grpc.StatusCode.DEADLINE_EXCEEDED,
         grpc.StatusCode.RESOURCE_EXHAUSTED,
         grpc.StatusCode.UNAVAILABLE,
     }
 )
+
+_LET_GO = "The server has more calls than it can take up, or stops. The same call may be repeated."
+_LET_GO_RETRY_S = 1.0
 
 
 class KassaError(Exception):
@@ -63,6 +67,9 @@ def read_error(call: grpc.Call | grpc.aio.AioRpcError, idempotency_key: str | No
     for key, value in call.trailing_metadata() or ():
         if key == _DETAILS and isinstance(value, bytes):
             _read_details(error, status_pb2.Status.FromString(value))
+    if status is grpc.StatusCode.CANCELLED and error.request_id is None:
+        # grpc itself ended it, before the server's own words; whoever cancels a call gets no such error.
+        error.reason, error.message, error.retry_after = "SERVICE_UNAVAILABLE", _LET_GO, _LET_GO_RETRY_S
     return error
 
 
