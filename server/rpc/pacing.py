@@ -1,7 +1,7 @@
 """Lets new work wait at grpc's door, where waiting costs nothing, until the server gets to it (decision record 116).
 
-grpc.aio takes up every call as soon as the event loop turns; its one limit refuses instead of waiting. So the one method
-is overridden that asks for the next call. Calls beyond `grpc.server.max_pending_requests` are ended by grpc.
+grpc.aio takes up every call as soon as the event loop turns; its one limit refuses instead of waiting. So the one
+method is overridden that asks for the next call. Calls beyond `grpc.server.max_pending_requests` are ended by grpc.
 """
 
 import asyncio
