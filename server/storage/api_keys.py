@@ -7,9 +7,14 @@ from uuid import UUID
 from sqlalchemy import Connection, Row
 
 from server.domain.merchant import ApiKey
-from server.storage.prepared import prepared
+from server.storage.prepared import prepared, read
 
 _COLUMNS = "id, merchant_id, name, last4, created_at, revoked_at"
+_OWNER = prepared("""
+    SELECT k.merchant_id, m.test_mode, m.time_zone, m.created_at, m.max_daily_transactions
+    FROM api_keys k LEFT JOIN merchants m ON m.id = k.merchant_id
+    WHERE k.key_hash = CAST(:key_hash AS bytea) AND k.revoked_at IS NULL
+""")
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,19 +48,11 @@ def insert_api_key(connection: Connection, key: ApiKey, key_hash: bytes) -> None
 
 def read_key_owner(connection: Connection, key_hash: bytes) -> KeyOwner | None:
     """Returns whose key has this hash, None where there is no such key or it is revoked."""
-    row = connection.execute(
-        prepared(
-            "SELECT k.merchant_id, m.test_mode, m.time_zone, m.created_at, m.max_daily_transactions "
-            "FROM api_keys k LEFT JOIN merchants m ON m.id = k.merchant_id "
-            "WHERE k.key_hash = :key_hash AND k.revoked_at IS NULL"
-        ),
-        {"key_hash": key_hash},
-    ).first()
-    if row is None:
+    rows = read(connection, _OWNER, {"key_hash": key_hash}).rows
+    if not rows:
         return None
-    return KeyOwner(
-        row.merchant_id, bool(row.test_mode), row.time_zone or "UTC", row.created_at, row.max_daily_transactions or 0
-    )
+    [(merchant_id, test_mode, time_zone, merchant_since, max_daily_transactions)] = rows
+    return KeyOwner(merchant_id, bool(test_mode), time_zone or "UTC", merchant_since, max_daily_transactions or 0)
 
 
 def list_api_keys(connection: Connection, merchant_id: UUID, before: UUID | None, limit: int) -> list[ApiKey]:

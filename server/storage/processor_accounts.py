@@ -7,8 +7,17 @@ from uuid import UUID
 from sqlalchemy import Connection, Row, text
 
 from server.domain.merchant import ProcessorAccount
+from server.storage.prepared import prepared, read
+from server.storage.rows import columns
 
 _COLUMNS = "id, merchant_id, processor, test_mode, active, created_at, updated_at"
+_CHOICE = prepared(f"""
+    SELECT m.test_mode AS merchants_test_mode, {columns(_COLUMNS.split(", "), "a")}, a.credentials
+    FROM merchants m
+    LEFT JOIN processor_accounts a
+        ON a.merchant_id = m.id AND a.processor = CAST(:processor AS text) AND a.active
+    WHERE m.id = CAST(:merchant_id AS uuid)
+""")
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,6 +26,14 @@ class SealedAccount:
 
     account: ProcessorAccount
     credentials: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """The account that a merchant's new payments go to, None where it has none of its own; and the merchant's mode."""
+
+    test_mode: bool
+    own: SealedAccount | None
 
 
 def insert_account(connection: Connection, account: ProcessorAccount, credentials: bytes) -> None:
@@ -72,16 +89,15 @@ def read_account(connection: Connection, merchant_id: UUID, account_id: UUID) ->
     return None if row is None else _account(row)
 
 
-def read_active_account(connection: Connection, merchant_id: UUID, processor: str) -> SealedAccount | None:
-    """Returns the account of a processor that a merchant's new payments go to, None where it has none."""
-    row = connection.execute(
-        text(
-            f"SELECT {_COLUMNS}, credentials FROM processor_accounts "
-            "WHERE merchant_id = :merchant_id AND processor = :processor AND active"
-        ),
-        {"merchant_id": merchant_id, "processor": processor},
-    ).first()
-    return None if row is None else _sealed_account(row)
+def read_choice(connection: Connection, merchant_id: UUID, processor: str) -> Choice | None:
+    """Returns the account of a processor that a merchant's new payments go to; None where there is no such merchant."""
+    found = read(connection, _CHOICE, {"merchant_id": str(merchant_id), "processor": processor}).mappings()
+    if not found:
+        return None
+    [row] = found
+    test_mode, credentials = row.pop("merchants_test_mode"), row.pop("credentials")
+    own = None if row["id"] is None else SealedAccount(ProcessorAccount(**row), bytes(credentials))
+    return Choice(test_mode, own)
 
 
 def read_account_by_id(connection: Connection, account_id: UUID) -> SealedAccount | None:

@@ -1,6 +1,7 @@
 """Administers merchants. Called by `rpc` for platform keys; a merchant may read itself."""
 
 from dataclasses import dataclass, replace
+from typing import TypeVar
 from uuid import UUID
 
 from sqlalchemy import Connection
@@ -13,6 +14,8 @@ from server.storage.merchants import insert_merchant, list_merchants, lock_merch
 from server.storage.short_transactions import ShortTransactions
 from server.usecases.answers import Page
 from server.usecases.newest_first import NewestFirst
+
+Found = TypeVar("Found")
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,8 +110,8 @@ def _update(connection: Connection, merchant_id: UUID, changes: MerchantChanges)
     return changed
 
 
-def require_merchant(found: Merchant | None) -> Merchant:
-    """Returns the merchant that was looked up.
+def require_merchant(found: Found | None) -> Found:
+    """Returns what was looked up of a merchant.
 
     Raises:
         KassaError: MERCHANT_NOT_FOUND: nothing was found.

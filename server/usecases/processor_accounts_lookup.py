@@ -10,8 +10,7 @@ from sqlalchemy import Connection
 
 from server.domain.errors import KassaError, Reason
 from server.processors.contract import Account
-from server.storage.merchants import read_merchant
-from server.storage.processor_accounts import SealedAccount, every_account_id, read_account_by_id, read_active_account
+from server.storage.processor_accounts import SealedAccount, every_account_id, read_account_by_id, read_choice
 from server.storage.sealing import Sealing
 from server.storage.short_transactions import ShortTransactions
 from server.usecases.merchants import require_merchant
@@ -80,13 +79,12 @@ class Accounts:
         return await self._transactions.read(self._choose, merchant_id, processor)
 
     def _choose(self, connection: Connection, merchant_id: UUID, processor: str) -> Account:
-        merchant = require_merchant(read_merchant(connection, merchant_id))
-        own = read_active_account(connection, merchant_id, processor)
-        if own is not None:
-            return self._open(own)
+        choice = require_merchant(read_choice(connection, merchant_id, processor))
+        if choice.own is not None:
+            return self._open(choice.own)
         shared = self._platform.get(processor)
         # Test money and real money never meet: the platform's account serves merchants of its own mode alone.
-        if shared is None or shared.test_mode != merchant.test_mode:
+        if shared is None or shared.test_mode != choice.test_mode:
             raise _not_configured(processor)
         return shared
 

@@ -29,6 +29,7 @@ from server.usecases.page_tokens import PageTokens
 from server.usecases.processor_accounts import ProcessorAccounts
 from server.usecases.read_ledger import ReadLedger
 from tests.cluster import Database
+from tests.rpc.conftest import Pacemaker
 
 HASH_KEY, TOKEN_KEY = b"h" * 32, b"t" * 32
 CREDENTIAL_NAMES = {
@@ -117,6 +118,7 @@ async def office(use_cases: MerchantUseCases, transactions: ShortTransactions, e
             receive_event=cast(ReceivesEvents, None),
         ),
         listen="127.0.0.1:0",
+        pace=Pacemaker(),
         supported_currencies=frozenset({"USD", "EUR"}),
         pause_s=0,
         grace_s=5,
