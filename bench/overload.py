@@ -18,8 +18,8 @@ from bench.site import Gateway, open_gateway, scratch
 
 _CLIENTS: Final = 256
 _READS_PER_S: Final = 20.0
-_CALM_S: Final = 5.0
-"""Between two steps: for four seconds Envoy still judges by what became of the calls before."""
+_CALM_S: Final = 3.0
+"""Between two steps: Envoy still judges by what became of the calls a second before."""
 _ERRORS: Final = Console(stderr=True, highlight=False)
 _HEADS: Final = ("of saturation", "offered /s", "done /s", "refused", "failed", "p50 ms", "p99 ms", "p99 ms of reads")
 Step = dict[str, Any]

@@ -11,6 +11,8 @@ from typing import Any, Protocol, cast
 import grpc.aio
 from grpc._cython import cygrpc  # type: ignore[attr-defined]  # it has no stubs
 
+assert hasattr(cygrpc.AioServer, "_make_request_call_future"), "grpc asks for calls in another way now"
+
 
 class Pace(Protocol):
     """Says when work should be taken up."""

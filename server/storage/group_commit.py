@@ -59,7 +59,7 @@ def overloaded() -> KassaError:
 _log = logging.getLogger(__name__)
 _LOOK_AHEAD = 4
 _STANDSTILL_S = 1.0
-_ROOM_S, _LEAST_ROOM = 0.15, 16
+_ROOM_S, _LEAST_ROOM = 0.15, 32
 _SHARE_OF_ONE_TENANT = 4
 _FIRST_POSTPONEMENT_S, _LONGEST_POSTPONEMENT_S = 0.005, 0.2
 
@@ -107,7 +107,11 @@ class GroupCommit:
         self._longest_wait_s = longest_wait_s
         self._last_wait_s = 0.0
         """How long the oldest of the last ordinary batch had waited in the queue; 0 where it left nobody behind."""
+        self._held = 0
+        """Rows of the queue that wait for their aggregate and not for their turn."""
         self._last_taken = 0.0
+        self._committing_s = 0.0
+        """Spent in COMMIT since then: that takes as long for few rows as for many."""
         self._room = min(batch, _LEAST_ROOM)
         """New rows that may wait before no more should be taken up: as many as are written in `_ROOM_S`."""
         self._room_made = asyncio.Event()
@@ -169,7 +173,7 @@ class GroupCommit:
 
     def is_crowded(self) -> bool:
         """Says whether enough new rows wait for some time of writing, in a queue that moves. Asked as above."""
-        if self._ordinary_count < self._room:
+        if self._ordinary_count - self._held < self._room:
             return False
         return time.monotonic() - self._last_taken < _STANDSTILL_S
 
@@ -252,23 +256,28 @@ class GroupCommit:
     def _gather(self) -> list[_Item]:
         """Takes the next batch out of the queues: settling first, then tenants in turn."""
         look_ahead = min(len(self._urgent), self._batch * _LOOK_AHEAD)
-        batch, kept = self._choose(self._urgent.popleft() for _ in range(look_ahead))
+        batch, kept, _ = self._choose(self._urgent.popleft() for _ in range(look_ahead))
         self._urgent.extendleft(reversed(kept))
         if batch or not self._ordinary_count:
             return batch
-        batch, kept = self._choose(itertools.islice(self._in_turn(), self._batch * _LOOK_AHEAD))
+        batch, kept, self._held = self._choose(itertools.islice(self._in_turn(), self._batch * _LOOK_AHEAD))
         for item in reversed(kept):
             self._ordinary.setdefault(item.tenant, deque()).appendleft(item)
             self._ordinary_count += 1
         if batch:  # what leaves nobody behind was no standing queue, however long it took
             oldest, now = min(item.queued for item in batch), time.monotonic()
-            rows_per_s = len(batch) / max(now - self._last_taken, 0.001)
-            self._room = min(self._batch, max(_LEAST_ROOM, int(rows_per_s * _ROOM_S)))
-            self._last_taken = now
-            if not self._room_made.is_set():
-                self._loop.call_soon_threadsafe(self._room_made.set)
-            self._last_wait_s = now - oldest if self._ordinary_count else 0.0
+            self._make_room(len(batch), now)
+            self._last_wait_s = now - oldest if self._ordinary_count > self._held else 0.0
         return batch
+
+    def _make_room(self, rows: int, now: float) -> None:
+        """Reckons from the batch that is taken how many rows may wait, and tells whoever waits for room."""
+        rows_per_s = rows / max(now - self._last_taken - self._committing_s, 0.001)
+        self._room = min(self._batch, max(_LEAST_ROOM, int(rows_per_s * _ROOM_S)))
+        self._last_taken, self._committing_s = now, 0.0
+        if not self._room_made.is_set():
+            with suppress(RuntimeError):  # the loop is closed, so nobody waits
+                self._loop.call_soon_threadsafe(self._room_made.set)
 
     def _in_turn(self) -> Iterator[_Item]:
         """Pops ordinary items, one tenant after the other, so that a busy merchant does not hold up the rest."""
@@ -280,8 +289,12 @@ class GroupCommit:
                 self._ordinary[tenant] = items
             yield item
 
-    def _choose(self, candidates: Iterable[_Item]) -> tuple[list[_Item], list[_Item]]:
-        """Splits candidates into one batch of one statement on free aggregates, and the rest in their order."""
+    def _choose(self, candidates: Iterable[_Item]) -> tuple[list[_Item], list[_Item], int]:
+        """Splits candidates into one batch of one statement on free aggregates, and the rest in their order.
+
+        Returns them, and how many of the rest wait for an aggregate.
+        """
+        held = 0
         batch: list[_Item] = []
         kept: list[_Item] = []
         busy = set(self._in_flight)
@@ -289,11 +302,12 @@ class GroupCommit:
             same, free = not batch or item.statement == batch[0].statement, busy.isdisjoint(item.aggregates)
             if not free:  # it waits for its aggregate, which says nothing of the queue
                 item.queued = time.monotonic()
+                held += 1
             (batch if same and free else kept).append(item)
             busy.update(item.aggregates)  # whoever waits keeps its place before later rows of its aggregate
             if len(batch) == self._batch:
                 break
-        return batch, kept
+        return batch, kept, held
 
     def _run(self, items: list[_Item]) -> None:
         """Writes a batch; rows whose turn must come again rejoin their queues, so that settling still goes first."""
@@ -348,7 +362,9 @@ class GroupCommit:
             written = time.monotonic()
             reach(statement, Moment.WRITTEN)
             commit()
-            self._observe(Batch(len(items), started - oldest, written - started, time.monotonic() - written))
+            committed = time.monotonic()
+            self._committing_s += committed - written
+            self._observe(Batch(len(items), started - oldest, written - started, committed - written))
         reach(statement, Moment.COMMITTED)
         return results
 

@@ -229,16 +229,17 @@ async def test_whoever_waits_for_room_goes_on_as_a_batch_is_taken(database: Data
 
 async def test_many_rows_of_one_aggregate_are_no_overload(database: Database) -> None:
     engine = make_engine(database.writer_url, 2, alone=True)
-    commit = GroupCommit(engine, writers=1, longest_wait_s=0.1)
+    commit = GroupCommit(engine, writers=1, longest_wait_s=0.005)
 
     def take_long(connection: Connection, rows: Sequence[object]) -> list[object]:
-        time.sleep(0.05)
+        time.sleep(0.01)
         return list(rows)
 
-    hot = [asyncio.ensure_future(commit.write(take_long, n, aggregates=("hot",), tenant=1)) for n in range(10)]
+    hot = [asyncio.ensure_future(commit.write(take_long, n, aggregates=("hot",), tenant=1)) for n in range(50)]
     for one in hot:
         await one
         assert not commit.is_overloaded()
+        assert not commit.is_crowded()
     await commit.close()
     engine.dispose()
 

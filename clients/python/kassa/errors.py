@@ -10,15 +10,17 @@ _DETAILS = "grpc-status-details-bin"
 _REPEATABLE = frozenset(
     {
         grpc.StatusCode.ABORTED,
-        grpc.StatusCode.CANCELLED,
         grpc.StatusCode.DEADLINE_EXCEEDED,
         grpc.StatusCode.RESOURCE_EXHAUSTED,
         grpc.StatusCode.UNAVAILABLE,
     }
 )
 
+_LET_GO_REASON = "SERVICE_UNAVAILABLE"
 _LET_GO = "The server has more calls than it can take up, or stops. The same call may be repeated."
 _LET_GO_RETRY_S = 1.0
+_CLOSED = "Channel closed!"
+"""What grpc says of calls under way when the client itself is closed."""
 
 
 class KassaError(Exception):
@@ -53,7 +55,7 @@ class KassaError(Exception):
     @property
     def repeatable(self) -> bool:
         """Whether the same call with the same idempotency key may succeed later."""
-        return self.status in _REPEATABLE
+        return self.status in _REPEATABLE or self.reason == _LET_GO_REASON
 
 
 def read_error(call: grpc.Call | grpc.aio.AioRpcError, idempotency_key: str | None) -> KassaError:
@@ -67,9 +69,9 @@ def read_error(call: grpc.Call | grpc.aio.AioRpcError, idempotency_key: str | No
     for key, value in call.trailing_metadata() or ():
         if key == _DETAILS and isinstance(value, bytes):
             _read_details(error, status_pb2.Status.FromString(value))
-    if status is grpc.StatusCode.CANCELLED and error.request_id is None:
-        # grpc itself ended it, before the server's own words; whoever cancels a call gets no such error.
-        error.reason, error.message, error.retry_after = "SERVICE_UNAVAILABLE", _LET_GO, _LET_GO_RETRY_S
+    if status is grpc.StatusCode.CANCELLED and error.request_id is None and error.message != _CLOSED:
+        # grpc itself ended it, before the server's own words.
+        error.reason, error.message, error.retry_after = _LET_GO_REASON, _LET_GO, _LET_GO_RETRY_S
     return error
 
 

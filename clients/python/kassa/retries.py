@@ -23,10 +23,10 @@ class Retries:
     def delay(self, error: KassaError, attempt: int) -> float | None:
         """Returns the seconds to wait after the attempt of this number, from 1, or None where it was the last.
 
-        Waits as long as the gateway asks; else twice as long each time, and at random, so that many clients that
-        failed together do not come back together.
+        Waits as long as the gateway asks, if it does, and beyond that twice as long each time, and at random, so that
+        many clients that failed together do not come back together.
         """
         if attempt >= self.attempts or not error.repeatable or (error.retry_after or 0.0) > _PATIENCE_S:
             return None
         backoff: float = min(_LONGEST_S, _FIRST_S * 2 ** (attempt - 1)) * random.uniform(0.5, 1.0)
-        return max(backoff, error.retry_after or 0.0)
+        return (error.retry_after or 0.0) + backoff
