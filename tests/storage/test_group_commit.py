@@ -202,7 +202,7 @@ async def test_a_queue_is_crowded_while_a_full_batch_waits_in_it(database: Datab
     rows += await queued(commit, identify, ["three"], tenant=2)
     assert commit.is_crowded()
     await asyncio.sleep(1.1)
-    assert not commit.is_crowded()  # it does not move, so whoever comes is better told than left waiting
+    assert not commit.is_crowded()  # it does not move, so waiting for it at the door helps nobody
     gate.open()
     await asyncio.gather(*busy, *rows)
     assert not commit.is_crowded()
