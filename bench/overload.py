@@ -12,7 +12,7 @@ from rich.console import Console
 from bench import chart, cores
 from bench.chart import Element
 from bench.report import append, row, show_troubles, table_of_texts, versions
-from bench.run import put, put_together
+from bench.run import Protocol, put, put_together
 from bench.scale import numbers
 from bench.site import Gateway, open_gateway, scratch
 
@@ -26,7 +26,7 @@ Step = dict[str, Any]
 
 
 def main(  # noqa: PLR0913, PLR0917  # one parameter per flag
-    protocol: Annotated[str, typer.Option(help="grpc, or rest through Envoy.")] = "rest",
+    protocol: Annotated[Protocol, typer.Option(help="grpc goes straight to the servers.")] = "rest",
     steps: Annotated[str, typer.Option(help="Per cent of saturation.")] = "50,75,100,125,150,200,300,400",
     seconds: Annotated[float, typer.Option(min=0.5, help="Of each step.")] = 8.0,
     servers: Annotated[
@@ -76,7 +76,7 @@ def _open(servers: int | None, processor_ms: float, *, apart: bool) -> Iterator[
         yield gateway
 
 
-def _offer(gateway: Gateway, protocol: str, share: int, saturated: float, seconds: float) -> Step:
+def _offer(gateway: Gateway, protocol: Protocol, share: int, saturated: float, seconds: float) -> Step:
     rate = saturated * share / 100
     payments = gateway.load(protocol, rate=rate, seconds=seconds)
     reads = gateway.load(

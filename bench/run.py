@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from math import ceil
-from typing import Any, Final
+from typing import Any, Final, Literal
 from uuid import uuid4
 
 from bench.usage import Groups, cpu_seconds
@@ -19,6 +19,8 @@ from bench.usage import Groups, cpu_seconds
 _HEAD_START_S: Final = 0.1
 """From when all load processes are ready to their first call."""
 _SAMPLE_S: Final = 1.0
+Protocol = Literal["grpc", "grpc-edge", "rest"]
+"""How calls come: gRPC straight to the servers, gRPC through Envoy, or REST through Envoy."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,8 +28,7 @@ class Load:
     """A load; one of `clients` (closed loop) and `rate` (open loop, calls a second) is given.
 
     Attributes:
-        protocol: `grpc` or `rest`.
-        targets: Host and port of each server.
+        targets: Host and port of each that takes connections.
         keys: API keys of the merchants.
         operation: `create`, `get`, `list`, or `guide` for the guide's own kind of payment.
         seconds: That are measured, after `warmup_s`.
@@ -38,7 +39,7 @@ class Load:
         card: The number of every card, where a sandbox knows few.
     """
 
-    protocol: str
+    protocol: Protocol
     targets: Sequence[tuple[str, int]]
     keys: Sequence[str]
     operation: str = "create"

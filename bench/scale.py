@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, get_args
 
 import typer
 from rich.console import Console
@@ -15,11 +15,12 @@ from rich.console import Console
 from bench import chart
 from bench.chart import Element
 from bench.report import Row, append, row, show_troubles, table_of_rows, table_of_texts, versions
-from bench.run import put
+from bench.run import Protocol, put
 from bench.site import Gateway, open_gateway, query, scratch
 from bench.usage import thread_count
 
 AXES: Final = ("clients", "servers", "processor", "stored")
+PROTOCOLS: Final[tuple[Protocol, ...]] = get_args(Protocol)
 _CLIENTS: Final = 256
 _SLOW_MS: Final = 1000.0
 _CLIENTS_OF_A_SLOW_PROCESSOR: Final = 2_400
@@ -42,7 +43,7 @@ def numbers(text: str) -> list[int]:
 
 def main(  # noqa: PLR0913, PLR0917  # one parameter per flag
     axis: Annotated[list[str] | None, typer.Option(help=f"Of {', '.join(AXES)}; repeat it for several.")] = None,
-    protocols: Annotated[str, typer.Option(help="Of grpc and rest.")] = "grpc,rest",
+    protocols: Annotated[str, typer.Option(help=f"Of {', '.join(PROTOCOLS)}.")] = "grpc,rest",
     clients: Annotated[str, typer.Option(help="Counts on the axis of clients.")] = "1,8,64,256,1000",
     servers: Annotated[str, typer.Option(help="Counts on the axis of servers.")] = "1,2",
     processor_ms: Annotated[str, typer.Option(help="Latencies on the axis of the processor.")] = "0,100,5000",
@@ -55,9 +56,11 @@ def main(  # noqa: PLR0913, PLR0917  # one parameter per flag
     chosen = list(axis or AXES)
     if unknown := set(chosen) - set(AXES):
         raise typer.BadParameter(f"no axis is called {', '.join(sorted(unknown))}", param_hint="--axis")
+    if unknown := set(named := protocols.split(",")) - set(PROTOCOLS):
+        raise typer.BadParameter(f"no protocol is called {', '.join(sorted(unknown))}", param_hint="--protocols")
     lines = {"clients": clients, "servers": servers, "processor": processor_ms, "stored": stored}
     places = {name: numbers(lines[name]) for name in chosen}
-    grid = _Grid(protocols.split(","), seconds, out)
+    grid = _Grid([one for one in PROTOCOLS if one in named], seconds, out)
     measure: dict[str, Callable[[Sequence[int]], None]] = {
         "clients": grid.over_clients,
         "servers": grid.over_servers,
@@ -79,7 +82,7 @@ class _Grid:
         out: Where each is appended.
     """
 
-    def __init__(self, protocols: Sequence[str], seconds: float, out: Path | None) -> None:
+    def __init__(self, protocols: Sequence[Protocol], seconds: float, out: Path | None) -> None:
         self.results: list[Result] = []
         self._protocols, self._seconds, self._out = protocols, seconds, out
 
@@ -115,7 +118,7 @@ class _Grid:
             with _stack(stored=stored) as gateway:
                 self._measure(gateway, "stored", stored, "grpc", clients=_CLIENTS)
 
-    def _measure(self, gateway: Gateway, axis: str, place: int, protocol: str, **how: Any) -> None:
+    def _measure(self, gateway: Gateway, axis: str, place: int, protocol: Protocol, **how: Any) -> None:
         pids = [gateway.stack.child(name).pid for name in gateway.servers]
         waiting: list[int] = []
         threads: list[int] = []

@@ -17,7 +17,7 @@ import psycopg2
 from psycopg2 import sql
 
 from bench import stored as past
-from bench.run import Load, put
+from bench.run import Load, Protocol, put
 from bench.screening_rules import rule_file
 from bench.stand_in import LATENCY
 from bench.usage import Groups, memory_bytes
@@ -54,7 +54,7 @@ class Gateway:
 
     @property
     def edge(self) -> tuple[tuple[str, int], ...]:
-        """Where REST clients connect."""
+        """Where clients of REST connect, and of gRPC through Envoy."""
         return ((LOOPBACK, self.stack.port),)
 
     @property
@@ -68,11 +68,11 @@ class Gateway:
         names = {"server": self.servers, "envoy": ("envoy",), "postgres": ("postgres",), "worker": ("worker",)}
         return {group: [self.stack.child(name).pid for name in members] for group, members in names.items()}
 
-    def load(self, protocol: str, **how: Any) -> Load:
+    def load(self, protocol: Protocol, **how: Any) -> Load:
         """Returns a load on it, of payments unless told otherwise."""
-        return Load(protocol=protocol, targets=self.edge if protocol == "rest" else self.backs, keys=self.keys, **how)
+        return Load(protocol=protocol, targets=self.backs if protocol == "grpc" else self.edge, keys=self.keys, **how)
 
-    def warm_up(self, protocol: str = "grpc") -> None:
+    def warm_up(self, protocol: Protocol = "grpc") -> None:
         """Takes payments for two seconds that are not typical, and then tells the planner of the tables.
 
         A young table is planned for as though it were nearly empty until autovacuum looks at it, within a minute.

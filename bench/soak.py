@@ -12,7 +12,7 @@ from rich.console import Console
 from bench import chart
 from bench.chart import Element
 from bench.report import Row, append, row, show_troubles, table_of_texts, versions
-from bench.run import put
+from bench.run import Protocol, put
 from bench.site import Gateway, open_gateway, scratch
 
 _FIRST_ROUND_S: Final = 5.0
@@ -49,7 +49,7 @@ class _Soak:
         self.samples.append(found)
         append(self.out, found)
 
-    def go_on(self, protocol: str, clients: int, payments: int) -> None:
+    def go_on(self, protocol: Protocol, clients: int, payments: int) -> None:
         """Makes payments in rounds until there are so many."""
         seconds = _FIRST_ROUND_S
         while self.done < payments:
@@ -67,7 +67,7 @@ class _Soak:
 
 def main(  # noqa: PLR0913, PLR0917  # one parameter per flag
     payments: Annotated[int, typer.Option(min=1, help="How many, at the least.")] = 100_000,
-    protocol: Annotated[str, typer.Option(help="grpc, or rest through Envoy.")] = "grpc",
+    protocol: Annotated[Protocol, typer.Option(help="grpc goes straight to the servers.")] = "grpc",
     clients: Annotated[int, typer.Option(min=1, help="Clients, each with one call.")] = 256,
     servers: Annotated[int, typer.Option(min=1, max=16, help="Server processes.")] = 2,
     processor_ms: Annotated[float, typer.Option(min=0, help="How long the simulated processor takes.")] = 20.0,

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from bench import guide, pgbench
 from bench.report import Report, Row, row, versions
-from bench.run import Load, Measured, put
+from bench.run import Load, Measured, Protocol, put
 from bench.site import RULES, Gateway, Tell, make_database, make_rows_database, open_gateway, scratch
 from bench.usage import cpu_seconds
 from sandbox.local.parts import DATABASE
@@ -21,6 +21,7 @@ GUIDE_CLIENTS: Final = (4, 8, 12)
 SANDBOX_CLIENTS: Final = 32
 SANDBOX_CARD: Final = "4242424242424242"
 _READERS: Final = 32
+_BOTH: Final[tuple[tuple[Protocol, str], ...]] = (("grpc", "gRPC"), ("rest", "REST"))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,7 +57,7 @@ class _Bench:
     rows: dict[str, Row] = field(default_factory=dict)
     skipped: dict[str, str] = field(default_factory=dict)
 
-    def load(self, protocol: str, **how: Any) -> Load:
+    def load(self, protocol: Protocol, **how: Any) -> Load:
         """A load on the gateway, as long as the plan has it."""
         settings = {"seconds": self.plan.seconds, "warmup_s": 0.5 if self.plan.quick else 1.0, **how}
         return self.gateway.load(protocol, **settings)
@@ -145,14 +146,14 @@ def _measure_guide(bench: _Bench) -> None:
 
 def _measure_latency(bench: _Bench) -> None:
     """At half of saturation, by an open loop."""
-    for protocol, name in (("grpc", "gRPC"), ("rest", "REST")):
+    for protocol, name in _BOTH:
         rate = _best(bench, name)[1] / 2
         bench.measure(f"{name}, half of that", bench.load(protocol, rate=rate))
 
 
 def _measure_reads(bench: _Bench) -> None:
     there = bench.gateway.some_payments()
-    for protocol, name in (("grpc", "gRPC"), ("rest", "REST")):
+    for protocol, name in _BOTH:
         for operation, what in (("get", "reads of one"), ("list", "lists of 20")):
             how = {"clients": _READERS, "payments": there, "seconds": bench.plan.seconds / 3}
             bench.measure(f"{name}, {what}", bench.load(protocol, operation=operation, **how))

@@ -101,10 +101,8 @@ class Requests:
     ) -> None:  # fmt: skip
         self._operation, self._keys, self._payments, self._unique = operation, keys, payments, unique
         self._random, self._made, self._cards, self._card = Random(seed), 0, cards, card
-        self._fixed_headers = header_block(
-            [(b":method", b"POST"), (b":scheme", b"http"), (b":authority", b"kassa"), (b"te", b"trailers"),
-             (b"content-type", b"application/grpc")]
-        )  # fmt: skip
+        self._pseudo_headers = header_block([(b":method", b"POST"), (b":scheme", b"http"), (b":authority", b"kassa")])
+        self._fixed_headers = header_block([(b"te", b"trailers"), (b"content-type", b"application/grpc")])
 
     def grpc(self) -> Call:
         """The next call over gRPC."""
@@ -118,7 +116,8 @@ class Requests:
                 path, message = b"GetPayment", pb.GetPaymentRequest(payment_id=fields["id"]).SerializeToString()
             case _:
                 path, message = b"ListPayments", pb.ListPaymentsRequest(page_size=20).SerializeToString()
-        return Call(self._fixed_headers + header_block([(b":path", _SERVICE + path), *headers]), message)
+        pseudo = self._pseudo_headers + header_block([(b":path", _SERVICE + path)])  # before all others: RFC 9113, 8.3
+        return Call(pseudo + self._fixed_headers + header_block(headers), message)
 
     def rest(self) -> Call:
         """The next call over HTTP/1.1."""

@@ -26,10 +26,16 @@ def test_it_is_found_from_any_folder(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("arguments", "says"), [(("--compare", "absent.json"), "no report"), (("--chart", "a.png"), "svg")]
+    ("arguments", "says"),
+    [
+        (("--compare", "absent.json"), "no report"),
+        (("--chart", "a.png"), "svg"),
+        (("scale", "--axis", "clients,servers"), "no axis is called clients,servers"),
+        (("scale", "--protocols", "grpc,soap"), "no protocol is called soap"),
+    ],
 )
 def test_what_cannot_be_done_is_said_before_anything_is_measured(
-    tmp_path: Path, arguments: tuple[str, str], says: str
+    tmp_path: Path, arguments: tuple[str, ...], says: str
 ) -> None:
     done = kassa(*arguments, folder=tmp_path)
     assert done.returncode == 2
