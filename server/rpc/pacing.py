@@ -5,6 +5,7 @@ method is overridden that asks for the next call. Calls beyond `grpc.server.max_
 """
 
 import asyncio
+from collections import defaultdict, deque
 from collections.abc import Collection, Sequence
 from typing import Any, Protocol, cast
 
@@ -17,28 +18,45 @@ assert hasattr(cygrpc.AioServer, "_make_request_call_future"), "grpc asks for ca
 class Pace(Protocol):
     """Says when work should be taken up."""
 
-    def is_crowded(self) -> bool:
-        """Whether no more should be taken up now."""
+    def wanted(self) -> int:
+        """How many calls to ask for now."""
 
     async def room(self) -> None:
-        """Returns once it is not crowded any more."""
+        """Returns once any is wanted."""
 
 
 class _PacedCore(cygrpc.AioServer):  # type: ignore[misc]  # it has no stubs
-    """A server of grpc's that asks for the next call of some methods only when it is not crowded."""
+    """A server of grpc's that asks for as many calls of some methods as are wanted."""
 
     def keep(self, pace: Pace, methods: Collection[str]) -> None:
         self._pace, self._paced = pace, frozenset(one.encode() for one in methods)
+        self._asked: dict[bytes, deque[asyncio.Future[Any]]] = defaultdict(deque)
+        """Calls of each method that grpc was asked for, besides the one that its loop waits for. It hands calls out in
+        the order in which it was asked for them."""
 
     def _make_request_call_future(self, method: bytes | None) -> "asyncio.Future[Any]":
-        if method in self._paced and self._pace.is_crowded():
-            return asyncio.ensure_future(self._take_later(method))
+        if method not in self._paced:
+            return self._ask(method)
+        asked = self._asked[method]
+        # Several when there is nothing else to do: a burst comes faster than the event loop turns.
+        while len(asked) < self._pace.wanted():
+            asked.append(self._ask(method))
+        return asked.popleft() if asked else asyncio.ensure_future(self._take_later(method))
+
+    def _ask(self, method: bytes | None) -> "asyncio.Future[Any]":
         future: asyncio.Future[Any] = super()._make_request_call_future(method)
+        future.add_done_callback(_retrieve)
         return future
 
     async def _take_later(self, method: bytes) -> Any:
         await self._pace.room()
         return await self._request_registered_call(method)
+
+
+def _retrieve(future: "asyncio.Future[Any]") -> None:
+    """Knows of the error of a call that nobody waits for any more, since the server ends."""
+    if not future.cancelled():
+        future.exception()
 
 
 def paced_server(options: Sequence[tuple[str, Any]], methods: Collection[str], pace: Pace) -> grpc.aio.Server:

@@ -171,17 +171,18 @@ class GroupCommit:
         """
         return self._ordinary_count > 0 and self._last_wait_s > self._longest_wait_s
 
-    def is_crowded(self) -> bool:
-        """Says whether enough new rows wait for some time of writing, in a queue that moves. Asked as above."""
-        if self._ordinary_count - self._held < self._room:
-            return False
-        return time.monotonic() - self._last_taken < _STANDSTILL_S
+    def wanted(self) -> int:
+        """Returns how many calls to ask for now: many while idle, none while enough wait. Asked as above."""
+        if not self._ordinary_count and not self._in_flight:
+            return self._room
+        is_crowded = self._ordinary_count - self._held >= self._room
+        return int(not is_crowded or time.monotonic() - self._last_taken >= _STANDSTILL_S)
 
     async def room(self) -> None:
-        """Waits until it is not crowded."""
+        """Waits until any is wanted."""
         while True:
             self._room_made.clear()  # before looking: a batch that is taken in between is then not missed
-            if not self.is_crowded():
+            if self.wanted():
                 return
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._room_made.wait(), _STANDSTILL_S)

@@ -104,9 +104,10 @@ class Pacemaker:
     """Lets new work wait at the door while a test says so."""
 
     crowded: "asyncio.Event | None" = None
+    many = 1
 
-    def is_crowded(self) -> bool:
-        return self.crowded is not None
+    def wanted(self) -> int:
+        return 0 if self.crowded is not None else self.many
 
     async def room(self) -> None:
         if self.crowded is not None:

@@ -124,6 +124,39 @@ async def test_new_work_waits_at_the_door_of_a_crowded_server_and_all_else_goes_
     assert len(rpc.use_cases["create"].calls) == 6
 
 
+@pytest.mark.parametrize("many", [1, 64])
+async def test_a_burst_is_taken_up_as_far_as_calls_are_wanted(
+    rpc: Stack, monkeypatch: pytest.MonkeyPatch, many: int
+) -> None:
+    """grpc ends what is beyond its own queue, of at most 60 calls, and beyond what it was asked for before."""
+    monkeypatch.setattr(Pacemaker, "many", many)
+    await _result(_create(rpc))  # from the next one on it asks for as many as are wanted
+
+    def burst() -> Counter[grpc.StatusCode]:
+        with grpc.insecure_channel(f"127.0.0.1:{rpc.server.port}", [("grpc.enable_http_proxy", 0)]) as channel:
+            create: Any = channel.unary_unary("/kassa.v1.PaymentService/CreatePayment")
+            request = create_request().SerializeToString()
+            calls = [create.future(request, metadata=METADATA, timeout=20) for _ in range(90)]
+            return Counter(call.code() for call in calls)
+
+    bursting = asyncio.create_task(asyncio.to_thread(burst))
+    await asyncio.sleep(0)
+    time.sleep(0.5)  # the loop stands still
+    codes = await bursting
+    taken = codes.pop(grpc.StatusCode.OK)
+    assert taken == 90 if many == 64 else 30 <= taken <= 61
+    assert codes.keys() <= {grpc.StatusCode.CANCELLED}
+
+
+async def test_each_of_many_calls_is_answered_when_it_comes(rpc: Stack, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A call that grpc gave to another request of the server's than the one it waits for would wait for the next."""
+    monkeypatch.setattr(Pacemaker, "many", 8)
+    for _ in range(5):
+        await asyncio.wait_for(asyncio.gather(*(_result(_create(rpc)) for _ in range(20))), 5)
+        for _ in range(10):
+            await asyncio.wait_for(_result(_create(rpc)), 5)
+
+
 async def test_what_waits_at_the_door_of_a_server_that_stops_was_never_begun(rpc: Stack) -> None:
     Pacemaker.wait()
     calls = [asyncio.ensure_future(_result(_create(rpc))) for _ in range(3)]
