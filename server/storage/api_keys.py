@@ -1,5 +1,6 @@
 """The api_keys table: hashes alone, never a key. Called by `usecases.api_keys` and `usecases.authenticate`."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
@@ -10,10 +11,10 @@ from server.domain.merchant import ApiKey
 from server.storage.prepared import prepared, read
 
 _COLUMNS = "id, merchant_id, name, last4, created_at, revoked_at"
-_OWNER = prepared("""
-    SELECT k.merchant_id, m.test_mode, m.time_zone, m.created_at, m.max_daily_transactions
+_OWNERS = prepared("""
+    SELECT k.key_hash, k.merchant_id, m.test_mode, m.time_zone, m.created_at, m.max_daily_transactions
     FROM api_keys k LEFT JOIN merchants m ON m.id = k.merchant_id
-    WHERE k.key_hash = CAST(:key_hash AS bytea) AND k.revoked_at IS NULL
+    WHERE k.key_hash = ANY (CAST(:key_hashes AS bytea[])) AND k.revoked_at IS NULL
 """)
 
 
@@ -46,13 +47,17 @@ def insert_api_key(connection: Connection, key: ApiKey, key_hash: bytes) -> None
     )
 
 
-def read_key_owner(connection: Connection, key_hash: bytes) -> KeyOwner | None:
-    """Returns whose key has this hash, None where there is no such key or it is revoked."""
-    rows = read(connection, _OWNER, {"key_hash": key_hash}).rows
-    if not rows:
-        return None
-    [(merchant_id, test_mode, time_zone, merchant_since, max_daily_transactions)] = rows
-    return KeyOwner(merchant_id, bool(test_mode), time_zone or "UTC", merchant_since, max_daily_transactions or 0)
+def read_key_owners(connection: Connection, key_hashes: Sequence[bytes]) -> dict[bytes, KeyOwner]:
+    """Returns whose keys have these hashes; a key that does not exist or is revoked is left out."""
+    rows = read(connection, _OWNERS, {"key_hashes": list(key_hashes)}).rows
+    return {bytes(row[0]): _key_owner(*row[1:]) for row in rows}
+
+
+def _key_owner(
+    merchant_id: UUID | None, test_mode: bool | None, time_zone: str | None, since: datetime | None, limit: int | None
+) -> KeyOwner:
+    """Reads a row whose merchant's part is empty where the key is the platform's."""
+    return KeyOwner(merchant_id, bool(test_mode), time_zone or "UTC", since, limit or 0)
 
 
 def list_api_keys(connection: Connection, merchant_id: UUID, before: UUID | None, limit: int) -> list[ApiKey]:

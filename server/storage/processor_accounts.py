@@ -1,5 +1,6 @@
 """The processor_accounts table; credentials pass through here sealed. Called by use cases inside short transactions."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
@@ -7,16 +8,17 @@ from uuid import UUID
 from sqlalchemy import Connection, Row, text
 
 from server.domain.merchant import ProcessorAccount
+from server.storage.engine import dumps
 from server.storage.prepared import prepared, read
 from server.storage.rows import columns
 
 _COLUMNS = "id, merchant_id, processor, test_mode, active, created_at, updated_at"
-_CHOICE = prepared(f"""
-    SELECT m.test_mode AS merchants_test_mode, {columns(_COLUMNS.split(", "), "a")}, a.credentials
-    FROM merchants m
-    LEFT JOIN processor_accounts a
-        ON a.merchant_id = m.id AND a.processor = CAST(:processor AS text) AND a.active
-    WHERE m.id = CAST(:merchant_id AS uuid)
+_CHOICES = prepared(f"""
+    SELECT q.merchant_id AS asked_merchant_id, q.processor AS asked_processor, m.test_mode AS merchants_test_mode,
+           {columns(_COLUMNS.split(", "), "a")}, a.credentials
+    FROM jsonb_to_recordset(CAST(:rows AS jsonb)) AS q(merchant_id uuid, processor text)
+    JOIN merchants m ON m.id = q.merchant_id
+    LEFT JOIN processor_accounts a ON a.merchant_id = m.id AND a.processor = q.processor AND a.active
 """)
 
 
@@ -89,23 +91,28 @@ def read_account(connection: Connection, merchant_id: UUID, account_id: UUID) ->
     return None if row is None else _account(row)
 
 
-def read_choice(connection: Connection, merchant_id: UUID, processor: str) -> Choice | None:
-    """Returns the account of a processor that a merchant's new payments go to; None where there is no such merchant."""
-    found = read(connection, _CHOICE, {"merchant_id": str(merchant_id), "processor": processor}).mappings()
-    if not found:
-        return None
-    [row] = found
-    test_mode, credentials = row.pop("merchants_test_mode"), row.pop("credentials")
-    own = None if row["id"] is None else SealedAccount(ProcessorAccount(**row), bytes(credentials))
-    return Choice(test_mode, own)
+def read_choices(connection: Connection, asked: Sequence[tuple[UUID, str]]) -> dict[tuple[UUID, str], Choice]:
+    """Returns the accounts that new payments of these merchants at these processors go to.
+
+    Merchants that do not exist are left out.
+    """
+    rows = dumps([{"merchant_id": merchant_id, "processor": processor} for merchant_id, processor in asked])
+    found: dict[tuple[UUID, str], Choice] = {}
+    for row in read(connection, _CHOICES, {"rows": rows}).mappings():
+        key, test_mode = (row.pop("asked_merchant_id"), row.pop("asked_processor")), row.pop("merchants_test_mode")
+        credentials = row.pop("credentials")
+        own = None if row["id"] is None else SealedAccount(ProcessorAccount(**row), bytes(credentials))
+        found[key] = Choice(test_mode, own)
+    return found
 
 
-def read_account_by_id(connection: Connection, account_id: UUID) -> SealedAccount | None:
-    """Returns an account whoever owns it: a webhook's path names the account alone."""
-    row = connection.execute(
-        text(f"SELECT {_COLUMNS}, credentials FROM processor_accounts WHERE id = :id"), {"id": account_id}
-    ).first()
-    return None if row is None else _sealed_account(row)
+def read_accounts_by_id(connection: Connection, account_ids: Sequence[UUID]) -> dict[UUID, SealedAccount]:
+    """Returns accounts whoever owns them, since a webhook's path names the account alone; unknown ones are left out."""
+    rows = connection.execute(
+        text(f"SELECT {_COLUMNS}, credentials FROM processor_accounts WHERE id = ANY (CAST(:ids AS uuid[]))"),
+        {"ids": [str(one) for one in account_ids]},
+    )
+    return {row.id: _sealed_account(row) for row in rows}
 
 
 def every_account_id(connection: Connection) -> list[UUID]:

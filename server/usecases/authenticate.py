@@ -1,15 +1,15 @@
 """Tells who is calling by their API key. Called by `rpc` before every call but webhooks."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-
-from async_lru import alru_cache
 
 from server.domain.api_key_secret import is_well_formed
 from server.domain.errors import KassaError, Reason
-from server.storage.api_keys import KeyOwner, read_key_owner
+from server.storage.api_keys import KeyOwner, read_key_owners
 from server.storage.keyed_hash import keyed_hash
 from server.storage.short_transactions import ShortTransactions
 from server.usecases.answers import Caller
+from server.usecases.remembered import Remembered
 
 CACHED_S = 4.0
 """A revoked key is refused everywhere within 5 s: this, and the look-up that was under way."""
@@ -36,8 +36,7 @@ class Authenticate:
 
     def __init__(self, transactions: ShortTransactions, hash_key: bytes, *, cached_s: float = CACHED_S) -> None:
         self._transactions, self._hash_key = transactions, hash_key
-        # Callers who ask for the same key at once share one look-up.
-        self._find = alru_cache(maxsize=_CACHED_KEYS, ttl=cached_s)(self._read)
+        self._principals = Remembered(self._read, kept_s=cached_s, most=_CACHED_KEYS)
 
     async def __call__(self, secret: str) -> Principal:
         """Returns whom the key speaks for.
@@ -47,14 +46,14 @@ class Authenticate:
         """
         if not is_well_formed(secret):
             raise _invalid()
-        principal = await self._find(keyed_hash(self._hash_key, secret.encode()))
+        principal = await self._principals.find(keyed_hash(self._hash_key, secret.encode()))
         if principal is None:
             raise _invalid()
         return principal
 
-    async def _read(self, key_hash: bytes) -> Principal | None:
-        owner = await self._transactions.read(read_key_owner, key_hash)
-        return None if owner is None else _principal(owner)
+    async def _read(self, key_hashes: Sequence[bytes]) -> dict[bytes, Principal | None]:
+        owners = await self._transactions.read(read_key_owners, key_hashes)
+        return {one: _principal(owners[one]) if one in owners else None for one in key_hashes}
 
 
 def _principal(owner: KeyOwner) -> Principal:

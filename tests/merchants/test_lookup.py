@@ -12,13 +12,15 @@ from server.domain.ids import new_id
 from server.domain.merchant import Merchant
 from server.processors.contract import Account
 from server.rpc.merchant_service import MerchantUseCases
-from server.storage.sealing import Sealing
+from server.storage.sealing import SealBroken, Sealing
 from server.storage.short_transactions import ShortTransactions
+from server.usecases import remembered
 from server.usecases.answers import Caller
 from server.usecases.authenticate import Authenticate, Platform
 from server.usecases.merchants import MerchantChanges, MerchantDetails
 from server.usecases.processor_accounts import Credentials
 from server.usecases.processor_accounts_lookup import PLATFORM_ACCOUNTS, Accounts, platform_account
+from tests.clocks import Clock
 from tests.merchants.conftest import HASH_KEY
 
 OWN = {"secret_key": "sk_test_own", "webhook_secret": "whsec_own"}
@@ -38,6 +40,12 @@ class Counting(ShortTransactions):
     async def read(self, work: Any, *args: Any, **kwargs: Any) -> Any:
         self.count += 1
         return await self._inner.read(work, *args, **kwargs)
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    monkeypatch.setattr(remembered, "time", clock := Clock())
+    return clock
 
 
 @pytest.fixture
@@ -132,6 +140,51 @@ async def test_sealed_credentials_of_another_row_do_not_open(
         connection.execute(text(move + "WHERE a.id = :one AND b.id = :other"), {"one": one.id, "other": other.id})
     with pytest.raises(Exception, match="another row"):
         await accounts(transactions, sealing).by_id(one.id)
+
+
+async def test_accounts_in_use_are_read_again_together_and_one_that_is_broken_harms_no_other(
+    use_cases: MerchantUseCases, counting: Counting, sealing: Sealing, engine: Engine, clock: Clock
+) -> None:
+    merchants = [await make_merchant(use_cases) for _ in range(4)]
+    made = [await use_cases.processor_accounts.create(one.id, Credentials("stripe", OWN)) for one in merchants[:3]]
+    lookup = accounts(counting, sealing, OURS)
+    for merchant in merchants * 2:
+        await lookup.for_merchant(merchant.id, "stripe")
+    with engine.begin() as connection:
+        broken = "UPDATE processor_accounts SET credentials = '\\x00' WHERE id = :id"
+        connection.execute(text(broken), {"id": made[0].id})
+    await use_cases.processor_accounts.update(merchants[1].id, made[1].id, credentials=None, active=False)
+    clock.now += 40
+    await lookup.for_merchant(merchants[0].id, "stripe")
+    async with asyncio.timeout(5):
+        while await lookup.for_merchant(merchants[1].id, "stripe") != OURS:
+            await asyncio.sleep(0.01)
+    assert (await lookup.for_merchant(merchants[2].id, "stripe")).id == made[2].id
+    assert await lookup.for_merchant(merchants[3].id, "stripe") == OURS
+    assert counting.count == 5, "one for each, and one for all of them"
+    with pytest.raises(SealBroken):
+        await lookup.for_merchant(merchants[0].id, "stripe")
+
+
+async def test_keys_in_use_are_read_again_together(
+    use_cases: MerchantUseCases, counting: Counting, clock: Clock
+) -> None:
+    merchants = [await make_merchant(use_cases) for _ in range(3)]
+    issued = [await use_cases.api_keys.create(one.id, "till") for one in merchants]
+    authenticate = Authenticate(counting, HASH_KEY)
+    for one in issued * 2:
+        await authenticate(one.secret)
+    await use_cases.api_keys.revoke(merchants[1].id, issued[1].key.id)
+    clock.now += 3
+    await authenticate(issued[0].secret)
+    with pytest.raises(KassaError) as caught:
+        async with asyncio.timeout(5):
+            while await authenticate(issued[1].secret):
+                await asyncio.sleep(0.01)
+    assert caught.value.reason is Reason.API_KEY_INVALID
+    callers = [await authenticate(issued[number].secret) for number in (0, 2)]
+    assert [one.merchant_id for one in callers if isinstance(one, Caller)] == [merchants[0].id, merchants[2].id]
+    assert counting.count == 4, "one for each, and one for all of them"
 
 
 async def test_a_key_stands_for_its_merchant(use_cases: MerchantUseCases, counting: Counting) -> None:
