@@ -35,8 +35,10 @@ _QUEUES_OF_THEIR_OWN = frozenset({
     "/kassa.v1.PaymentService/CreatePayment",
     "/kassa.v1.PaymentService/CapturePayment",
     "/kassa.v1.PaymentService/RefundPayment",
+    "/kassa.v1.WebhookService/ReceivePayPalEvent", "/kassa.v1.WebhookService/ReceiveStripeEvent",
 })  # fmt: skip
-"""What merchants send in floods, and what tells that a server lives. Few, since each costs every call of any method."""
+"""What merchants and processors send in floods, and what tells that a server lives; few, since each costs every call of
+any method."""
 PACED = _QUEUES_OF_THEIR_OWN & NEW_WORK
 """New work that waits at the door while too much of it waits inside."""
 _REQUEST_ID = re.compile(r"[0-9A-Za-z._:-]{1,128}", re.ASCII)

@@ -21,6 +21,10 @@ _CHOICES = prepared(f"""
     LEFT JOIN processor_accounts a ON a.merchant_id = m.id AND a.processor = q.processor AND a.active
 """)
 
+_BY_IDS = prepared(f"""
+    SELECT {_COLUMNS}, credentials FROM processor_accounts WHERE id = ANY (CAST(CAST(:ids AS text[]) AS uuid[]))
+""")
+
 
 @dataclass(frozen=True, slots=True)
 class SealedAccount:
@@ -108,11 +112,9 @@ def read_choices(connection: Connection, asked: Sequence[tuple[UUID, str]]) -> d
 
 def read_accounts_by_id(connection: Connection, account_ids: Sequence[UUID]) -> dict[UUID, SealedAccount]:
     """Returns accounts whoever owns them, since a webhook's path names the account alone; unknown ones are left out."""
-    rows = connection.execute(
-        text(f"SELECT {_COLUMNS}, credentials FROM processor_accounts WHERE id = ANY (CAST(:ids AS uuid[]))"),
-        {"ids": [str(one) for one in account_ids]},
-    )
-    return {row.id: _sealed_account(row) for row in rows}
+    rows = read(connection, _BY_IDS, {"ids": [str(one) for one in account_ids]}).mappings()
+    return {row["id"]: SealedAccount(credentials=bytes(row.pop("credentials")), account=ProcessorAccount(**row))
+            for row in rows}  # fmt: skip
 
 
 def every_account_id(connection: Connection) -> list[UUID]:
@@ -144,7 +146,3 @@ def _deactivate_others(connection: Connection, account: ProcessorAccount, now: d
 
 def _account(row: Row[tuple[object, ...]]) -> ProcessorAccount:
     return ProcessorAccount(**{name: value for name, value in row._mapping.items() if name != "credentials"})
-
-
-def _sealed_account(row: Row[tuple[object, ...]]) -> SealedAccount:
-    return SealedAccount(_account(row), bytes(row._mapping["credentials"]))

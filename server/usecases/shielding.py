@@ -25,7 +25,7 @@ class Shield:
         try:
             return await asyncio.shield(task)
         except asyncio.CancelledError:
-            task.add_done_callback(log_unheard)
+            task.add_done_callback(_log_unheard)
             raise
 
     async def drain(self) -> None:
@@ -34,8 +34,8 @@ class Shield:
             await asyncio.gather(*self._tasks, return_exceptions=True)
 
 
-def log_unheard(task: "asyncio.Task[Any]") -> None:
-    """Logs how a task ended that nobody waits for: a refusal is no trouble, a defect is, whoever hears of it."""
+def _log_unheard(task: "asyncio.Task[Any]") -> None:
+    """A refusal that nobody waits for is no trouble; a defect is, whoever hears of it."""
     error = None if task.cancelled() else task.exception()
     if error is not None and not isinstance(error, KassaError):
         _log.error("failed after its caller had left", exc_info=error)

@@ -128,6 +128,7 @@ class Shop:
         query = {"page_size": "100"}
         while True:
             page = self.call("GET", "/v1/payments", params=query).json()
+            assert "payments" in page, page
             found += page["payments"]
             if not page["next_page_token"]:
                 return found

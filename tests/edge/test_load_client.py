@@ -20,8 +20,10 @@ REQUESTS = Requests("get", ["sk_test_1"], [(0, "pay_1")], unique="", seed=1)
 @asynccontextmanager
 async def connected(edge: Edge) -> AsyncIterator[Http2Connection]:
     _, connection = await asyncio.get_running_loop().create_connection(Http2Connection, "127.0.0.1", edge.port)
-    yield connection
-    connection.close()
+    try:
+        yield connection
+    finally:
+        connection.close()
     while connection.is_open:  # until the loop has let go of it
         await asyncio.sleep(0)
 

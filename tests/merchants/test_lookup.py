@@ -166,6 +166,27 @@ async def test_accounts_in_use_are_read_again_together_and_one_that_is_broken_ha
         await lookup.for_merchant(merchants[0].id, "stripe")
 
 
+async def test_accounts_are_found_by_their_ids_together(
+    use_cases: MerchantUseCases, counting: Counting, sealing: Sealing, engine: Engine, clock: Clock
+) -> None:
+    merchants = [await make_merchant(use_cases) for _ in range(3)]
+    made = [await use_cases.processor_accounts.create(one.id, Credentials("stripe", OWN)) for one in merchants]
+    lookup = accounts(counting, sealing)
+    for account in made * 2:
+        assert (await lookup.by_id(account.id)).merchant_id == account.merchant_id
+    with engine.begin() as connection:
+        broken = "UPDATE processor_accounts SET credentials = '\\x00' WHERE id = :id"
+        connection.execute(text(broken), {"id": made[0].id})
+    clock.now += 40
+    await lookup.by_id(made[1].id)
+    with pytest.raises(SealBroken):
+        async with asyncio.timeout(5):
+            while await lookup.by_id(made[0].id):
+                await asyncio.sleep(0.01)
+    assert [(await lookup.by_id(one.id)).id for one in made[1:]] == [one.id for one in made[1:]]
+    assert counting.count == 5, "one for each, one for all of them, and one more for what is broken"
+
+
 async def test_keys_in_use_are_read_again_together(
     use_cases: MerchantUseCases, counting: Counting, clock: Clock
 ) -> None:

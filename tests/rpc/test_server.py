@@ -3,8 +3,10 @@
 import asyncio
 import os
 import signal
+import threading
 import time
 from collections import Counter
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import grpc
@@ -20,6 +22,11 @@ from tests.factories import make_payment
 from tests.rpc.conftest import METADATA, Pacemaker, Stack, create_request, make_server, make_use_cases
 
 SERVING, NOT_SERVING = health_pb2.HealthCheckResponse.SERVING, health_pb2.HealthCheckResponse.NOT_SERVING
+_FLOODED = (
+    "/kassa.v1.PaymentService/CreatePayment",
+    "/kassa.v1.WebhookService/ReceiveStripeEvent",
+    "/kassa.v1.WebhookService/ReceivePayPalEvent",
+)
 GET = pb.GetPaymentRequest(payment_id=render_id(Prefix.PAYMENT, new_id()))
 
 
@@ -90,23 +97,37 @@ async def test_a_message_beyond_the_limit_is_refused(rpc: Stack) -> None:
     assert caught.value.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
 
 
-async def test_a_flood_that_the_loop_does_not_get_to_is_let_go_of_and_health_checks_are_not(rpc: Stack) -> None:
-    """A server that is only busy must not look dead."""
+@pytest.mark.parametrize("flooded", [*_FLOODED, "/kassa.v1.PaymentService/GetPayment"])
+async def test_a_flood_is_let_go_of_and_neither_health_checks_nor_reads_are(rpc: Stack, flooded: str) -> None:
+    """A server that is only busy must not look dead, nor refuse merchants what processors flood it with."""
+    rpc.use_cases["get"].answer = make_payment()
+    spared: list[tuple[str, bytes]] = [("/grpc.health.v1.Health/Check", b"")]
+    if flooded in _FLOODED:
+        spared.append(("/kassa.v1.PaymentService/GetPayment", GET.SerializeToString()))
+    sent = threading.Event()
 
-    def flood() -> tuple[Counter[grpc.StatusCode], int]:
+    def flood() -> tuple[Counter[grpc.StatusCode], list[grpc.StatusCode]]:
         with grpc.insecure_channel(f"127.0.0.1:{rpc.server.port}", [("grpc.enable_http_proxy", 0)]) as channel:
-            get: Any = channel.unary_unary("/kassa.v1.PaymentService/GetPayment")
-            calls = [get.future(GET.SerializeToString(), metadata=METADATA, timeout=20) for _ in range(300)]
-            health: Any = health_pb2_grpc.HealthStub(channel)
-            check = health.Check.future(health_pb2.HealthCheckRequest(), timeout=20)
-            return Counter(call.code() for call in calls), check.result().status
+            grpc.channel_ready_future(channel).result(20)
+            method: Any = channel.unary_unary(flooded)
+            calls = [method.future(b"", metadata=METADATA, timeout=20) for _ in range(300)]
+            others = [_send(channel, *one) for one in spared]
+            time.sleep(0.2)
+            sent.set()
+            return Counter(call.code() for call in calls), [call.code() for call in others]
 
     flooding = asyncio.create_task(asyncio.to_thread(flood))
     await asyncio.sleep(0)
-    time.sleep(0.7)  # the loop stands still
-    codes, status = await flooding
+    sent.wait(20)  # the loop stands still
+    time.sleep(0.2)
+    codes, others = await flooding
     assert codes[grpc.StatusCode.CANCELLED] >= 150
-    assert status == SERVING
+    assert others == [grpc.StatusCode.OK] * len(spared)
+
+
+def _send(channel: grpc.Channel, method: str, request: bytes) -> Any:
+    call: Any = channel.unary_unary(method)
+    return call.future(request, metadata=METADATA, timeout=20)
 
 
 async def test_new_work_waits_at_the_door_of_a_crowded_server_and_all_else_goes_on(rpc: Stack) -> None:
@@ -129,32 +150,41 @@ async def test_a_burst_is_taken_up_as_far_as_calls_are_wanted(
     rpc: Stack, monkeypatch: pytest.MonkeyPatch, many: int
 ) -> None:
     """grpc ends what is beyond its own queue, of at most 60 calls, and beyond what it was asked for before."""
+    await _result(_create(rpc))
     monkeypatch.setattr(Pacemaker, "many", many)
-    await _result(_create(rpc))  # from the next one on it asks for as many as are wanted
-
-    def burst() -> Counter[grpc.StatusCode]:
-        with grpc.insecure_channel(f"127.0.0.1:{rpc.server.port}", [("grpc.enable_http_proxy", 0)]) as channel:
-            create: Any = channel.unary_unary("/kassa.v1.PaymentService/CreatePayment")
-            request = create_request().SerializeToString()
-            calls = [create.future(request, metadata=METADATA, timeout=20) for _ in range(90)]
-            return Counter(call.code() for call in calls)
-
-    bursting = asyncio.create_task(asyncio.to_thread(burst))
-    await asyncio.sleep(0)
-    time.sleep(0.5)  # the loop stands still
-    codes = await bursting
+    await asyncio.sleep(0.3)  # it has looked again
+    codes = await _burst(rpc, 90)
     taken = codes.pop(grpc.StatusCode.OK)
     assert taken == 90 if many == 64 else 30 <= taken <= 61
     assert codes.keys() <= {grpc.StatusCode.CANCELLED}
 
 
 async def test_each_of_many_calls_is_answered_when_it_comes(rpc: Stack, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A call that grpc gave to another request of the server's than the one it waits for would wait for the next."""
+    """However grpc hands calls out, also after some have left before anybody took them up."""
     monkeypatch.setattr(Pacemaker, "many", 8)
     for _ in range(5):
         await asyncio.wait_for(asyncio.gather(*(_result(_create(rpc)) for _ in range(20))), 5)
+        await _burst(rpc, 60, cancelled=30)
         for _ in range(10):
             await asyncio.wait_for(_result(_create(rpc)), 5)
+
+
+async def test_a_server_that_stops_waits_for_no_call_that_nobody_took_up(
+    rpc: Stack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Pacemaker, "many", 64)
+    await _result(_create(rpc))
+    took_s: list[float] = []
+
+    async def stop() -> None:
+        began = time.monotonic()
+        await rpc.server._server.stop(10)
+        took_s.append(time.monotonic() - began)
+
+    codes = await _burst(rpc, 40, at_once=stop)
+    assert took_s[0] < 8
+    assert sum(codes.values()) == 40
+    assert codes.keys() <= {grpc.StatusCode.OK, grpc.StatusCode.CANCELLED, grpc.StatusCode.UNAVAILABLE}
 
 
 async def test_what_waits_at_the_door_of_a_server_that_stops_was_never_begun(rpc: Stack) -> None:
@@ -182,6 +212,42 @@ async def test_sigterm_stops_the_server_and_drains_it() -> None:
 
 def _create(rpc: Stack) -> Any:
     return rpc.payments.CreatePayment(create_request(), metadata=METADATA)
+
+
+async def _nothing() -> None:
+    pass
+
+
+async def _burst(
+    rpc: Stack, calls: int, *, cancelled: int = 0, at_once: Callable[[], Awaitable[None]] = _nothing
+) -> Counter[grpc.StatusCode]:
+    """Makes calls that all come before the event loop, which stands still meanwhile, sees the first of them.
+
+    Args:
+        cancelled: How many of them leave again before it goes on.
+        at_once: Begun as soon as it goes on.
+    """
+    sent = threading.Event()
+    create = "/kassa.v1.PaymentService/CreatePayment"
+
+    def burst() -> Counter[grpc.StatusCode]:
+        request = create_request().SerializeToString()
+        with grpc.insecure_channel(f"127.0.0.1:{rpc.server.port}", [("grpc.enable_http_proxy", 0)]) as channel:
+            grpc.channel_ready_future(channel).result(20)
+            method: Any = channel.unary_unary(create)
+            made = [method.future(request, metadata=METADATA, timeout=20) for _ in range(calls)]
+            time.sleep(0.2)
+            for one in made[:cancelled]:
+                one.cancel()
+            sent.set()
+            return Counter(one.code() for one in made)
+
+    bursting = asyncio.ensure_future(asyncio.to_thread(burst))
+    await asyncio.sleep(0)
+    sent.wait(20)
+    time.sleep(0.2)
+    await at_once()
+    return await bursting
 
 
 def _health(rpc: Stack) -> Any:

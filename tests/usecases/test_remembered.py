@@ -1,6 +1,8 @@
 """What was looked up is believed for so long and no longer, and what is in use is looked up again together."""
 
 import asyncio
+import gc
+import weakref
 from collections.abc import Mapping, Sequence
 
 import pytest
@@ -25,14 +27,16 @@ class Table:
     def __init__(self) -> None:
         self.rows: dict[str, str | Exception] = {name: f"{name} 1" for name in "abcdef"}
         self.asked: list[list[str]] = []
-        self.fails = False
+        self.fails = self.fails_together = False
         self.opened = asyncio.Event()
         self.opened.set()
 
     async def read(self, keys: Sequence[str]) -> Mapping[str, str | Exception]:
         self.asked.append(list(keys))
-        found = {key: self.rows[key] for key in keys}
-        await self.opened.wait()
+        found, opened = {key: self.rows[key] for key in keys}, self.opened
+        await opened.wait()
+        if self.fails_together and len(keys) > 1:
+            raise RuntimeError("a broken row")
         if self.fails:
             raise KassaError(Reason.SERVICE_UNAVAILABLE, "no database")
         return found
@@ -85,7 +89,7 @@ async def test_what_is_in_use_is_read_again_together_and_nobody_waits(
     assert await values.find("a") == "a 1"
     assert await values.find("c") == "c 1"
     await settle()
-    assert table.asked[4:] == [["a", "b", "c"]]
+    assert [sorted(keys) for keys in table.asked[4:]] == [["a", "b", "c"]]
     table.opened.set()
     await settle()
     assert [await values.find(key) for key in "abc"] == ["a 2", "b 2", "c 1"]
@@ -157,6 +161,91 @@ async def test_a_reading_that_fails_is_raised_to_whoever_needs_it(
     assert await values.find("a") == "a 1"
 
 
+async def test_a_look_up_that_takes_long_is_joined_by_nobody_who_comes_late(
+    table: Table, values: Remembered[str, str], clock: Clock
+) -> None:
+    """Its answer may be from before the key was revoked, however late it comes."""
+    table.opened.clear()
+    early = asyncio.ensure_future(values.find("a"))
+    await settle()
+    table.rows["a"] = "a 2"
+    clock.now += KEPT_S
+    late = asyncio.ensure_future(values.find("a"))
+    await settle()
+    table.opened.set()
+    assert (await early, await late) == ("a 1", "a 2")
+    assert await values.find("a") == "a 2"
+    assert table.asked == [["a"], ["a"]]
+
+
+async def test_a_look_up_that_was_overtaken_changes_nothing(
+    table: Table, values: Remembered[str, str], clock: Clock
+) -> None:
+    table.opened.clear()
+    early = asyncio.ensure_future(values.find("a"))
+    await settle()
+    blocked, table.opened = table.opened, asyncio.Event()
+    table.opened.set()
+    table.rows["a"] = "a 2"
+    clock.now += KEPT_S * 0.5
+    assert await values.find("a") == "a 2"
+    blocked.set()
+    assert await early == "a 1"
+    assert await values.find("a") == "a 2"
+
+
+async def test_what_keeps_keys_from_being_read_together_is_nobody_elses_business(
+    table: Table, values: Remembered[str, str], clock: Clock, caplog: pytest.LogCaptureFixture
+) -> None:
+    for key in "ab" * 2:
+        await values.find(key)
+    table.fails_together = True
+    table.rows["b"] = "b 2"
+    table.opened.clear()
+    clock.now += KEPT_S - 0.01
+    await values.find("a")
+    await settle()
+    clock.now += 0.01
+    waiting = asyncio.ensure_future(values.find("b"))
+    await settle()
+    table.opened.set()
+    assert await waiting == "b 2"
+    assert "2 keys could not be read together" in caplog.text
+
+
+async def test_a_look_up_that_fails_when_all_have_left_is_no_noise(
+    table: Table, values: Remembered[str, str], clock: Clock, caplog: pytest.LogCaptureFixture
+) -> None:
+    table.opened.clear()
+    table.fails = True
+    waiting = asyncio.ensure_future(values.find("a"))
+    await settle()
+    waiting.cancel()
+    await settle()
+    table.opened.set()
+    await settle()
+    gc.collect()
+    assert caplog.text == ""
+    table.fails = False
+    assert await values.find("a") == "a 1"
+
+
+async def test_what_is_too_old_leaves_the_memory(clock: Clock) -> None:
+    async def read(keys: Sequence[str]) -> Mapping[str, set[str] | Exception]:
+        return {key: {key} for key in keys}
+
+    values = Remembered[str, set[str]](read, kept_s=0.01, most=5)
+    first = weakref.ref(found := await values.find("a"))
+    del found
+    clock.now += 0.005
+    await values.find("b")
+    assert first() is not None
+    clock.now += 1
+    async with asyncio.timeout(5):
+        while first() is not None:
+            await asyncio.sleep(0.01)
+
+
 async def test_readings_of_what_is_in_use_keep_apart(table: Table, values: Remembered[str, str], clock: Clock) -> None:
     for key in "abcde":
         await values.find(key)
@@ -169,7 +258,7 @@ async def test_readings_of_what_is_in_use_keep_apart(table: Table, values: Remem
             await values.find(key)
         await settle()
         clock.now += KEPT_S * 0.01
-    assert table.asked[5:] == [["a"], ["b", "c", "d", "e"]]
+    assert [sorted(keys) for keys in table.asked[5:]] == [["a"], ["b", "c", "d", "e"]]
 
 
 async def test_the_oldest_go_first(table: Table, values: Remembered[str, str], clock: Clock) -> None:
