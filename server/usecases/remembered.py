@@ -68,17 +68,21 @@ class Remembered(Generic[Key, Value]):
             if now - entry.since >= self._kept_s * _SOON and now >= self._next_reading:
                 self._read_what_is_in_use(now)
             return entry.value
-        look_up = self._under_way.get(key)
-        if look_up is None or now - look_up.since >= self._kept_s * _JOINED:
-            look_up = self._begin([key], now)
-        await asyncio.wait((look_up.task,))  # which goes on for the others, whoever leaves
-        if len(look_up.keys) > 1 and look_up.task.exception() is not None:  # perhaps for another key's sake
-            look_up = self._begin([key], time.monotonic())
-            await asyncio.wait((look_up.task,))
+        look_up = await self._join(key)
+        while len(look_up.keys) > 1 and look_up.task.exception() is not None:  # perhaps for another key's sake
+            look_up = await self._join(key)
         value = look_up.task.result()[key]
         if isinstance(value, Exception):
             raise value.with_traceback(None)
         return value
+
+    async def _join(self, key: Key) -> _LookUp[Key, Value]:
+        """Waits for the end of a look-up of the key, a young one that is under way or a new one."""
+        look_up, now = self._under_way.get(key), time.monotonic()
+        if look_up is None or now - look_up.since >= self._kept_s * _JOINED:
+            look_up = self._begin([key], now)
+        await asyncio.wait((look_up.task,))  # which goes on for the others, whoever leaves
+        return look_up
 
     def _read_what_is_in_use(self, now: float) -> None:
         """Begins to read again what was asked for since its look-up and will be too old soon."""

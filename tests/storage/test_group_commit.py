@@ -206,8 +206,9 @@ async def test_new_work_is_wanted_until_a_full_batch_waits(database: Database) -
     assert commit.wanted() == 1  # it does not move, so waiting for it at the door helps nobody
     gate.open()
     await asyncio.gather(*busy, *rows)
-    while commit.wanted() < 3:  # until there is nothing to do
-        await asyncio.sleep(0.01)
+    async with asyncio.timeout(10):
+        while commit.wanted() < 3:  # until there is nothing to do
+            await asyncio.sleep(0.01)
     await commit.room()
     await commit.close()
     engine.dispose()
