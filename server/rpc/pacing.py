@@ -1,7 +1,8 @@
 """Lets new work wait at grpc's door, where waiting costs nothing, until the server gets to it (decision record 116).
 
-grpc.aio takes up every call as soon as the event loop turns; its one limit refuses instead of waiting. So the one
-method is overridden that asks for the next call. Calls beyond `grpc.server.max_pending_requests` are ended by grpc.
+grpc.aio takes up every call as soon as the event loop turns; its one limit refuses instead of waiting. So the
+method is overridden that asks for the next call, and the one that ends the server. Calls beyond
+`grpc.server.max_pending_requests` are ended by grpc.
 """
 
 import asyncio
@@ -99,8 +100,10 @@ class _PacedCore(cygrpc.AioServer):  # type: ignore[misc]  # it has no stubs
             self._ask_for_what_is_wanted()
 
     async def _wait_for_room(self) -> None:
-        await self._pace.room()
-        self._waiting_for_room = None
+        try:
+            await self._pace.room()
+        finally:
+            self._waiting_for_room = None
         if self.is_running():
             self._ask_for_what_is_wanted()
 
