@@ -3,18 +3,19 @@
 import random
 import threading
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
 from uuid import uuid4
 
 import pytest
 import requests
 
-from tests.acceptance.shop import TIMEOUT_S, Shop, card, order, wait_until
+from tests.acceptance.shop import TIMEOUT_S, Json, Shop, card, order, wait_until
 from tests.acceptance.stacks import Platform, merchant_uuid, payment_uuid
 
 pytestmark = pytest.mark.xdist_group("breakable")
 
 OVER = {"COMPLETED", "FAILED", "CANCELLED"}
+ANSWERED = {201, 402}
+"""A client that is told one of these does not come back."""
 
 
 def books_agree(platform: Platform, shop: Shop) -> None:
@@ -32,6 +33,21 @@ def books_agree(platform: Platform, shop: Shop) -> None:
     assert total == [(0,)]
 
 
+def answered(response: requests.Response) -> Json:
+    """Reads a final answer: paid or, where recovery came before the client did, proven never to have been asked for."""
+    payment: Json = response.json()
+    if response.status_code == 402:
+        assert (payment["state"], payment["failure"]["code"]) == ("FAILED", "NOT_SUBMITTED"), response.text
+    else:
+        assert payment["state"] == "COMPLETED", response.text
+    return payment
+
+
+def states(shop: Shop) -> dict[str, str]:
+    """The state of each of the shop's payments."""
+    return {payment["id"]: payment["state"] for payment in shop.payments()}
+
+
 def test_a_killed_server_loses_nothing(own_stack: Platform) -> None:
     """Half of the clients repeat with their key; the others never come back, and the worker settles theirs."""
     shop = own_stack.new_shop()
@@ -39,7 +55,7 @@ def test_a_killed_server_loses_nothing(own_stack: Platform) -> None:
     killed = threading.Event()
     chance = random.Random(7)
 
-    def one(number: int) -> tuple[str, Any]:
+    def one(number: int) -> Json | None:
         body, key = order(), str(uuid4())
         if number == 60:
             own_stack.kill("server-1")
@@ -50,29 +66,25 @@ def test_a_killed_server_loses_nothing(own_stack: Platform) -> None:
                 response = shop.pay(body, key)
             except requests.RequestException:
                 continue
-            if response.status_code == 201:
-                return key, response.json()["id"]
-            if response.status_code in {409, 502, 503, 504}:
-                threading.Event().wait(0.2)
-                continue
-            raise AssertionError(response.text)
-        return key, None
+            if response.status_code in ANSWERED:
+                return answered(response)
+            assert response.status_code in {202, 409, 502, 503, 504}, response.text
+            threading.Event().wait(0.2)
+        return None
 
     with ThreadPoolExecutor(16) as threads:
-        answers = list(threads.map(one, range(200)))
+        answers = [answer for answer in threads.map(one, range(200)) if answer is not None]
     assert killed.is_set()
     own_stack.heal()
     query = "SELECT count(*) FROM payments WHERE merchant_id = %s::uuid AND state = 'PROCESSING'"
-    merchant = merchant_uuid(shop)
-    wait_until(lambda: own_stack.query(query, merchant), lambda rows: rows == [(0,)], 90)
-    payments = own_stack.query("SELECT state FROM payments WHERE merchant_id = %s::uuid", merchant)
-    assert {state for (state,) in payments} <= OVER
-    known = [payment for _, payment in answers if payment is not None]
-    assert len(known) == len(set(known))
+    wait_until(lambda: own_stack.query(query, merchant_uuid(shop)), lambda rows: rows == [(0,)], 90)
+    payments = states(shop)
+    assert set(payments.values()) <= OVER
     assert len(payments) <= 200
+    assert len({answer["id"] for answer in answers}) == len(answers)
+    assert all(payments[answer["id"]] == answer["state"] for answer in answers)
+    assert [answer["state"] for answer in answers].count("COMPLETED") > 50
     books_agree(own_stack, shop)
-    repeated = [key for key, payment in answers if payment is not None][:5]
-    assert repeated
 
 
 def test_a_lost_reply_is_found_out_and_charged_once(own_stack: Platform) -> None:
@@ -101,13 +113,16 @@ def test_a_lost_reply_is_settled_though_nobody_comes_back(own_stack: Platform) -
 
 
 def test_a_request_that_never_arrived_is_proven_so(own_stack: Platform) -> None:
-    """The connection broke before the processor acted: the fence shows it, and the payment fails."""
+    """The connection broke before the processor acted: the fence shows it, the payment fails, and stays failed."""
     shop = own_stack.new_shop()
     own_stack.fault(kind="webhook_drop", operation="stripe.webhook.*")
     own_stack.fault(kind="lost_request", operation="stripe.payment_intents.create", times=1)
-    payment = shop.pay().json()
+    body, key = order(), str(uuid4())
+    payment = shop.pay(body, key).json()
     settled = shop.until(payment, lambda now: now["state"] in OVER, 90)
     assert (settled["state"], settled["failure"]["code"]) == ("FAILED", "NOT_SUBMITTED")
+    again = shop.pay(body, key)
+    assert (again.status_code, answered(again)["id"]) == (402, payment["id"])
     assert sum(entry["captured"] for entry in shop.books()) == 0
 
 
@@ -169,13 +184,13 @@ def test_postgres_that_crashes_under_load_loses_no_acknowledged_payment(own_stac
     own_stack.fault(kind="latency", operation="stripe.*", seconds=0.05, max_seconds=0.15, seed=7)
     begun = threading.Semaphore(0)
 
-    def buy(_: int) -> str:
+    def buy(_: int) -> Json:
         body, key = order(), str(uuid4())
         begun.release()
         for _attempt in range(150):
             response = shop.pay(body, key)
-            if response.status_code == 201:
-                return str(response.json()["id"])
+            if response.status_code in ANSWERED:
+                return answered(response)
             assert response.status_code in {202, 409, 503}, response.text
             threading.Event().wait(0.2)
         raise AssertionError("never answered")
@@ -187,10 +202,9 @@ def test_postgres_that_crashes_under_load_loses_no_acknowledged_payment(own_stac
         own_stack.crash_postgres()
         acknowledged = list(buyers)
     own_stack.heal()
-    assert len(set(acknowledged)) == 100
-    settled = {payment["id"]: payment["state"] for payment in shop.payments()}
-    assert {settled[payment] for payment in acknowledged} == {"COMPLETED"}
-    assert len(settled) == 100
+    assert states(shop) == {answer["id"]: answer["state"] for answer in acknowledged}
+    assert len({answer["id"] for answer in acknowledged}) == 100
+    assert [answer["state"] for answer in acknowledged].count("COMPLETED") > 50
     assert own_stack.exit_status("worker") is None
     books_agree(own_stack, shop)
 
