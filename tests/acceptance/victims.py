@@ -35,7 +35,6 @@ _LOADED_LATE = ("psycopg2", "sqlalchemy.dialects.postgresql.psycopg2", "stripe._
 _FORKS.set_forkserver_preload(["server.cli", __name__, *_LOADED_LATE])
 _FORKING = threading.Lock()
 """A start asks after every child, and an exit code can be read once: two threads that read it would both be misled."""
-_PORTS: set[int] = set()
 _LONG_S = 120.0
 
 Orders = Mapping[str, object]
@@ -100,7 +99,7 @@ class Nursery:
 
     def serve(self, name: str, orders: Orders, lease_s: float) -> Victim:
         """Starts a server that obeys `orders`; whatever it leaves open is free for others after about `lease_s`."""
-        address = f"{LOOPBACK}:{_own_port()}"
+        address = f"{LOOPBACK}:{free_port()}"
         environment = self._environment(name, orders, lease_s) | {"KASSA_LISTEN": address}
         return Victim(self._start(_serve, name, environment), address)
 
@@ -126,15 +125,6 @@ class Nursery:
         with _FORKING:
             process.start()
         return process
-
-
-def _own_port() -> int:
-    """A free port that no other victim was given: it binds its own a moment later."""
-    with _FORKING:
-        while (port := free_port()) in _PORTS:
-            pass
-        _PORTS.add(port)
-        return port
 
 
 def _be(work, environment: Mapping[str, str], log: str, *args: object) -> None:  # type: ignore[no-untyped-def]
