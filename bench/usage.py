@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from typing import Any
 
 import psutil
 
@@ -26,10 +27,19 @@ def thread_count(pid: int) -> int:
 
 def _tree_seconds(pid: int) -> float:
     root = psutil.Process(pid)
-    times = root.cpu_times()
-    seconds = float(times.user + times.system + times.children_user + times.children_system)
-    for child in root.children(recursive=True):
-        with suppress(psutil.NoSuchProcess):  # it has ended since, and counts with its parent from now on
-            own = child.cpu_times()
-            seconds += own.user + own.system + own.children_user + own.children_system
-    return seconds
+    while True:
+        ended = _of_ended(root.cpu_times())
+        living = 0.0
+        for child in root.children(recursive=True):
+            with suppress(psutil.NoSuchProcess):
+                own = child.cpu_times()
+                living += own.user + own.system + _of_ended(own)
+        now = root.cpu_times()
+        # A child that ended amid this is in neither number, or in both: look again.
+        if _of_ended(now) == ended:
+            return float(now.user + now.system + ended + living)
+
+
+def _of_ended(times: Any) -> float:
+    """The CPU of children that have ended and were waited for."""
+    return float(times.children_user + times.children_system)
