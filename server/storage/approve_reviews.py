@@ -92,7 +92,7 @@ def _write(connection: Connection, approved: Sequence[tuple[ApproveReview, Settl
     close_reviews(connection, [(*row.key, _end(row.ruling), s.payment.updated_at) for row, s in approved])
     store_answers(
         connection,
-        [(row.merchant_id, row.claim.key, {"payment": snapshot(s.payment)}) for row, s in approved if row.claim],
+        [(row.claim.hold, {"payment": snapshot(s.payment)}) for row, s in approved if row.claim],
     )
 
 

@@ -30,13 +30,21 @@ _READ = prepared("""
 _ANSWER = prepared("""
     UPDATE idempotency_keys k SET answer = q.answer, answered_at = now()
     FROM jsonb_populate_recordset(NULL::idempotency_keys, CAST(:rows AS jsonb)) AS q
-    WHERE k.merchant_id = q.merchant_id AND k.key = q.key AND CASE WHEN k.answer IS NULL THEN true ELSE false END
+    WHERE k.merchant_id = q.merchant_id AND k.key = q.key AND k.transaction_id = q.transaction_id
+          AND CASE WHEN k.answer IS NULL THEN true ELSE false END
 """)
 _RELEASE = prepared("""
     DELETE FROM idempotency_keys k
     USING jsonb_populate_recordset(NULL::idempotency_keys, CAST(:rows AS jsonb)) AS q
-    WHERE k.merchant_id = q.merchant_id AND k.key = q.key AND CASE WHEN k.answer IS NULL THEN true ELSE false END
+    WHERE k.merchant_id = q.merchant_id AND k.key = q.key AND k.transaction_id = q.transaction_id
+          AND CASE WHEN k.answer IS NULL THEN true ELSE false END
 """)
+
+Hold = tuple[UUID, str, UUID]
+"""A key as one call holds it: merchant, key, and the transaction that ends the call.
+
+A key that was forgotten may belong to another call by now, which is not to get the first one's answer.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +66,11 @@ class Claim:
     payment_id: UUID
     transaction_id: UUID
     request_id: str = ""
+
+    @property
+    def hold(self) -> Hold:
+        """What its answer, or its release, is addressed to."""
+        return self.merchant_id, self.key, self.transaction_id
 
     def row(self) -> dict[str, Any]:
         """The claim as a row of its table."""
@@ -109,15 +122,18 @@ def _reused() -> KassaError:
     )
 
 
-def store_answers(writes: Writes, answers: Sequence[tuple[UUID, str, Mapping[str, Any]]]) -> None:
-    """Makes answers final: (merchant, key, answer) each. An answer that stands is never replaced."""
-    rows = [{"merchant_id": merchant_id, "key": key, "answer": answer} for merchant_id, key, answer in answers]
+def store_answers(writes: Writes, answers: Sequence[tuple[Hold, Mapping[str, Any]]]) -> None:
+    """Makes answers final. An answer that stands is never replaced."""
+    rows = [_held(hold) | {"answer": answer} for hold, answer in answers]
     if rows:
         writes.execute(_ANSWER, {"rows": dumps(rows)})
 
 
-def release_keys(writes: Writes, keys: Sequence[tuple[UUID, str]]) -> None:
+def release_keys(writes: Writes, holds: Sequence[Hold]) -> None:
     """Frees keys whose calls did nothing, so that the same call may be made again."""
-    if keys:
-        rows = [{"merchant_id": merchant_id, "key": key} for merchant_id, key in keys]
-        writes.execute(_RELEASE, {"rows": dumps(rows)})
+    if holds:
+        writes.execute(_RELEASE, {"rows": dumps([_held(hold) for hold in holds])})
+
+
+def _held(hold: Hold) -> dict[str, Any]:
+    return dict(zip(("merchant_id", "key", "transaction_id"), hold, strict=True))

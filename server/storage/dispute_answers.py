@@ -149,7 +149,7 @@ def let_go(connection: Connection, rows: Sequence[LetGo]) -> list[bool | KassaEr
     store_answers(
         connection,
         [
-            (row.merchant_id, key, error_answer(row.refusal))
+            ((row.merchant_id, key, row.transaction_id), error_answer(row.refusal))
             for row, transaction, _ in held
             if row.refusal is not None
             for key in transaction.idempotency_keys

@@ -13,7 +13,7 @@ import time
 from collections import OrderedDict, deque
 from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from sqlalchemy import Connection, Engine
@@ -23,6 +23,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from server.crash_points import Moment, reach
 from server.domain.errors import KassaError, Reason
 from server.storage.transactions import Transactions, error_name, is_rows_fault
+from server.storage.waiting_row import WaitingRow, answer
 
 Row = TypeVar("Row")
 Result = TypeVar("Result")
@@ -56,25 +57,22 @@ def overloaded() -> KassaError:
     return KassaError(Reason.OVERLOADED, "Too much work is waiting; nothing was done. Try again shortly.")
 
 
+def _given_up() -> KassaError:
+    return KassaError(
+        Reason.SERVICE_UNAVAILABLE, "The database did not take the write in time; nothing was done. Try again."
+    )
+
+
+def _ended() -> KassaError:
+    return KassaError(Reason.SERVICE_UNAVAILABLE, "This server is shutting down. Try again.")
+
+
 _log = logging.getLogger(__name__)
 _LOOK_AHEAD = 4
 _STANDSTILL_S = 1.0
 _ROOM_S, _LEAST_ROOM = 0.15, 32
 _SHARE_OF_ONE_TENANT = 4
 _FIRST_POSTPONEMENT_S, _LONGEST_POSTPONEMENT_S = 0.005, 0.2
-
-
-@dataclass(slots=True, eq=False)
-class _Item:
-    statement: Statement[Any, Any]
-    row: Any
-    aggregates: tuple[Hashable, ...]
-    future: "asyncio.Future[Any]"
-    tenant: Hashable
-    urgent: bool
-    since: float = field(default_factory=time.monotonic)
-    queued: float = 0.0
-    postponed: int = 0
 
 
 class GroupCommit:
@@ -89,7 +87,8 @@ class GroupCommit:
             never refused.
         longest_wait_s: Seconds of a standing queue: new rows are refused while some wait and the last that were taken
             had waited longer. A burst that is worked off before that is no overload, however large.
-        patience_s: Seconds after which an ordinary row gives up on a database that is away; urgent rows never do.
+        patience_s: Seconds after which an ordinary row is given up that could not be written, so that nothing is done
+            for a caller who has long gone; urgent rows never are.
         observe: Told of each batch, on the writers' threads.
     """
 
@@ -101,8 +100,8 @@ class GroupCommit:
         self._observe = observe
         self._transactions = Transactions(engine)
         self._batch, self._waiting, self._patience_s = batch, waiting, patience_s
-        self._urgent: deque[_Item] = deque()
-        self._ordinary: OrderedDict[Hashable, deque[_Item]] = OrderedDict()
+        self._urgent: deque[WaitingRow] = deque()
+        self._ordinary: OrderedDict[Hashable, deque[WaitingRow]] = OrderedDict()
         self._ordinary_count = 0
         self._longest_wait_s = longest_wait_s
         self._last_wait_s = 0.0
@@ -116,11 +115,13 @@ class GroupCommit:
         """New rows that may wait before no more should be taken up: as many as are written in `_ROOM_S`."""
         self._room_made = asyncio.Event()
         self._in_flight: set[Hashable] = set()
-        self._later: list[tuple[float, int, _Item]] = []
+        self._later: list[tuple[float, int, WaitingRow]] = []
         """Rows that were postponed, a heap by when they rejoin their queue."""
         self._numbers = itertools.count()
         self._random = random.Random()  # its own: the shared one is not for threads that come and go
         self._closing = False
+        self._writing = writers
+        """Threads that still take rows."""
         self._wake = threading.Condition()
         self._loop = asyncio.get_running_loop()
         self._threads = [
@@ -146,16 +147,17 @@ class GroupCommit:
             row: What to do it with.
             aggregates: What the row touches; two rows that share one never run at the same time in this process.
             tenant: Whose it is; ordinary rows are taken from tenants in turn.
-            urgent: Taken before all ordinary rows, never refused and never given up: for settling.
+            urgent: Taken before all ordinary rows, never given up, and refused by nothing but the end of the last
+                writer: for settling.
 
         Raises:
             KassaError: OVERLOADED, SERVICE_UNAVAILABLE (both: nothing was written), or what the statement answered.
         """
         reach(statement, Moment.BEFORE)
-        item = _Item(statement, row, aggregates, self._loop.create_future(), tenant, urgent)
+        item = WaitingRow(statement, row, aggregates, self._loop.create_future(), tenant, urgent)
         with self._wake:
-            if self._closing and not urgent:
-                raise KassaError(Reason.SERVICE_UNAVAILABLE, "This server is shutting down. Try again.")
+            if self._closing and (not urgent or not self._writing):
+                raise _ended()
             if not urgent and (self.is_overloaded() or self._is_full(tenant)):
                 raise overloaded()
             self._enqueue(item)
@@ -210,7 +212,7 @@ class GroupCommit:
         of_tenant = len(self._ordinary.get(tenant, ()))
         return self._ordinary_count >= self._waiting or of_tenant >= self._waiting // _SHARE_OF_ONE_TENANT
 
-    def _enqueue(self, item: _Item) -> None:
+    def _enqueue(self, item: WaitingRow) -> None:
         item.queued = time.monotonic()
         if item.urgent:
             self._urgent.append(item)
@@ -231,7 +233,7 @@ class GroupCommit:
                     self._wake.notify_all()
         self._transactions.close()
 
-    def _take(self) -> list[_Item] | None:
+    def _take(self) -> list[WaitingRow] | None:
         """Waits for work; None when closing and everything is written."""
         with self._wake:
             while True:
@@ -243,6 +245,7 @@ class GroupCommit:
                     return items
                 waiting = self._urgent or self._ordinary_count or self._later or self._in_flight
                 if self._closing and not waiting:
+                    self._writing -= 1
                     self._wake.notify_all()
                     return None
                 self._wake.wait(pause_s)
@@ -254,7 +257,7 @@ class GroupCommit:
             self._enqueue(heapq.heappop(self._later)[2])
         return self._later[0][0] - now if self._later else None
 
-    def _gather(self) -> list[_Item]:
+    def _gather(self) -> list[WaitingRow]:
         """Takes the next batch out of the queues: settling first, then tenants in turn."""
         look_ahead = min(len(self._urgent), self._batch * _LOOK_AHEAD)
         batch, kept, _ = self._choose(self._urgent.popleft() for _ in range(look_ahead))
@@ -280,7 +283,7 @@ class GroupCommit:
             with suppress(RuntimeError):  # the loop is closed, so nobody waits
                 self._loop.call_soon_threadsafe(self._room_made.set)
 
-    def _in_turn(self) -> Iterator[_Item]:
+    def _in_turn(self) -> Iterator[WaitingRow]:
         """Pops ordinary items, one tenant after the other, so that a busy merchant does not hold up the rest."""
         while self._ordinary:
             tenant, items = self._ordinary.popitem(last=False)
@@ -290,17 +293,17 @@ class GroupCommit:
                 self._ordinary[tenant] = items
             yield item
 
-    def _choose(self, candidates: Iterable[_Item]) -> tuple[list[_Item], list[_Item], int]:
+    def _choose(self, candidates: Iterable[WaitingRow]) -> tuple[list[WaitingRow], list[WaitingRow], int]:
         """Splits candidates into one batch of one statement on free aggregates, and the rest in their order.
 
         Returns them, and how many of the rest wait for an aggregate.
         """
         held = 0
-        batch: list[_Item] = []
-        kept: list[_Item] = []
+        batch: list[WaitingRow] = []
+        kept: list[WaitingRow] = []
         busy = set(self._in_flight)
         for item in candidates:
-            same, free = not batch or item.statement == batch[0].statement, busy.isdisjoint(item.aggregates)
+            same, free = not batch or item.shares_with(batch[0]), busy.isdisjoint(item.aggregates)
             if not free:  # it waits for its aggregate, which says nothing of the queue
                 item.queued = time.monotonic()
                 held += 1
@@ -310,73 +313,80 @@ class GroupCommit:
                 break
         return batch, kept, held
 
-    def _run(self, items: list[_Item]) -> None:
+    def _run(self, items: list[WaitingRow]) -> None:
         """Writes a batch; rows whose turn must come again rejoin their queues, so that settling still goes first."""
+        if not (items := self._give_up_impatient(items)):
+            return None
         try:
             results = self._transact(items)
         except (DBAPIError, PoolTimeout) as error:
             if is_rows_fault(error):
                 return self._refuse(items, error)
             _log.warning("batch of %d postponed: %s", len(items), error_name(error))
-            return self._deliver(kept := self._give_up_impatient(items), [POSTPONED] * len(kept))
+            for item in items:
+                item.has_failed(error)
+            return self._deliver(items, [POSTPONED] * len(items))
         except Exception as error:  # the thread must live, and whoever waits gets the error
             return self._refuse(items, error)
         return self._deliver(items, results)
 
-    def _refuse(self, items: list[_Item], error: Exception) -> None:
+    def _refuse(self, items: list[WaitingRow], error: Exception) -> None:
         """Hands an error to its culprit; a batch is halved first, since one row alone may be at fault."""
         if len(items) > 1:
             self._split(items)
         else:
             self._deliver(items, [error])
 
-    def _split(self, items: list[_Item]) -> None:
+    def _split(self, items: list[WaitingRow]) -> None:
         """Halves a batch so that the culprit ends up alone and its neighbours are written."""
         middle = len(items) // 2
         self._run(items[:middle])
         self._run(items[middle:])
 
-    def _give_up_impatient(self, items: list[_Item]) -> list[_Item]:
-        """Tells ordinary rows that the database is away, those of the batch and those that still wait."""
+    def _give_up_impatient(self, items: list[WaitingRow]) -> list[WaitingRow]:
+        """Gives up ordinary rows that are too old, those of the batch and those that still wait; returns the rest."""
         oldest = time.monotonic() - self._patience_s
-        gone = [item for item in items if not item.urgent and item.since < oldest]
-        kept = [item for item in items if item not in gone]
+        gone = [item for item in items if item.is_given_up(oldest)]
+        kept = [item for item in items if not item.is_given_up(oldest)]
         with self._wake:
             for tenant, queue in list(self._ordinary.items()):
-                while queue and queue[0].since < oldest:
+                while queue and queue[0].is_given_up(oldest):
                     gone.append(queue.popleft())
                     self._ordinary_count -= 1
                 if not queue:
                     del self._ordinary[tenant]
-        error = KassaError(
-            Reason.SERVICE_UNAVAILABLE, "The database did not take the write in time; nothing was done. Try again."
-        )
-        self._deliver(gone, [error] * len(gone))
+        if gone:
+            self._deliver(gone, [_given_up()] * len(gone))
         return kept
 
-    def _transact(self, items: list[_Item]) -> Sequence[Any]:
+    def _transact(self, items: list[WaitingRow]) -> Sequence[Any]:
         started, oldest = time.monotonic(), min(item.since for item in items)
         with self._transactions.begin() as (connection, commit):
             statement = items[0].statement
-            results = statement(connection, [item.row for item in items])
+            results: Sequence[Any] = statement(connection, [item.row for item in items])
             assert len(results) == len(items), "a statement answers every row"
             written = time.monotonic()
             reach(statement, Moment.WRITTEN)
-            commit()
+            try:
+                commit()
+            except DBAPIError:
+                for item in items:
+                    item.in_doubt = True
+                raise
             committed = time.monotonic()
             self._committing_s += committed - written
             self._observe(Batch(len(items), started - oldest, written - started, committed - written))
         reach(statement, Moment.COMMITTED)
         return results
 
-    def _postpone(self, item: _Item) -> None:
+    def _postpone(self, item: WaitingRow) -> None:
         """Lets a row rejoin its queue a little later each time, so that a hot row costs the others nothing."""
         pause_s = min(_LONGEST_POSTPONEMENT_S, _FIRST_POSTPONEMENT_S * 2 ** min(item.postponed, 10))
         pause_s *= self._random.uniform(0.5, 1.0)  # two servers that deadlock must not meet again
         item.postponed += 1
         heapq.heappush(self._later, (time.monotonic() + pause_s, next(self._numbers), item))
 
-    def _deliver(self, items: list[_Item], results: Sequence[Any]) -> None:
+    def _deliver(self, items: list[WaitingRow], results: Sequence[Any]) -> None:
         """Hands results over, in one call to the event loop; postponed rows go back to the end of their queue."""
         answered = []
         with self._wake:
@@ -386,14 +396,4 @@ class GroupCommit:
                 else:
                     answered.append((item.future, result))
         if answered:
-            self._loop.call_soon_threadsafe(_resolve, answered)
-
-
-def _resolve(answered: list[tuple["asyncio.Future[Any]", Any]]) -> None:
-    for future, result in answered:
-        if future.done():  # cancelled with its loop; its neighbours still get theirs
-            continue
-        if isinstance(result, BaseException):
-            future.set_exception(result)
-        else:
-            future.set_result(result)
+            self._loop.call_soon_threadsafe(answer, answered)

@@ -60,6 +60,15 @@ class Locked:
     leases: dict[UUID, Lease]
     now: datetime
 
+    def leased_by(self, owner: UUID) -> Transaction | None:
+        """The transaction that an owner holds now.
+
+        Each attempt has an owner of its own. So a row that finds itself here was written before: the answer to its
+        COMMIT was lost, and group commit writes it once more.
+        """
+        held = (id_ for id_, lease in self.leases.items() if lease.owner == owner and lease.until > self.now)
+        return next((self.transactions[id_] for id_ in held), None)
+
 
 def lock_payments(connection: Connection, keys: Iterable[Key]) -> dict[Key, Locked]:
     """Locks payments in the order of their keys, so that no two batches wait for each other."""

@@ -135,10 +135,15 @@ def open_operations(connection: Connection, rows: Sequence[OpenOperation]) -> li
     lost = claim_keys(connection, [row.claim for row in rows if row.claim is not None and row.key in locked])
     reviews = reviews_of(connection, [row.key for row in rows if row.ruling is not None and row.key in locked])
     results: list[Result] = []
+    opened: list[tuple[OpenOperation, OperationOpened]] = []
     for row in rows:
-        beaten = absent.get(row.key) or (lost.get(row.claim.attempt_id) if row.claim else None)
-        results.append(beaten or _check(row, locked[row.key], reviews.get(row.key)))
-    _insert(connection, [(row, r) for row, r in zip(rows, results, strict=True) if isinstance(r, OperationOpened)])
+        beaten: Result | None = absent.get(row.key) or _written_before(row, locked[row.key])
+        if beaten is None and row.claim is not None:
+            beaten = lost.get(row.claim.attempt_id)
+        result = beaten or _check(row, locked[row.key], reviews.get(row.key))
+        opened += [(row, result)] if beaten is None and isinstance(result, OperationOpened) else []
+        results.append(result)
+    _insert(connection, opened)
     refused = [
         (row.claim, result)
         for row, result in zip(rows, results, strict=True)
@@ -158,10 +163,14 @@ def take_up(connection: Connection, rows: Sequence[TakeUp]) -> list[Result | Ove
     absent = explain_absent(connection, [row.key for row in rows], locked)
     lost = claim_keys(connection, [row.claim for row in rows if row.claim is not None and row.key in locked])
     results: list[Result | Over] = []
+    taken: list[tuple[TakeUp, Transaction]] = []
     for row in rows:
-        beaten = absent.get(row.key) or (lost.get(row.claim.attempt_id) if row.claim else None)
-        results.append(beaten or _find_open(row, locked[row.key]))
-    taken = [(row, r.transaction) for row, r in zip(rows, results, strict=True) if isinstance(r, OperationOpened)]
+        beaten: Result | None = absent.get(row.key) or _written_before(row, locked[row.key])
+        if beaten is None and row.claim is not None:
+            beaten = lost.get(row.claim.attempt_id)
+        result = beaten or _find_open(row, locked[row.key])
+        taken += [(row, result.transaction)] if beaten is None and isinstance(result, OperationOpened) else []
+        results.append(result)
     refused = [
         (row.claim, result)
         for row, result in zip(rows, results, strict=True)
@@ -180,8 +189,14 @@ def take_up(connection: Connection, rows: Sequence[TakeUp]) -> list[Result | Ove
         connection.execute(_TAKE_UP, {"rows": dumps(updates)})
     close_claims(connection, refused)
     over = [(row.claim, r.payment) for row, r in zip(rows, results, strict=True) if isinstance(r, Over) and row.claim]
-    store_answers(connection, [(c.merchant_id, c.key, {"payment": snapshot(payment)}) for c, payment in over])
+    store_answers(connection, [(c.hold, {"payment": snapshot(payment)}) for c, payment in over])
     return results
+
+
+def _written_before(row: OpenOperation | TakeUp, locked: Locked) -> OperationOpened | None:
+    """Finds a row whose COMMIT was done though its answer was lost."""
+    transaction = locked.leased_by(row.owner)
+    return None if transaction is None else OperationOpened(locked.payment, transaction)
 
 
 def _confirmation(claim: Claim, locked: Locked) -> dict[str, object]:
@@ -275,8 +290,6 @@ def _insert(connection: Connection, opened: Sequence[tuple[OpenOperation, Operat
 
 def close_claims(connection: Connection, refused: Sequence[tuple[Claim, KassaError]]) -> None:
     """Keeps a refusal as the key's answer, but for one that time alone will lift: that key is free again."""
-    release_keys(connection, [(c.merchant_id, c.key) for c, error in refused if error.reason in _PASSING])
-    store_answers(
-        connection,
-        [(c.merchant_id, c.key, error_answer(e)) for c, e in refused if e.reason not in _PASSING],
-    )
+    release_keys(connection, [claim.hold for claim, error in refused if error.reason in _PASSING])
+    final = [(claim.hold, error_answer(error)) for claim, error in refused if error.reason not in _PASSING]
+    store_answers(connection, final)

@@ -15,10 +15,11 @@ from server.domain.errors import KassaError
 from server.domain.ids import new_id
 from server.domain.payment import FraudDecision, Payment, State, Transaction
 from server.domain.velocity import Counted, Traces, Velocity
-from server.storage.claims import Claim, Replay, claim_keys, release_keys, store_answers
+from server.storage.claims import Claim, Lost, Replay, claim_keys, release_keys, store_answers
 from server.storage.daily_limits import beyond_limit
 from server.storage.engine import dumps
-from server.storage.group_commit import Postponed
+from server.storage.group_commit import POSTPONED, Postponed
+from server.storage.locking import lock_payments
 from server.storage.prepared import Together, Writes, prepared
 from server.storage.rows import (
     DECISION_COLUMNS,
@@ -103,7 +104,8 @@ def open_payments(
     connection: Connection, rows: Sequence[OpenPayment]
 ) -> list[Opened | Replay | KassaError | Postponed]:
     """Opens a batch of payments; each row gets `Opened`, or what its claim lost to."""
-    lost = claim_keys(connection, [row.claim for row in rows])
+    lost: dict[UUID, Lost | Opened] = {**claim_keys(connection, [row.claim for row in rows])}
+    lost |= _written_before(connection, [row for row in rows if _beat_itself(row, lost.get(row.claim.attempt_id))])
     winners = sorted(
         (row for row in rows if row.claim.attempt_id not in lost),
         key=lambda row: (row.payment.merchant_id, row.payment.id),
@@ -114,12 +116,32 @@ def open_payments(
     return [results[row.claim.attempt_id] for row in rows]
 
 
+def _beat_itself(row: OpenPayment, beaten_by: object) -> bool:
+    """Says whether a row lost its key to its own claim, and is still to be sent."""
+    return isinstance(beaten_by, Replay) and beaten_by.transaction_id == row.transaction.id and not beaten_by.answer
+
+
+def _written_before(connection: Connection, rows: Sequence[OpenPayment]) -> dict[UUID, Opened | Postponed]:
+    """Finds payments whose COMMIT was done though its answer was lost, as they were opened then."""
+    if not rows:
+        return {}
+    locked = lock_payments(connection, [(row.payment.merchant_id, row.payment.id) for row in rows])
+    found: dict[UUID, Opened | Postponed] = {}
+    for row in rows:
+        stands = locked.get((row.payment.merchant_id, row.payment.id))
+        if stands is None:  # somebody has it locked
+            found[row.claim.attempt_id] = POSTPONED
+        elif transaction := stands.leased_by(row.owner):
+            found[row.claim.attempt_id] = Opened(stands.payment, transaction)
+    return found
+
+
 def _refuse_beyond_limit(connection: Connection, rows: Sequence[OpenPayment]) -> dict[UUID, KassaError]:
     """Frees the keys of payments that their merchants' daily limits do not allow, as though they had never come."""
     limited = [(row, row.limit) for row in rows if row.limit is not None]
     beyond = beyond_limit(connection, [(row.payment.merchant_id, limit) for row, limit in limited])
     refused = [(row, limit) for (row, limit), too_many in zip(limited, beyond, strict=True) if too_many]
-    release_keys(connection, [(row.claim.merchant_id, row.claim.key) for row, _ in refused])
+    release_keys(connection, [row.claim.hold for row, _ in refused])
     return {row.claim.attempt_id: limit.refusal(row.payment.created_at) for row, limit in refused}
 
 
@@ -171,7 +193,7 @@ def _finish_blocked(writes: Writes, blocked: Sequence[tuple[OpenPayment, Payment
     writes.execute(_FAIL_BLOCKED, {"rows": dumps(changes)})
     store_answers(
         writes,
-        [(row.claim.merchant_id, row.claim.key, {"payment": snapshot(payment)}) for row, payment in blocked],
+        [(row.claim.hold, {"payment": snapshot(payment)}) for row, payment in blocked],
     )
     events = [
         event_row(payment, row.transaction.id, "payment.failed", {"payment": snapshot(payment)})

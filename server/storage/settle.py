@@ -25,7 +25,7 @@ from server.domain.settlement import AmountMismatch, Contradiction, Settlement, 
 from server.domain.states import ImpossibleTransition
 from server.storage.answers import answer_of
 from server.storage.attention import Attention, AttentionOver, close_attention, insert_attention
-from server.storage.claims import release_keys, store_answers
+from server.storage.claims import Hold, release_keys, store_answers
 from server.storage.deadlines import Deadline, write_deadlines
 from server.storage.engine import dumps
 from server.storage.fees import insert_fees_due
@@ -55,7 +55,7 @@ _CLOSE_AUTHORIZATION = prepared("""
     FROM jsonb_to_recordset(CAST(:rows AS jsonb)) AS q(merchant_id uuid, id uuid)
     WHERE t.merchant_id = q.merchant_id AND t.payment_id = q.id AND t.type = 'AUTHORIZATION'
       AND t.state IN ('PENDING', 'UNKNOWN')
-    RETURNING t.merchant_id, t.payment_id, t.idempotency_keys
+    RETURNING t.merchant_id, t.payment_id, t.id, t.idempotency_keys
 """)
 _MOVE = prepared(f"""
     UPDATE payments p SET ({columns(PAYMENT_CHANGES)}) = ROW ({columns(PAYMENT_CHANGES, "q")})
@@ -282,20 +282,17 @@ def _event(settlement: Settlement) -> Row:
 def _answer(connection: Connection, writes: Together, changes: Sequence[_Change]) -> None:
     """Makes the answers of the calls final that these settlements end, and frees the keys of what was never sent."""
     over = [change.settlement for change in changes if change.settlement.final]
-    release_keys(
-        writes,
-        [(s.payment.merchant_id, key) for s in over if s.release_key for key in s.transaction.idempotency_keys],
-    )
-    answers = [
-        (s.payment.merchant_id, key, answer_of(s))
-        for s in over
-        if not s.release_key
-        for key in s.transaction.idempotency_keys
-    ]
+    release_keys(writes, [hold for s in over if s.release_key for hold in _holds(s.transaction)])
+    answers = [(hold, answer_of(s)) for s in over if not s.release_key for hold in _holds(s.transaction)]
     called_off = {(s.payment.merchant_id, s.payment.id): s.payment for s in over if s.closes_authorization}
     if called_off:
         keys = dumps([{"merchant_id": merchant_id, "id": payment_id} for merchant_id, payment_id in called_off])
         for row in connection.execute(_CLOSE_AUTHORIZATION, {"rows": keys}).mappings():
             payment = called_off[row["merchant_id"], row["payment_id"]]
-            answers += [(payment.merchant_id, key, {"payment": snapshot(payment)}) for key in row["idempotency_keys"]]
+            holds = [(payment.merchant_id, key, row["id"]) for key in row["idempotency_keys"]]
+            answers += [(hold, {"payment": snapshot(payment)}) for hold in holds]
     store_answers(writes, answers)
+
+
+def _holds(transaction: Transaction) -> list[Hold]:
+    return [(transaction.merchant_id, key, transaction.id) for key in transaction.idempotency_keys]

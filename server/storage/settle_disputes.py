@@ -243,6 +243,8 @@ def _tell(connection: Connection, settlements: Sequence[DisputeSettlement]) -> N
     if events:
         connection.execute(INSERT_EVENTS, {"rows": dumps(events)})
     answers = [
-        (one.dispute.merchant_id, key, {"dispute": data["dispute"]}) for one, data in told for key in one.answered
+        ((one.dispute.merchant_id, key, one.dispute.transaction_id), {"dispute": data["dispute"]})
+        for one, data in told
+        for key in one.answered
     ]
     store_answers(connection, answers)

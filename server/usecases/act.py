@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import Protocol, assert_never
 from uuid import UUID
 
+from server.domain.errors import KassaError, Reason
 from server.domain.expiry import PATIENCE, Lifetimes
 from server.domain.outcome import Finding, NotSent, Rejected, Unknown
 from server.domain.payment import Payment, Transaction, TransactionType
@@ -27,6 +28,7 @@ from server.processors.exchanges import recording
 from server.storage.payments import PaymentStore
 from server.storage.settle import Settle, Settled
 from server.usecases.processor_requests import authorization_request, follow_up_request
+from server.usecases.replay import in_flight
 
 _log = logging.getLogger(__name__)
 
@@ -64,7 +66,7 @@ class Act:
         self, payment: Payment, transaction: Transaction, instrument: Instrument, holder: str = ""
     ) -> Settled:
         """Sends a first authorization."""
-        account, processor = await self._reach(payment)
+        account, processor = await self._reach_first(payment)
         request = authorization_request(payment, transaction, instrument, holder)
         return await self._settle(transaction, processor.authorize(account, request))
 
@@ -81,7 +83,7 @@ class Act:
 
     async def follow_up(self, payment: Payment, transaction: Transaction) -> Settled:
         """Sends a capture, void or refund for the first time."""
-        account, processor = await self._reach(payment)
+        account, processor = await self._reach_first(payment)
         return await self._settle(transaction, _send(processor, account, follow_up_request(payment, transaction)))
 
     async def carry_on(
@@ -133,6 +135,15 @@ class Act:
 
     async def _reach(self, payment: Payment) -> tuple[Account, Processor]:
         return await self._accounts.by_id(payment.processor_account_id), self._processors.get(payment.processor)
+
+    async def _reach_first(self, payment: Payment) -> tuple[Account, Processor]:
+        """Reaches for what was opened just now: a database that is away by now does not undo it, recovery sends it."""
+        try:
+            return await self._reach(payment)
+        except KassaError as trouble:
+            if trouble.reason is not Reason.SERVICE_UNAVAILABLE:
+                raise
+            raise in_flight() from trouble
 
     async def _settle(self, transaction: Transaction, call: Awaitable[Outcome]) -> Settled:
         with recording() as calls:

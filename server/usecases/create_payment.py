@@ -1,5 +1,6 @@
 """Takes a payment: open, screen, act, settle. The one road on which money is first asked for."""
 
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -31,7 +32,7 @@ from server.storage.payments import PaymentStore
 from server.usecases.act import Accounts, Act
 from server.usecases.answers import Answer, Caller
 from server.usecases.idempotency import RequestHasher
-from server.usecases.replay import Replays
+from server.usecases.replay import Replays, check_lease
 from server.usecases.shielding import Shield
 
 
@@ -97,8 +98,8 @@ class CreatePayment:
             The payment: FAILED when declined or blocked, PROCESSING while its fate is unknown.
 
         Raises:
-            KassaError: The request cannot be done, or belongs to another use of its key; nothing was asked of a
-                processor.
+            KassaError: The request cannot be done, or belongs to another use of its key, and nothing was asked of a
+                processor; or REQUEST_IN_FLIGHT: it goes on, and a repeat will tell.
         """
         name = self._routing.processor_for(command.method)
         account = await self._accounts.for_merchant(caller.merchant_id, name)
@@ -111,7 +112,7 @@ class CreatePayment:
         self, caller: Caller, key: str, command: CreatePaymentCommand, account: Account, rule: MethodRule
     ) -> Answer[Payment]:
         holder = command.instrument.holder if isinstance(command.instrument, Card) else ""
-        row = self._row(caller, key, command, account, rule)
+        row, asked_at = self._row(caller, key, command, account, rule), time.monotonic()
         opened = await self._store.open_payment(row)
         if isinstance(opened, Replay):
             answer = await self._replays(
@@ -121,6 +122,7 @@ class CreatePayment:
             return Answer(answer.value, answer.replayed)
         if opened.payment.state is State.FAILED:
             return Answer(opened.payment)
+        check_lease(asked_at, self._lease_s)
         settled = await self._act.authorize(opened.payment, opened.transaction, command.instrument, holder)
         return Answer(settled.payment)
 

@@ -1,5 +1,6 @@
 """What capture, cancel and refund share: read, claim and open, act, settle, answer. Called by those three."""
 
+import time
 from uuid import UUID
 
 from server.domain.errors import KassaError, Reason
@@ -7,14 +8,14 @@ from server.domain.ids import new_id, random_id
 from server.domain.payment import Payment, Transaction, TransactionType
 from server.domain.review import Ruling
 from server.storage.claims import Claim, Replay
-from server.storage.open_operations import OpenOperation
+from server.storage.open_operations import OpenOperation, OperationOpened
 from server.storage.payments import PaymentStore
 from server.storage.reads import get_payment
 from server.usecases.act import Act
 from server.usecases.answers import Answer, Caller
 from server.usecases.idempotency import RequestHasher
 from server.usecases.patience import when_free
-from server.usecases.replay import Replays, result_of
+from server.usecases.replay import Replays, check_lease, result_of
 from server.usecases.shielding import Shield
 
 
@@ -68,11 +69,17 @@ class Operate:
         return await self._shield.run(self._do(row, claim))
 
     async def _do(self, row: OpenOperation, claim: Claim) -> Answer[Payment | Transaction]:
-        opened = await when_free(lambda: self._store.open_operation(row))
+        opened, asked_at = await when_free(lambda: self._open(row))
         if isinstance(opened, Replay):
             return await self._replays(claim.merchant_id, claim.key, opened, self._act.carry_on)
+        check_lease(asked_at, self._lease_s)
         settled = await self._act.follow_up(opened.payment, opened.transaction)
         return Answer(result_of(settled))
+
+    async def _open(self, row: OpenOperation) -> tuple[OperationOpened | Replay, float]:
+        """Opens it; returns as well when that was asked of the store."""
+        asked_at = time.monotonic()
+        return await self._store.open_operation(row), asked_at
 
 
 async def find_payment(store: PaymentStore, merchant_id: UUID, payment_id: UUID) -> Payment:

@@ -54,29 +54,30 @@ class Replays:
             if transaction is not None and (late or transaction.state is TransactionState.UNKNOWN):
                 return await self._take_over(key, transaction, carry_on)
             if late:
-                raise _in_flight()
+                raise in_flight()
             await asyncio.sleep(_LOOK_EVERY_S)
             found = await self._store.read(get_claim, merchant_id, key)
-            if found is None:  # released: nothing was done, so the same call may be made anew
-                raise _in_flight()
+            # Released: nothing was done, so the same call may be made anew; another request may have the key by now.
+            if found is None or found.transaction_id != replay.transaction_id:
+                raise in_flight()
             replay = found
         return Answer(read_answer(replay.answer), replayed=True)
 
     async def _take_over(self, key: str, transaction: Transaction, carry_on: CarryOn) -> Answer[Payment | Transaction]:
-        """Carries on an attempt whose process is gone; refused while its lease lasts."""
+        """Carries on an attempt whose process is gone; refused while its lease lasts, and where it cannot be leased."""
         row = TakeUp(transaction.merchant_id, transaction.payment_id, transaction.id, random_id(), self._lease_s)
         try:
             taken = await self._store.take_up(row)
         except KassaError as refusal:
             if refusal.reason is Reason.PAYMENT_STATE_INVALID:  # it ended meanwhile
                 return await self._as_it_stands(key, transaction)
-            raise _in_flight() from None
+            raise in_flight() from None
         assert isinstance(taken, OperationOpened), "without a claim there is nothing to replay"
         return Answer(result_of(await carry_on(taken.payment, taken.transaction)), replayed=True)
 
     async def _as_it_stands(self, key: str, transaction: Transaction) -> Answer[Payment | Transaction]:
         claim = await self._store.read(get_claim, transaction.merchant_id, key)
-        if claim is not None and claim.answer is not None:
+        if claim is not None and claim.answer is not None and claim.transaction_id == transaction.id:
             return Answer(read_answer(claim.answer), replayed=True)
         now = await self._store.read(get_transaction, transaction.merchant_id, transaction.id)
         payment = await self._store.read(get_payment, transaction.merchant_id, transaction.payment_id)
@@ -107,9 +108,23 @@ def result_of(settled: Settled) -> Payment | Transaction:
     return settled.payment
 
 
-def _in_flight() -> KassaError:
+def in_flight() -> KassaError:
+    """What a caller is told of an operation that is open and goes on without him."""
     return KassaError(
         Reason.REQUEST_IN_FLIGHT,
         "The first request with this idempotency key is still under way. Repeat it with the same key in a second.",
         metadata={"retry_after_s": "1"},
     )
+
+
+def check_lease(asked_at: float, lease_s: float) -> None:
+    """Makes sure that what was opened is still ours to send, however long the database took.
+
+    Args:
+        asked_at: Before its row was given to the store, on the monotonic clock; its lease began later.
+
+    Raises:
+        KassaError: REQUEST_IN_FLIGHT: nobody may wait for it any more, and recovery may have it.
+    """
+    if time.monotonic() - asked_at >= lease_s:
+        raise in_flight()

@@ -30,7 +30,7 @@ def test_the_cpu_of_children_that_end_is_not_lost() -> None:
                 seen.append(cpu_seconds({"all": [parent.pid]})["all"])
         finally:
             parent.kill()
-    assert len(seen) > 100
+    assert len(seen) > 10
     assert seen[-1] > 0.1
     a_tick = 0.01
     assert all(later > earlier - a_tick / 2 for earlier, later in pairwise(seen))

@@ -6,15 +6,15 @@ import pytest
 from sqlalchemy import text
 
 from server.domain.errors import KassaError, Reason
-from server.domain.outcome import NotSent
-from server.domain.payment import Payment, State, TransactionType
+from server.domain.outcome import Cancelled, NotSent
+from server.domain.payment import CaptureMethod, Payment, State, TransactionType
 from server.storage.answers import read_answer
 from server.storage.claims import Replay
 from server.storage.open_operations import OperationOpened
 from server.storage.open_payments import Opened, open_payments
 from server.storage.reads import get_claim
 from server.storage.recovery import expire_keys
-from tests.factories import approved
+from tests.factories import approved, make_payment
 from tests.storage.conftest import Till
 
 
@@ -123,3 +123,24 @@ async def test_a_key_lives_a_day_from_its_answer_on_and_for_ever_without_one(til
         expire_keys(connection, 24 * 3600, 10_000)
     assert isinstance(await till.open(key="answered"), Opened)
     assert isinstance(await till.open(key="open"), Replay)
+
+
+async def test_a_key_that_was_forgotten_is_not_answered_for_its_first_call(till: Till) -> None:
+    """A week later it stands for another payment, and the first one is called off at the processor."""
+    first = await till.open(make_payment(merchant_id=till.merchant, capture_method=CaptureMethod.MANUAL), "order-1")
+    assert isinstance(first, Opened)
+    await till.settle(first.transaction, approved(first.transaction, captured=False))
+    with till.engine.begin() as connection:
+        connection.execute(text("DELETE FROM idempotency_keys WHERE merchant_id = :m"), {"m": till.merchant})
+    second = await till.open(key="order-1")
+    assert isinstance(second, Opened)
+    called_off = await till.settle(first.transaction, Cancelled(processor_payment_id="pi_1"))
+    assert called_off.payment.state is State.CANCELLED
+    claim = await till.store.read(get_claim, till.merchant, "order-1")
+    assert claim is not None
+    assert claim.answer is None
+    await till.settle(second.transaction, approved(second.transaction))
+    repeat = await till.open(key="order-1")
+    assert isinstance(repeat, Replay) and repeat.answer is not None
+    answer = read_answer(repeat.answer)
+    assert isinstance(answer, Payment) and (answer.id, answer.state) == (second.payment.id, State.COMPLETED)

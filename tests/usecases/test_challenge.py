@@ -1,31 +1,18 @@
 """A rule that challenges: 3-D Secure is asked for and followed through, or what else can be done is done."""
 
-from collections.abc import AsyncIterator, Iterator
-from dataclasses import dataclass, replace
+from collections.abc import AsyncIterator
 from pathlib import Path
-from types import SimpleNamespace
-from typing import Any, cast
-from uuid import uuid4
 
 import pytest
 import requests
 
-from fraud_rules import load_ruleset
-from server.bootstrap import make_use_cases
-from server.clock import utc_now
 from server.domain.decline import DeclineCode
-from server.domain.ids import new_id
-from server.domain.merchant import Merchant
-from server.domain.payment import Address, CaptureMethod, Customer, FraudOutcome, Method, Payment, State
-from server.processors.contract import BankOrCrypto, Instrument, Wallet
-from server.rpc.payment_service import PaymentUseCases
+from server.domain.payment import FraudOutcome, Method, Payment, State
+from server.processors.contract import BankOrCrypto, Wallet
 from server.screening.feasible import feasible
-from server.screening.rulesets import Lineup, Rulesets
-from server.screening.screen import Screening
-from server.storage.merchants import insert_merchant
-from server.usecases.create_payment import CreatePaymentCommand
 from tests.processors.requests_to_processors import make_card
 from tests.usecases.conftest import Gateway
+from tests.usecases.shop import Shop, shop_at
 
 CAN_BE_CHALLENGED, CANNOT_BE_CHALLENGED = "4000000000003055", "4242424242424242"
 RULES = """
@@ -38,51 +25,12 @@ rules:
 
 
 @pytest.fixture
-def screening(tmp_path: Path) -> Iterator[Screening]:
+async def shop(gateway: Gateway, tmp_path: Path) -> AsyncIterator[Shop]:
+    """Payments above ten dollars are challenged."""
     rules = tmp_path / "careful.yaml"
     rules.write_text(RULES)
-    ruleset = load_ruleset(rules)
-    in_force = SimpleNamespace(lineup=Lineup(ruleset, candidate=None, shadow=None))
-    yield Screening(cast(Rulesets, in_force))
-    ruleset.close()
-
-
-@dataclass(frozen=True)
-class Shop:
-    """A merchant whose payments are challenged above ten dollars."""
-
-    gateway: Gateway
-    payments: PaymentUseCases
-
-    async def pay(self, instrument: Instrument, method: Method = Method.CREDIT_CARD, **changes: Any) -> Payment:
-        command = CreatePaymentCommand(
-            amount=1999,
-            currency="USD",
-            method=method,
-            capture_method=CaptureMethod.AUTOMATIC,
-            instrument=instrument,
-            customer=Customer(id="cus_1", email="ada@example.com"),
-            billing_address=Address(country="US"),
-            shipping_address=Address(country="US"),
-            description="Order 1001",
-            metadata={},
-            return_url="https://shop.example/done",
-            cancel_url="https://shop.example/cancelled",
-        )
-        return (await self.payments.create(self.gateway.caller, str(uuid4()), replace(command, **changes))).value
-
-    async def confirm(self, payment: Payment) -> Payment:
-        return (await self.payments.confirm(self.gateway.caller, str(uuid4()), payment.id)).value
-
-
-@pytest.fixture
-async def shop(gateway: Gateway, screening: Screening) -> AsyncIterator[Shop]:
-    now = utc_now()
-    gateway.till.merchant = new_id()  # merchants are listed by their ids, and other tests share the database
-    merchant = Merchant(gateway.till.merchant, "Shop", True, "US", "UTC", "USD", now, now)
-    await gateway.core.transactions.run(insert_merchant, merchant)
-    yield Shop(gateway, make_use_cases(gateway.core, screening).payments)
-    await gateway.core.shield.drain()
+    async with shop_at(gateway, rules) as found:
+        yield found
 
 
 def choose(payment: Payment, choice: str) -> None:
