@@ -69,13 +69,15 @@ def make_worker(database_url: str, sweeps: Sweeps) -> procrastinate.App:
 
 async def keep_sweeping(database_url: str, sweeps: Sweeps, told: asyncio.Event) -> None:
     """Runs the sweeps until `told` is set; what they have begun is finished. Outlives a database that goes away."""
-    while not told.is_set():
-        try:
-            await run_sweeps(database_url, sweeps, told)
-        except ConnectorException as error:
-            _log.warning("the worker begins anew: %s", error)
-        await asyncio.wait([asyncio.create_task(told.wait())], timeout=_PAUSE_S)
-    await sweeps.sweep.close()
+    try:
+        while not told.is_set():
+            try:
+                await run_sweeps(database_url, sweeps, told)
+            except ConnectorException as error:
+                _log.warning("the worker begins anew: %s", error)
+            await asyncio.wait([asyncio.create_task(told.wait())], timeout=_PAUSE_S)
+    finally:
+        await sweeps.sweep.close()
 
 
 async def run_sweeps(database_url: str, sweeps: Sweeps, told: asyncio.Event) -> None:

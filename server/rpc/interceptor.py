@@ -121,6 +121,7 @@ class Methods(GenericRpcHandler):
                     call.principal = await self._authenticate(_bearer(call.headers))
                     check_access(access, call.principal)
                 response = await behaviour(_parse(parse, raw), context)
+                await context.send_initial_metadata(_headers(call))
             except KassaError as error:
                 await self._refuse(call, error, context, started)
             except asyncio.CancelledError:  # the caller left or its deadline passed; work on money goes on, shielded
@@ -130,7 +131,6 @@ class Methods(GenericRpcHandler):
                 log_defect(call, error)
                 hidden = KassaError(Reason.INTERNAL, "Something went wrong here. Tell us the request id.")
                 await self._refuse(call, hidden, context, started)
-            await context.send_initial_metadata(_headers(call))
             self._end(call, StatusCode.OK, None, started)
             return response
 

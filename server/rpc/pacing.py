@@ -83,15 +83,20 @@ class _PacedCore(cygrpc.AioServer):  # type: ignore[misc]  # it has no stubs
                 super()._make_request_call_future(method).add_done_callback(partial(self._come, door))
         if wanted == 0 and self._waiting_for_room is None:
             self._waiting_for_room = self._kept_loop.create_task(self._wait_for_room())
-        elif wanted == 1 and self._looking_again is None:
-            self._looking_again = self._kept_loop.call_later(_LOOK_AGAIN_S, self._look_again)
+        elif wanted == 1:
+            self._look_again_soon()
 
     def _come(self, door: _Door, call: "asyncio.Future[Any]") -> None:
         door.asked -= 1
         if not call.cancelled():
             call.exception()  # known now, though nobody may wait for it any more
-            door.came.append(call)
-            door.hand_over()
+            if self.is_running():
+                door.came.append(call)
+                door.hand_over()
+
+    def _look_again_soon(self) -> None:
+        if self._looking_again is None:
+            self._looking_again = self._kept_loop.call_later(_LOOK_AGAIN_S, self._look_again)
 
     def _look_again(self) -> None:
         """Asks for many once there is nothing else to do, for a burst comes faster than the event loop turns."""
@@ -102,6 +107,10 @@ class _PacedCore(cygrpc.AioServer):  # type: ignore[misc]  # it has no stubs
     async def _wait_for_room(self) -> None:
         try:
             await self._pace.room()
+        except BaseException:  # nothing else would open the doors again
+            if self.is_running():
+                self._look_again_soon()
+            raise
         finally:
             self._waiting_for_room = None
         if self.is_running():

@@ -92,7 +92,7 @@ class RpcServer:
         supported_currencies: ISO 4217 codes that requests may name; none: all that there are.
         pause_s: Seconds between telling health checks that the server stops and refusing calls.
         grace_s: Seconds that calls in flight get when the server stops; more than a processor's deadline.
-        drain: Waits for shielded work and for the commit queues, after the last call has ended.
+        drain: Waits for shielded work, after the last call has ended.
         observe: Told of each call that ends.
         refusal: As for `Methods`.
         pace: At which new work is taken up.

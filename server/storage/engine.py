@@ -7,7 +7,7 @@ from typing import Concatenate, ParamSpec, TypeVar
 
 import orjson
 from sqlalchemy import Connection, Engine, create_engine, text
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from server.domain.errors import KassaError, Reason
@@ -63,6 +63,11 @@ def make_engine(url: str, connections: int, *, alone: bool = False) -> Engine:
     return engine
 
 
+def is_away(error: DBAPIError | PoolTimeout) -> bool:
+    """Says whether Postgres could not be reached; the driver has several names for a connection that was lost."""
+    return isinstance(error, (OperationalError, PoolTimeout)) or error.connection_invalidated
+
+
 class Reads:
     """Runs reads on a few threads, each with a connection, so that the event loop never waits for Postgres."""
 
@@ -83,7 +88,9 @@ class Reads:
 
         try:
             return await asyncio.get_running_loop().run_in_executor(self._threads, on_thread)
-        except (OperationalError, PoolTimeout) as error:
+        except (DBAPIError, PoolTimeout) as error:
+            if not is_away(error):
+                raise
             raise KassaError(Reason.SERVICE_UNAVAILABLE, "The database cannot be reached. Try again.") from error
 
     async def answers(self) -> bool:

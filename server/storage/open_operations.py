@@ -114,7 +114,11 @@ class OperationOpened:
 
 @dataclass(frozen=True, slots=True)
 class Over:
-    """Nothing of the payment waits any more: what a confirmation would have brought about stands already."""
+    """A confirmation is answered with the payment as it stands.
+
+    Nothing of it waits any more, and what the confirmation would have brought about stands already; or it was confirmed
+    so often that another call would only make its row longer, and webhooks and recovery tell what becomes of it.
+    """
 
     payment: Payment
 
@@ -124,6 +128,8 @@ _CONFIRMED = frozenset({State.AUTHORIZED, State.IN_REVIEW, State.COMPLETED, Stat
 """Where a confirmation may find its payment when a webhook was quicker; it is told how the payment stands."""
 
 
+_MOST_CALLS = 200
+"""Keys that one authorization answers when it is over; each confirmation of a waiting payment may bring one."""
 _PASSING = frozenset({Reason.OPERATION_IN_PROGRESS, Reason.REVIEW_CLAIMED})
 
 
@@ -252,6 +258,8 @@ def _find_open(row: TakeUp, locked: Locked) -> OperationOpened | Over | KassaErr
             metadata={"payment_state": payment.state.value, "allowed_states": "PENDING"},
         )
     transaction = wanted[0]
+    if row.claim and len(transaction.idempotency_keys) >= _MOST_CALLS:
+        return Over(payment)
     lease = locked.leases[transaction.id]
     leased = lease.owner is not None and lease.until > locked.now
     others = any(holds_slot(other) for other in under_way if other.id != transaction.id)

@@ -6,11 +6,12 @@ from concurrent.futures import Executor
 from typing import Concatenate, ParamSpec, TypeVar
 
 from sqlalchemy import Connection, Engine
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from server.crash_points import Moment, reach
 from server.domain.errors import KassaError, Reason
+from server.storage.engine import is_away
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -64,7 +65,9 @@ class ShortTransactions:
     async def _on_thread(self, work: Callable[[], T]) -> T:
         try:
             return await asyncio.get_running_loop().run_in_executor(self._threads, work)
-        except (OperationalError, PoolTimeout) as error:
+        except (DBAPIError, PoolTimeout) as error:
+            if not is_away(error):
+                raise
             raise KassaError(
                 Reason.SERVICE_UNAVAILABLE, "The database cannot be reached. Try again shortly."
             ) from error

@@ -1,7 +1,9 @@
 """Settling: only the first finding counts, books balance, and what a processor says is never lost."""
 
 import asyncio
+from dataclasses import replace
 from datetime import timedelta
+from uuid import uuid4
 
 import pytest
 from sqlalchemy import text
@@ -11,8 +13,9 @@ from server.domain.decline import Advice, DeclineCode, Failure
 from server.domain.errors import KassaError, Reason
 from server.domain.outcome import ActionRequired, Cancelled, Declined, NotSent, Unknown
 from server.domain.payment import CaptureMethod, State, TransactionState, TransactionType
+from server.storage.claims import Claim, Replay
 from server.storage.external_refunds import ExternalRefund
-from server.storage.open_operations import OperationOpened
+from server.storage.open_operations import OperationOpened, Over
 from server.storage.open_payments import Opened
 from tests.factories import approved, make_payment
 from tests.storage.conftest import Till
@@ -130,6 +133,30 @@ async def test_a_confirmation_holds_the_slot_against_a_void(till: Till) -> None:
     with pytest.raises(KassaError) as refusal:
         await till.begin(one.payment, TransactionType.VOID)
     assert refusal.value.reason is Reason.OPERATION_IN_PROGRESS
+
+
+async def test_a_payment_that_is_confirmed_without_end_stays_small(till: Till) -> None:
+    """Each confirmation of a waiting payment is another key to answer; beyond some it is told how things stand."""
+    one = await opened(till)
+    await till.settle(one.transaction, ActionRequired(processor_payment_id="pi_1", redirect_url="https://bank.example"))
+    many = text("""
+        UPDATE transactions SET idempotency_keys = (SELECT jsonb_agg('key-' || n) FROM generate_series(1, 200) AS n)
+        WHERE merchant_id = :merchant
+    """)
+    with till.engine.begin() as connection:
+        connection.execute(many, {"merchant": till.merchant})
+    claim = Claim(till.merchant, "one-more", uuid4(), b"confirm", one.payment.id, one.transaction.id)
+    told = await till.store.take_up(till.take_up_row(one.transaction, claim))
+    assert isinstance(told, Over)
+    assert told.payment.state is State.PENDING
+    again = await till.store.take_up(till.take_up_row(one.transaction, replace(claim, attempt_id=uuid4())))
+    assert isinstance(again, Replay)
+    assert again.answer is not None
+    assert till.query(
+        "SELECT jsonb_array_length(idempotency_keys) FROM transactions WHERE merchant_id = :merchant"
+    ) == [(200,)]
+    recovering = await till.store.take_up(till.take_up_row(one.transaction))
+    assert isinstance(recovering, OperationOpened)
 
 
 async def test_a_leased_transaction_is_taken_up_by_nobody_else(till: Till) -> None:

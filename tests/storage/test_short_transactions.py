@@ -5,6 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from sqlalchemy import Connection, text
+from sqlalchemy.exc import DBAPIError
 
 from server.domain.errors import KassaError, Reason
 from server.storage.engine import make_engine
@@ -58,3 +59,30 @@ async def test_a_connection_that_dies_after_its_last_word_changes_nothing_of_it(
         await transactions.read(number)  # the pool does not know yet
     assert refusal.value.reason is Reason.SERVICE_UNAVAILABLE
     assert await transactions.read(number) == 7
+
+
+async def test_every_name_that_the_driver_has_for_a_lost_connection_is_an_unavailable_service(
+    transactions: ShortTransactions,
+) -> None:
+    """Closed here, it is an InterfaceError and no OperationalError."""
+
+    def closed(connection: Connection) -> object:
+        raw = connection.connection.dbapi_connection
+        assert raw is not None
+        raw.close()
+        return number(connection)
+
+    for run in (transactions.run, transactions.read):
+        with pytest.raises(KassaError) as refusal:
+            await run(closed)
+        assert refusal.value.reason is Reason.SERVICE_UNAVAILABLE
+        assert await run(number) == 7
+
+
+async def test_an_error_of_ours_is_no_unavailable_service(transactions: ShortTransactions) -> None:
+    def wrong(connection: Connection) -> object:
+        return connection.scalar(text("SELECT 1 / 0"))
+
+    for run in (transactions.run, transactions.read):
+        with pytest.raises(DBAPIError):
+            await run(wrong)
