@@ -52,12 +52,13 @@ def other_shop(platform: Platform) -> Shop:
 
 @pytest.fixture(scope="session")
 def breakable(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Breakable]:
-    """A stack whose tests break it; a processor's deadline of two seconds keeps leases and recovery short."""
+    """A stack whose tests break it; short deadlines keep leases and recovery short."""
     rules = tmp_path_factory.mktemp("rules") / "rules.yaml"
     shutil.copy(DEFAULT_RULES, rules)
     settings = {
-        "KASSA_PROCESSOR_DEADLINE_S": "2",
-        "KASSA_DRAIN_PAUSE_S": "3",
+        "KASSA_PROCESSOR_DEADLINE_S": "5",
+        "KASSA_LEASE_MARGIN_S": "7",
+        "KASSA_DRAIN_PAUSE_S": "6",
         "KASSA_RULES_PATH": str(rules),
     }
     with started(tmp_path_factory, "breakable", durable=True, environment=settings) as stack:
@@ -81,7 +82,7 @@ def rules_file(breakable: Breakable, own_stack: Platform) -> Iterator[Path]:
     """The rule file of the breakable stack, which its servers obey; as it was after the test."""
     before = breakable.rules.read_text()
     meant = check_sources(read_sources(breakable.rules)).hash
-    wait_until(own_stack.rules_in_force, lambda hashes: hashes == {meant})  # an earlier test had another
+    wait_until(own_stack.rules_in_force, lambda hashes: hashes == {meant}, 90)  # an earlier test had another
     yield breakable.rules
     breakable.rules.write_text(before)
 

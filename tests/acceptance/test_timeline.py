@@ -227,9 +227,14 @@ def test_nobody_else_reads_it(shop: Shop, other_shop: Shop) -> None:
 def test_the_client_reads_the_same(platform: Platform, shop: Shop) -> None:
     payment = shop.paid()
     with kassa.Client(platform.grpc_target, shop.api_key) as client:
-        entries: list[Any] = list(client.payments.timeline(payment["id"]))
-    shown = timeline(shop, payment)
-    assert [entry.WhichOneof("entry") for entry in entries] == [kind(entry) for entry in shown][: len(entries)]
+
+        def both() -> tuple[list[Any], list[Json]]:
+            return list(client.payments.timeline(payment["id"])), timeline(shop, payment)
+
+        # Webhooks come meanwhile, and are shown where they came.
+        entries, _ = wait_until(
+            both, lambda found: [one.WhichOneof("entry") for one in found[0]] == [kind(one) for one in found[1]]
+        )
     (call,) = [entry.processor_call for entry in entries if entry.WhichOneof("entry") == "processor_call"]
     assert call.response["amount_received"] == 1999
 

@@ -94,7 +94,7 @@ def test_a_request_that_may_be_repeated_survives_its_server(
     request_line: tuple[str, str],
     headers: dict[str, str],
 ) -> None:
-    sent = in_background(pair_edge.send, *request_line, headers=headers, reply={"seconds": 1})
+    sent = in_background(pair_edge.send, *request_line, headers=headers, reply={"seconds": 3})
     survivor = kill_the_one_that_got_it(servers)
     answer = sent.result(30)
     assert answer.status == 200
@@ -104,7 +104,7 @@ def test_a_request_that_may_be_repeated_survives_its_server(
 def test_a_write_without_a_key_is_not_repeated(
     pair_edge: Edge, servers: list[Server], in_background: Callable[..., Any]
 ) -> None:
-    sent = in_background(pair_edge.send, "POST", "/v1/payments", {}, reply={"seconds": 1})
+    sent = in_background(pair_edge.send, "POST", "/v1/payments", {}, reply={"seconds": 20})
     survivor = kill_the_one_that_got_it(servers)
     answer = sent.result(30)
     assert (answer.status, answer.error["code"]) == (503, "SERVICE_UNAVAILABLE")

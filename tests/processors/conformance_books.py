@@ -33,7 +33,7 @@ class Books(Driver):
 
     async def test_a_fee_may_be_told_late(self, adapter: Processor) -> None:
         """fee late: the payment is as good, and nothing is made up meanwhile"""
-        self.sandbox.fault(self.books, "late_fee", self.FEE, seconds=0.5)
+        self.sandbox.fault(self.books, "late_fee", self.FEE, seconds=2)
         _, taken = await self.take(adapter)
         assert (taken.captured, taken.fee) == (True, None)
         ids = (taken.processor_payment_id, taken.processor_transaction_id)

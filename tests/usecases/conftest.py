@@ -135,7 +135,7 @@ class Gateway:
         key = self.core.settings.stripe_secret_key
         assert key is not None
         headers = {"authorization": f"Bearer {key.get_secret_value()}"}
-        answer = requests.post(f"{self.sandbox.url}/v1/{path}", data=body, headers=headers, timeout=5)
+        answer = requests.post(f"{self.sandbox.url}/v1/{path}", data=body, headers=headers, timeout=30)
         assert answer.ok, answer.text
         found: Json = answer.json()
         return found
@@ -175,7 +175,7 @@ async def gateway_at(database: Database, sandbox: Sandbox, **changes: Any) -> As
         "paypal_client_id": client,
         "paypal_client_secret": secret,
         "paypal_webhook_id": "WH-1",
-        "processor_deadline_s": 2.0,
+        "processor_deadline_s": 15.0,
     }
     metrics = Metrics(CollectorRegistry())
     async with open_core(Settings(**(values | changes)), metrics) as core:
