@@ -33,6 +33,7 @@ _CONNECT: dict[str, object] = {
     "keepalives_count": 3,
     "tcp_user_timeout": 15_000,
 }
+_LONGEST_ANSWER_S = 10.0
 
 
 def dumps(value: object) -> str:
@@ -94,10 +95,10 @@ class Reads:
             raise KassaError(Reason.SERVICE_UNAVAILABLE, "The database cannot be reached. Try again.") from error
 
     async def answers(self) -> bool:
-        """Says whether Postgres can be reached now."""
+        """Says whether Postgres can be reached now, and answers in ten seconds: no caller waits for longer."""
         try:
-            await self.run(_ask)
-        except KassaError:
+            await asyncio.wait_for(self.run(_ask), _LONGEST_ANSWER_S)
+        except (KassaError, TimeoutError):
             return False
         return True
 

@@ -3,12 +3,14 @@
 import os
 import re
 import signal
-from contextlib import closing
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID, uuid4
 
+import psutil
 import psycopg2
 import requests
 
@@ -133,6 +135,24 @@ class Platform:
         self.stack.postgres.child.kill()
         self.stack.postgres.start()
 
+    @contextmanager
+    def frozen_postgres(self) -> Iterator[None]:
+        """Postgres stands still, with all of its sessions: it takes what it is sent, and answers nothing."""
+        postgres = psutil.Process(self.stack.postgres.child.pid)
+        stopped = [postgres, *postgres.children(recursive=True)]
+        for process in stopped:
+            process.suspend()
+        try:
+            yield
+        finally:
+            for process in stopped:
+                process.resume()
+
+    def healthy_servers(self) -> int:
+        """How many servers Envoy sends calls to."""
+        clusters = f"http://127.0.0.1:{self.stack.site.ports['envoy-admin']}/clusters"
+        return requests.get(clusters, timeout=TIMEOUT_S).text.count("health_flags::healthy")
+
     def terminate(self, part: str) -> None:
         """Asks a part to stop."""
         os.kill(self.stack.child(part).pid, signal.SIGTERM)
@@ -161,9 +181,7 @@ class Platform:
             if self.exit_status(part) is not None:
                 self.stack.restart(part)
         # Envoy sends calls to a server only once its own health check has found it.
-        clusters = f"http://127.0.0.1:{self.stack.site.ports['envoy-admin']}/clusters"
-        healthy = "health_flags::healthy"
-        wait_until(lambda: requests.get(clusters, timeout=TIMEOUT_S).text.count(healthy), lambda count: count == 2)
+        wait_until(self.healthy_servers, lambda count: count == 2)
 
     def execute(self, sql: str, *values: object) -> None:
         """Changes the database as its owner, past everything that Kassa guards."""

@@ -2,6 +2,7 @@
 
 import random
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 from uuid import uuid4
 
@@ -206,6 +207,22 @@ def test_postgres_that_crashes_under_load_loses_no_acknowledged_payment(own_stac
     assert len({answer["id"] for answer in acknowledged}) == 100
     assert [answer["state"] for answer in acknowledged].count("COMPLETED") > 50
     assert own_stack.exit_status("worker") is None
+    books_agree(own_stack, shop)
+
+
+def test_a_database_that_stands_still_turns_callers_away_at_once(own_stack: Platform) -> None:
+    """It takes connections and answers nothing; who comes while it does is refused rather than kept waiting."""
+    shop = own_stack.new_shop()
+    body, key = order(), str(uuid4())
+    assert own_stack.healthy_servers() == 2
+    with own_stack.frozen_postgres():
+        wait_until(own_stack.healthy_servers, lambda count: count == 0, 60)
+        began = time.monotonic()
+        refused = shop.pay(body, key)
+        assert (refused.status_code, refused.json()["error"]["code"]) == (503, "SERVICE_UNAVAILABLE")
+        assert time.monotonic() - began < 5
+    wait_until(own_stack.healthy_servers, lambda count: count == 2, 60)
+    assert shop.pay(body, key).status_code == 201
     books_agree(own_stack, shop)
 
 
