@@ -199,10 +199,22 @@ def take_up(connection: Connection, rows: Sequence[TakeUp]) -> list[Result | Ove
     return results
 
 
-def _written_before(row: OpenOperation | TakeUp, locked: Locked) -> OperationOpened | None:
-    """Finds a row whose COMMIT was done though its answer was lost."""
+def _written_before(row: OpenOperation | TakeUp, locked: Locked) -> OperationOpened | KassaError | None:
+    """Finds a row whose COMMIT was done though its answer was lost; where it has a claim, that tells the rest."""
     transaction = locked.leased_by(row.owner)
-    return None if transaction is None else OperationOpened(locked.payment, transaction)
+    if transaction is not None:
+        return OperationOpened(locked.payment, transaction)
+    if isinstance(row, OpenOperation) and row.claim is None and row.transaction_id in locked.transactions:
+        return _in_progress(locked.payment)  # its lease is over, and recovery has it
+    return None
+
+
+def _in_progress(payment: Payment) -> KassaError:
+    return KassaError(
+        Reason.OPERATION_IN_PROGRESS,
+        "Another operation on this payment is under way. Read the payment, then try again.",
+        metadata={"payment_state": payment.state.value},
+    )
 
 
 def _confirmation(claim: Claim, locked: Locked) -> dict[str, object]:
@@ -264,11 +276,7 @@ def _find_open(row: TakeUp, locked: Locked) -> OperationOpened | Over | KassaErr
     leased = lease.owner is not None and lease.until > locked.now
     others = any(holds_slot(other) for other in under_way if other.id != transaction.id)
     if leased or (transaction.type is TransactionType.AUTHORIZATION and others):
-        return KassaError(
-            Reason.OPERATION_IN_PROGRESS,
-            "Another operation on this payment is under way. Read the payment, then try again.",
-            metadata={"payment_state": payment.state.value},
-        )
+        return _in_progress(payment)
     keys = (*transaction.idempotency_keys, row.claim.key) if row.claim else transaction.idempotency_keys
     again = replace(
         transaction,

@@ -79,6 +79,8 @@ class Settle:
     Attributes:
         calls: Those that it was found by; they are kept whatever it changes.
         lifetimes: How long its payment may wait; None where nobody keeps time.
+        attempts: Of the transaction as the processor was asked. What ends nothing gives way to whoever took the
+            transaction up since, and has its lease.
     """
 
     merchant_id: UUID
@@ -87,6 +89,7 @@ class Settle:
     finding: Finding
     calls: tuple[ProcessorCall, ...] = ()
     lifetimes: Lifetimes | None = None
+    attempts: int | None = None
 
     @property
     def key(self) -> Key:
@@ -165,7 +168,8 @@ def _settle_one(row: Settle, locked: Locked, changes: list[_Change], troubles: l
             return Settled(payment, transaction, changed=False)
         # Still open, and asked again after a pause.
         settlement = Settlement(payment, replace(transaction, state=TransactionState.UNKNOWN, waiting=False))
-    if settlement is None:
+    overtaken = row.attempts is not None and transaction.attempts > row.attempts
+    if settlement is None or (overtaken and not settlement.final):
         return Settled(payment, transaction, changed=False)
     settlement = _stamp(settlement, locked.now)
     changes.append(_Change(locked, transaction, settlement, row.lifetimes))

@@ -44,8 +44,9 @@ class WaitingRow:
         return self.since < before and not self.urgent and not self.in_doubt
 
     def has_failed(self, error: DBAPIError | PoolTimeout) -> None:
-        """Takes note of its batch's error; a connection that was lost says nothing of the rows."""
-        self.failed += isinstance(error, DBAPIError) and not error.connection_invalidated
+        """Takes note of its batch's error; a connection that was lost, or never made, says nothing of the rows."""
+        if isinstance(error, DBAPIError) and not error.connection_invalidated:
+            self.failed += getattr(error.orig, "pgcode", None) is not None
 
 
 def answer(answered: Iterable[tuple["asyncio.Future[Any]", Any]]) -> None:

@@ -1,8 +1,10 @@
 """Steps four and five of every operation: one call to the processor, then the settlement of whatever came back."""
 
 import logging
+import time
 from collections.abc import Awaitable
 from dataclasses import replace
+from math import inf
 from typing import Protocol, assert_never
 from uuid import UUID
 
@@ -63,27 +65,37 @@ class Act:
         self._store, self._accounts, self._processors, self._patience = store, accounts, processors, patience
 
     async def authorize(
-        self, payment: Payment, transaction: Transaction, instrument: Instrument, holder: str = ""
-    ) -> Settled:
-        """Sends a first authorization."""
-        account, processor = await self._reach_first(payment)
+        self, payment: Payment, transaction: Transaction, instrument: Instrument, holder: str = "",
+        *, until: float = inf,
+    ) -> Settled:  # fmt: skip
+        """Sends a first authorization.
+
+        Args:
+            until: When the lease may be over, on the monotonic clock: from then on nothing is sent.
+
+        Raises:
+            KassaError: REQUEST_IN_FLIGHT: it was not sent, and recovery finds out what stands.
+        """
+        account, processor = await self._reach_in_time(payment, until)
         request = authorization_request(payment, transaction, instrument, holder)
         return await self._settle(transaction, processor.authorize(account, request))
 
     async def repeat(
-        self, payment: Payment, transaction: Transaction, instrument: Instrument, holder: str = ""
-    ) -> Settled:
+        self, payment: Payment, transaction: Transaction, instrument: Instrument, holder: str = "",
+        *, until: float = inf,
+    ) -> Settled:  # fmt: skip
         """Carries on an authorization that was cut short and whose client has come back with the instrument.
 
-        The adapter reads the object where it is known, and repeats under the same key only while that key lives.
+        The adapter reads the object where it is known, and repeats under the same key only while that key lives. For
+        `until` see `authorize`.
         """
-        account, processor = await self._reach(payment)
+        account, processor = await self._reach_in_time(payment, until)
         request = authorization_request(payment, transaction, instrument, holder)
         return await self._settle(transaction, processor.resolve(account, request))
 
-    async def follow_up(self, payment: Payment, transaction: Transaction) -> Settled:
-        """Sends a capture, void or refund for the first time."""
-        account, processor = await self._reach_first(payment)
+    async def follow_up(self, payment: Payment, transaction: Transaction, *, until: float = inf) -> Settled:
+        """Sends a capture, void or refund for the first time; for `until` see `authorize`."""
+        account, processor = await self._reach_in_time(payment, until)
         return await self._settle(transaction, _send(processor, account, follow_up_request(payment, transaction)))
 
     async def carry_on(
@@ -136,14 +148,17 @@ class Act:
     async def _reach(self, payment: Payment) -> tuple[Account, Processor]:
         return await self._accounts.by_id(payment.processor_account_id), self._processors.get(payment.processor)
 
-    async def _reach_first(self, payment: Payment) -> tuple[Account, Processor]:
-        """Reaches for what was opened just now: a database that is away by now does not undo it, recovery sends it."""
+    async def _reach_in_time(self, payment: Payment, until: float) -> tuple[Account, Processor]:
+        """Reaches for what is open: a database that is away, or slow, by now does not undo it, and recovery has it."""
         try:
-            return await self._reach(payment)
+            found = await self._reach(payment)
         except KassaError as trouble:
             if trouble.reason is not Reason.SERVICE_UNAVAILABLE:
                 raise
             raise in_flight() from trouble
+        if time.monotonic() >= until:
+            raise in_flight()
+        return found
 
     async def _settle(self, transaction: Transaction, call: Awaitable[Outcome]) -> Settled:
         with recording() as calls:
@@ -156,6 +171,7 @@ class Act:
             finding,
             tuple(calls),
             self._patience.within(held),
+            transaction.attempts,
         )
         return await self._store.settle(row)
 

@@ -60,7 +60,7 @@ class ConfirmPayment:
     async def _confirm(self, row: TakeUp, claim: Claim) -> Answer[Payment]:
         taken = await when_free(lambda: self._store.take_up(row))
         if isinstance(taken, Replay):
-            answer = await self._replays(claim.merchant_id, claim.key, taken, self._act.carry_on)
+            answer = await self._replays(claim.merchant_id, claim.key, taken, lambda p, t, _: self._act.carry_on(p, t))
             assert isinstance(answer.value, Payment)
             return Answer(answer.value, answer.replayed)
         if isinstance(taken, Over):

@@ -32,7 +32,7 @@ from server.storage.payments import PaymentStore
 from server.usecases.act import Accounts, Act
 from server.usecases.answers import Answer, Caller
 from server.usecases.idempotency import RequestHasher
-from server.usecases.replay import Replays, check_lease
+from server.usecases.replay import Replays, in_flight
 from server.usecases.shielding import Shield
 
 
@@ -112,18 +112,20 @@ class CreatePayment:
         self, caller: Caller, key: str, command: CreatePaymentCommand, account: Account, rule: MethodRule
     ) -> Answer[Payment]:
         holder = command.instrument.holder if isinstance(command.instrument, Card) else ""
-        row, asked_at = self._row(caller, key, command, account, rule), time.monotonic()
+        row, until = self._row(caller, key, command, account, rule), time.monotonic() + self._lease_s
         opened = await self._store.open_payment(row)
         if isinstance(opened, Replay):
+            if opened.answer is None and opened.transaction_id == row.transaction.id:
+                raise in_flight()  # it is this very row, written before a COMMIT was lost, and its lease is over
             answer = await self._replays(
-                caller.merchant_id, key, opened, lambda p, t: self._act.repeat(p, t, command.instrument, holder)
-            )
+                caller.merchant_id, key, opened,
+                lambda p, t, until: self._act.repeat(p, t, command.instrument, holder, until=until),
+            )  # fmt: skip
             assert isinstance(answer.value, Payment)
             return Answer(answer.value, answer.replayed)
         if opened.payment.state is State.FAILED:
             return Answer(opened.payment)
-        check_lease(asked_at, self._lease_s)
-        settled = await self._act.authorize(opened.payment, opened.transaction, command.instrument, holder)
+        settled = await self._act.authorize(opened.payment, opened.transaction, command.instrument, holder, until=until)
         return Answer(settled.payment)
 
     def _row(

@@ -70,8 +70,8 @@ class FollowDispute:
             except ProcessorRejected as rejected:
                 _log.warning("dispute %s: refused: %s", transaction.processor_transaction_id, rejected.code)
                 refusal = _refusal(rejected)
-                await self._store.let_go(LetGo(*lease, refusal, tuple(calls)))
-                if answer is None:
+                ours = await self._store.let_go(LetGo(*lease, refusal, tuple(calls)))
+                if answer is None or not ours:  # whoever has it by now, or had it before, knows better
                     return None
                 raise refusal from None
 

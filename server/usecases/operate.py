@@ -15,7 +15,7 @@ from server.usecases.act import Act
 from server.usecases.answers import Answer, Caller
 from server.usecases.idempotency import RequestHasher
 from server.usecases.patience import when_free
-from server.usecases.replay import Replays, check_lease, result_of
+from server.usecases.replay import Replays, result_of
 from server.usecases.shielding import Shield
 
 
@@ -69,17 +69,16 @@ class Operate:
         return await self._shield.run(self._do(row, claim))
 
     async def _do(self, row: OpenOperation, claim: Claim) -> Answer[Payment | Transaction]:
-        opened, asked_at = await when_free(lambda: self._open(row))
+        opened, until = await when_free(lambda: self._open(row))
         if isinstance(opened, Replay):
-            return await self._replays(claim.merchant_id, claim.key, opened, self._act.carry_on)
-        check_lease(asked_at, self._lease_s)
-        settled = await self._act.follow_up(opened.payment, opened.transaction)
+            return await self._replays(claim.merchant_id, claim.key, opened, lambda p, t, _: self._act.carry_on(p, t))
+        settled = await self._act.follow_up(opened.payment, opened.transaction, until=until)
         return Answer(result_of(settled))
 
     async def _open(self, row: OpenOperation) -> tuple[OperationOpened | Replay, float]:
-        """Opens it; returns as well when that was asked of the store."""
-        asked_at = time.monotonic()
-        return await self._store.open_operation(row), asked_at
+        """Opens it; returns as well until when it is surely ours."""
+        until = time.monotonic() + self._lease_s
+        return await self._store.open_operation(row), until
 
 
 async def find_payment(store: PaymentStore, merchant_id: UUID, payment_id: UUID) -> Payment:

@@ -17,7 +17,8 @@ from server.storage.reads import get_claim, get_payment, get_transaction
 from server.storage.settle import Settled
 from server.usecases.answers import Answer
 
-CarryOn = Callable[[Payment, Transaction], Awaitable[Settled]]
+CarryOn = Callable[[Payment, Transaction, float], Awaitable[Settled]]
+"""Is told as well until when the transaction is surely ours, on the monotonic clock."""
 
 _LOOK_EVERY_S = 0.05
 
@@ -66,6 +67,7 @@ class Replays:
     async def _take_over(self, key: str, transaction: Transaction, carry_on: CarryOn) -> Answer[Payment | Transaction]:
         """Carries on an attempt whose process is gone; refused while its lease lasts, and where it cannot be leased."""
         row = TakeUp(transaction.merchant_id, transaction.payment_id, transaction.id, random_id(), self._lease_s)
+        until = time.monotonic() + self._lease_s
         try:
             taken = await self._store.take_up(row)
         except KassaError as refusal:
@@ -73,7 +75,7 @@ class Replays:
                 return await self._as_it_stands(key, transaction)
             raise in_flight() from None
         assert isinstance(taken, OperationOpened), "without a claim there is nothing to replay"
-        return Answer(result_of(await carry_on(taken.payment, taken.transaction)), replayed=True)
+        return Answer(result_of(await carry_on(taken.payment, taken.transaction, until)), replayed=True)
 
     async def _as_it_stands(self, key: str, transaction: Transaction) -> Answer[Payment | Transaction]:
         claim = await self._store.read(get_claim, transaction.merchant_id, key)
@@ -115,16 +117,3 @@ def in_flight() -> KassaError:
         "The first request with this idempotency key is still under way. Repeat it with the same key in a second.",
         metadata={"retry_after_s": "1"},
     )
-
-
-def check_lease(asked_at: float, lease_s: float) -> None:
-    """Makes sure that what was opened is still ours to send, however long the database took.
-
-    Args:
-        asked_at: Before its row was given to the store, on the monotonic clock; its lease began later.
-
-    Raises:
-        KassaError: REQUEST_IN_FLIGHT: nobody may wait for it any more, and recovery may have it.
-    """
-    if time.monotonic() - asked_at >= lease_s:
-        raise in_flight()

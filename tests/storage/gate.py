@@ -5,7 +5,9 @@ import threading
 from collections.abc import Sequence
 from typing import Any
 
+from psycopg2 import OperationalError
 from sqlalchemy import Connection, text
+from sqlalchemy.exc import DBAPIError
 
 from server.storage.group_commit import GroupCommit, Statement
 
@@ -46,3 +48,8 @@ async def queued(commit: GroupCommit, statement: Statement[Any, Any], rows: Sequ
     tasks = [asyncio.ensure_future(commit.write(statement, row, aggregates=(row,), **how)) for row in rows]
     await asyncio.sleep(0)  # each task runs as far as its future
     return tasks
+
+
+def broken() -> DBAPIError:
+    """What the driver says of a connection that is lost."""
+    return DBAPIError("COMMIT", None, OperationalError("server closed the connection"), connection_invalidated=True)

@@ -7,13 +7,15 @@ from collections.abc import Sequence
 
 import pytest
 from psycopg2 import OperationalError
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection, make_url, text
 from sqlalchemy.exc import DBAPIError
 
+from sandbox.local.ports import free_port
 from server.domain.errors import KassaError, Reason
 from server.domain.payment import TransactionType
 from server.storage.engine import make_engine
 from server.storage.group_commit import GroupCommit
+from server.storage.waiting_row import WaitingRow
 from tests.cluster import Database
 from tests.factories import approved
 from tests.storage.conftest import Till
@@ -149,3 +151,14 @@ async def test_nothing_waits_for_writers_that_have_ended(till: Till) -> None:
         with pytest.raises(KassaError) as refusal:
             await asyncio.wait_for(till.commit.write(identify, 1, aggregates=(1,), tenant=1, urgent=urgent), 5)
         assert refusal.value.reason is Reason.SERVICE_UNAVAILABLE
+
+
+async def test_a_connection_that_cannot_be_made_makes_no_row_suspect(database: Database) -> None:
+    """Else all that waited for a database that was away would be written one by one when it is back."""
+    engine = make_engine(make_url(database.writer_url).set(port=free_port()).render_as_string(False), 1, alone=True)
+    row = WaitingRow("statement", "row", (), asyncio.get_running_loop().create_future(), 1, urgent=True)
+    with pytest.raises(DBAPIError) as error:
+        engine.connect()
+    row.has_failed(error.value)
+    assert row.failed == 0
+    engine.dispose()

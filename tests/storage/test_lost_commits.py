@@ -6,11 +6,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import pytest
-from psycopg2 import OperationalError
 from sqlalchemy import Connection
-from sqlalchemy.exc import DBAPIError
 
-from server.domain.payment import Payment, State, TransactionState, TransactionType
+from server.domain.errors import KassaError, Reason
+from server.domain.outcome import ActionRequired, Rejected
+from server.domain.payment import CaptureMethod, Payment, State, TransactionState, TransactionType
 from server.storage import transactions
 from server.storage.answers import read_answer
 from server.storage.claims import Replay
@@ -19,17 +19,14 @@ from server.storage.engine import make_engine
 from server.storage.group_commit import GroupCommit
 from server.storage.open_operations import OperationOpened
 from server.storage.open_payments import Opened
+from server.storage.settle import Settle
 from tests.cluster import Database
 from tests.factories import approved, make_payment
 from tests.storage.conftest import ALLOWED, Till
+from tests.storage.gate import broken
 
 Lose = Callable[[int], list[str]]
 either_way = pytest.mark.parametrize("committed", [True, False], ids=["it had committed", "it had not"])
-
-
-def broken() -> DBAPIError:
-    """What the driver says of a connection that is lost."""
-    return DBAPIError("COMMIT", None, OperationalError("server closed the connection"), connection_invalidated=True)
 
 
 @pytest.fixture
@@ -166,3 +163,35 @@ async def test_nobody_is_told_that_nothing_was_done_while_that_is_unknown(
     assert await asyncio.wait_for(waiting, 10) == "row"
     await commit.close()
     engine.dispose()
+
+
+async def test_a_void_of_our_own_whose_lease_is_over_is_left_to_recovery(till: Till) -> None:
+    """Written, its answer lost for longer than the lease, sent by recovery and refused: it must not be opened anew."""
+    payment = make_payment(merchant_id=till.merchant, capture_method=CaptureMethod.MANUAL)
+    opened = await till.open(payment)
+    assert isinstance(opened, Opened)
+    held = await till.settle(opened.transaction, approved(opened.transaction, captured=False))
+    row = replace(till.operation(held.payment, TransactionType.VOID), claim=None)
+    void = await till.store.open_operation(row)
+    assert isinstance(void, OperationOpened)
+    await till.settle(void.transaction, Rejected("cannot_void"))
+    with pytest.raises(KassaError) as told:
+        await till.store.open_operation(row)
+    assert told.value.reason is Reason.OPERATION_IN_PROGRESS
+
+
+async def test_what_ends_nothing_gives_way_to_whoever_took_it_up_since(till: Till) -> None:
+    """Written again after its answer was lost, it must not end another lease; money is booked all the same."""
+    opened = await till.open(lease_s=0.0)
+    assert isinstance(opened, Opened)
+    taken = await till.store.take_up(till.take_up_row(opened.transaction))
+    assert isinstance(taken, OperationOpened)
+    first = opened.transaction
+    ids = (first.merchant_id, first.payment_id, first.id)
+    waits = ActionRequired(processor_payment_id="pi_1", redirect_url="https://bank.example")
+    late = await till.store.settle(Settle(*ids, waits, attempts=first.attempts))
+    assert (late.changed, late.transaction.waiting) == (False, False)
+    with pytest.raises(KassaError) as told:
+        await till.store.take_up(till.take_up_row(first))
+    assert told.value.reason is Reason.OPERATION_IN_PROGRESS
+    assert (await till.store.settle(Settle(*ids, approved(first), attempts=first.attempts))).changed

@@ -1,18 +1,22 @@
 """What is opened late or amid trouble: it is not sent when nobody waits any more, and callers are told the truth."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from uuid import UUID, uuid4
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import Connection, text
 
 from server.domain.errors import KassaError, Reason
 from server.domain.outcome import NotSent
 from server.domain.payment import Payment, State, Transaction, TransactionType
+from server.processors.contract import Account
+from server.storage import transactions
 from server.storage.claims import Replay
+from server.storage.driver import Found
 from server.storage.open_operations import OperationOpened
 from server.storage.settle import Settled
 from server.usecases.recover_transaction import Recovered
@@ -21,6 +25,7 @@ from tests.cluster import Database
 from tests.factories import approved
 from tests.processors.requests_to_processors import make_card
 from tests.processors.sandbox_process import Sandbox
+from tests.storage.gate import broken
 from tests.usecases.conftest import Gateway, gateway_at
 from tests.usecases.shop import Shop, shop_at
 
@@ -88,6 +93,56 @@ async def test_a_capture_that_the_database_took_too_late_waits_for_its_repeat(ga
     assert gateway.booked(held)["captured"] == held.amount
 
 
+async def test_a_payment_whose_commit_was_lost_for_long_is_never_charged(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It finds itself in the database when that is back; until then its customer has left."""
+    lost: list[float] = []
+    send = vars(transactions)["send"]
+
+    def lose(connection: Connection, sql: str) -> Found:
+        away = bool(lost) and time.monotonic() - lost[0] < LEASE_S + 0.3
+        if away or (not lost and sql == "COMMIT"):
+            if not lost:
+                send(connection, sql)
+                lost.append(time.monotonic())
+            connection.invalidate()
+            raise broken()
+        found: Found = send(connection, sql)
+        return found
+
+    monkeypatch.setattr(transactions, "send", lose)
+    with pytest.raises(KassaError) as told:
+        await shop.pay(make_card())
+    assert told.value.reason is Reason.REQUEST_IN_FLIGHT
+    gateway = shop.gateway
+    assert gateway.till.query("SELECT state FROM payments WHERE merchant_id = :merchant") == [("PROCESSING",)]
+    assert not gateway.sandbox.payments(gateway.books["stripe"])
+
+
+@pytest.mark.parametrize("repeated", [False, True])
+async def test_a_payment_whose_account_is_read_too_late_is_not_sent(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch, repeated: bool
+) -> None:
+    """Also where a client comes back with the card and carries the first attempt on."""
+    gateway = shop.gateway
+    by_id, slow = gateway.core.act._accounts.by_id, iter([True, repeated])
+
+    async def slowly(account_id: UUID) -> Account:
+        if next(slow, False):
+            await asyncio.sleep(LEASE_S + 0.1)
+        return await by_id(account_id)
+
+    monkeypatch.setattr(gateway.core.act._accounts, "by_id", slowly)
+    for _ in range(1 + repeated):
+        with pytest.raises(KassaError) as told:
+            await shop.pay(make_card(), key="order-1")
+        assert told.value.reason is Reason.REQUEST_IN_FLIGHT
+    assert not gateway.sandbox.payments(gateway.books["stripe"])
+    gateway.write("UPDATE transactions SET lease_until = now() - interval '1 second' WHERE merchant_id = :merchant")
+    assert (await shop.pay(make_card(), key="order-1")).state is State.COMPLETED
+
+
 async def test_an_account_that_cannot_be_read_does_not_undo_what_is_open(
     gateway: Gateway, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -116,7 +171,7 @@ async def test_a_repeat_does_not_follow_its_key_into_another_request(gateway: Ga
     assert isinstance(opened, OperationOpened)
     await gateway.till.settle(opened.transaction, approved(opened.transaction))
 
-    async def carry_on(payment: Payment, transaction: Transaction) -> Settled:
+    async def carry_on(payment: Payment, transaction: Transaction, until: float) -> Settled:
         raise AssertionError(f"{transaction.amount} of {payment.id} are somebody else's")
 
     with pytest.raises(KassaError) as told:
