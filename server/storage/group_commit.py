@@ -87,19 +87,19 @@ class GroupCommit:
             never refused.
         longest_wait_s: Seconds of a standing queue: new rows are refused while some wait and the last that were taken
             had waited longer. A burst that is worked off before that is no overload, however large.
-        patience_s: Seconds after which an ordinary row is given up that could not be written, so that nothing is done
-            for a caller who has long gone; urgent rows never are.
+        patience_s: Seconds after which an ordinary row gives up on a database that is away; urgent rows never do.
+        abandoned_s: Seconds after which nobody waits for an ordinary row, whatever made it late: it is not written.
         observe: Told of each batch, on the writers' threads.
     """
 
     def __init__(  # noqa: PLR0913 - sizes of one queue, each with a good default
         self, engine: Engine, *, writers: int = 2, batch: int = 100, waiting: int = 10_000, longest_wait_s: float = 0.2,
-        patience_s: float = 5.0,
+        patience_s: float = 5.0, abandoned_s: float = 25.0,
         observe: Callable[[Batch], None] = _nobody,
     ) -> None:  # fmt: skip
         self._observe = observe
         self._transactions = Transactions(engine)
-        self._batch, self._waiting, self._patience_s = batch, waiting, patience_s
+        self._batch, self._waiting, self._patience_s, self._abandoned_s = batch, waiting, patience_s, abandoned_s
         self._urgent: deque[WaitingRow] = deque()
         self._ordinary: OrderedDict[Hashable, deque[WaitingRow]] = OrderedDict()
         self._ordinary_count = 0
@@ -315,7 +315,7 @@ class GroupCommit:
 
     def _run(self, items: list[WaitingRow]) -> None:
         """Writes a batch; rows whose turn must come again rejoin their queues, so that settling still goes first."""
-        if not (items := self._give_up_impatient(items)):
+        if not (items := self._give_up(items, self._abandoned_s)):
             return None
         try:
             results = self._transact(items)
@@ -325,7 +325,7 @@ class GroupCommit:
             _log.warning("batch of %d postponed: %s", len(items), error_name(error))
             for item in items:
                 item.has_failed(error)
-            return self._deliver(items, [POSTPONED] * len(items))
+            return self._deliver(kept := self._give_up(items, self._patience_s), [POSTPONED] * len(kept))
         except Exception as error:  # the thread must live, and whoever waits gets the error
             return self._refuse(items, error)
         return self._deliver(items, results)
@@ -343,9 +343,9 @@ class GroupCommit:
         self._run(items[:middle])
         self._run(items[middle:])
 
-    def _give_up_impatient(self, items: list[WaitingRow]) -> list[WaitingRow]:
+    def _give_up(self, items: list[WaitingRow], age_s: float) -> list[WaitingRow]:
         """Gives up ordinary rows that are too old, those of the batch and those that still wait; returns the rest."""
-        oldest = time.monotonic() - self._patience_s
+        oldest = time.monotonic() - age_s
         gone = [item for item in items if item.is_given_up(oldest)]
         kept = [item for item in items if not item.is_given_up(oldest)]
         with self._wake:

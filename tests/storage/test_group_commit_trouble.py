@@ -122,7 +122,7 @@ async def test_a_row_that_fails_again_and_again_is_soon_written_alone(database: 
 async def test_what_nobody_waits_for_any_more_is_not_written(database: Database) -> None:
     """A writer that stood still, in a COMMIT without an answer, must not do minutes later what was asked then."""
     engine = make_engine(database.writer_url, 2, alone=True)
-    commit = GroupCommit(engine, writers=1, patience_s=0.2)
+    commit = GroupCommit(engine, writers=1, abandoned_s=0.2)
     written: list[object] = []
 
     def note(connection: Connection, rows: Sequence[object]) -> list[object]:
