@@ -11,6 +11,7 @@ from fraud_rules.backtest.markup import Element, e, to_html
 _WIDTH: Final = 760.0
 _LEFT: Final = 190.0
 _BAR: Final = 26.0
+_ROUND: Final = (1, 1.2, 1.6, 2, 2.4, 3, 4, 5, 6, 8, 10)
 _COLOURS: Final = ("#2f6fb4", "#d9822b", "#3f9a5f", "#8a5fb0", "#7c8792", "#c2453c")
 _STYLE: Final = """
 svg { font: 13px system-ui, sans-serif; fill: #1d2733; background: #fff; }
@@ -103,11 +104,11 @@ def check_name(path: Path) -> None:
 
 
 def nice(value: float) -> float:
-    """Returns the next 1, 2 or 5 with zeros that is no less; 1 for nothing."""
+    """Returns the next number that is no less and has round quarters; 1 for nothing."""
     if value <= 0:
         return 1.0
     unit = 10.0 ** floor(log10(value))
-    return next(unit * factor for factor in (1, 2, 5, 10) if unit * factor >= value * 0.999_999)
+    return next(unit * factor for factor in _ROUND if unit * factor >= value * 0.999_999)
 
 
 def number(value: float) -> str:

@@ -38,7 +38,9 @@ def test_nothing_measured_is_still_a_chart() -> None:
     assert lines("Clients", [], {}, "/s") is not None
 
 
-@pytest.mark.parametrize(("value", "top"), [(0, 1), (0.7, 1), (1, 1), (1.1, 2), (23, 50), (999, 1000), (1000, 1000)])
+@pytest.mark.parametrize(
+    ("value", "top"), [(0, 1), (0.7, 0.8), (1, 1), (1.1, 1.2), (23, 24), (2030, 2400), (999, 1000), (1000, 1000)]
+)
 def test_an_axis_ends_at_a_round_number(value: float, top: float) -> None:
     assert nice(value) == pytest.approx(top)
 
