@@ -214,6 +214,8 @@ def test_a_database_that_stands_still_turns_callers_away_at_once(own_stack: Plat
     """It takes connections and answers nothing; who comes while it does is refused rather than kept waiting."""
     shop = own_stack.new_shop()
     body, key = order(), str(uuid4())
+    with ThreadPoolExecutor(32) as threads:  # so that each server has all of its connections: a new one would be missed
+        list(threads.map(lambda _: shop.call("GET", "/v1/payments"), range(200)))
     assert own_stack.healthy_servers() == 2
     with own_stack.frozen_postgres():
         wait_until(own_stack.healthy_servers, lambda count: count == 0, 60)
