@@ -145,6 +145,21 @@ async def test_new_work_waits_at_the_door_of_a_crowded_server_and_all_else_goes_
     assert len(rpc.use_cases["create"].calls) == 6
 
 
+async def test_the_door_opens_again_though_waiting_for_room_failed(rpc: Stack, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def fail(pacemaker: Pacemaker) -> None:
+        raise RuntimeError("nobody knows how much room there is")
+
+    await _result(_create(rpc))
+    with monkeypatch.context() as trouble:
+        trouble.setattr(Pacemaker, "room", fail)
+        Pacemaker.wait()
+        await _result(_create(rpc))  # which was asked for before
+        waits = asyncio.ensure_future(_result(_create(rpc)))
+        assert not (await asyncio.wait([waits], timeout=0.3))[0]
+    Pacemaker.go_on()
+    await asyncio.wait_for(waits, 10)
+
+
 @pytest.mark.parametrize("many", [1, 64])
 async def test_a_burst_is_taken_up_as_far_as_calls_are_wanted(
     rpc: Stack, monkeypatch: pytest.MonkeyPatch, many: int
