@@ -2,7 +2,8 @@
 
 import asyncio
 import json
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import grpc
 import pytest
@@ -23,8 +24,9 @@ from structlog.testing import capture_logs
 from server.domain.errors import KassaError, Reason
 from server.domain.ids import Prefix, new_id, render_id
 from server.rpc.access import ACCESS
+from server.rpc.interceptor import Methods
 from tests.factories import make_payment
-from tests.rpc.conftest import BUSY, MERCHANT, METADATA, PLATFORM_KEY, Stack, create_request, refused
+from tests.rpc.conftest import BUSY, MERCHANT, METADATA, PLATFORM_KEY, Stack, authenticate, create_request, refused
 
 GET = pb.GetPaymentRequest(payment_id=render_id(Prefix.PAYMENT, new_id()))
 CARD = "4242424242424242"
@@ -158,6 +160,30 @@ async def test_a_caller_who_leaves_is_logged_as_such(rpc: Stack) -> None:
         # Once the server is down, its handlers have ended.
         await rpc.server.stop()
     assert [line["code"] for line in lines if line["event"] == "call"] == ["CANCELLED"]
+
+
+async def test_a_caller_who_leaves_while_the_answer_is_sent_is_logged_as_well() -> None:
+    """The call may have taken money, so there must be a line of it."""
+
+    class Gone:
+        def invocation_metadata(self) -> tuple[tuple[str, str], ...]:
+            return METADATA
+
+        async def send_initial_metadata(self, headers: object) -> None:
+            raise asyncio.CancelledError
+
+    async def answer(request: bytes, context: object) -> bytes:
+        return b"paid"
+
+    name, told = "/kassa.v1.PaymentService/GetPayment", []
+    methods = Methods(authenticate, lambda *call: told.append(call))
+    handlers = {"GetPayment": grpc.unary_unary_rpc_method_handler(answer, bytes, bytes)}
+    methods.add_registered_method_handlers("kassa.v1.PaymentService", handlers)
+    found: Any = methods.service(cast(grpc.HandlerCallDetails, SimpleNamespace(method=name)))
+    with capture_logs() as lines, pytest.raises(asyncio.CancelledError):
+        await found.unary_unary(b"", Gone())
+    assert [line["code"] for line in lines if line["event"] == "call"] == ["CANCELLED"]
+    assert [(call[0], call[1]) for call in told] == [(name, "CANCELLED")]
 
 
 async def test_log_line_says_who_what_and_how_long_and_no_secret(rpc: Stack) -> None:
