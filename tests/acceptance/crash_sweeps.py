@@ -10,7 +10,7 @@ from tests.acceptance.crash_deeds import Deed, World, send
 from tests.acceptance.stacks import merchant_uuid, payment_uuid
 from tests.acceptance.victims import Job, OpenTransaction, collect_fee, expire, recover
 
-LEASE_S = 8.0
+LEASE_S = 12.0
 """How long a victim's transactions stay its own: long enough for one call on a busy machine."""
 FEE_TOLD_AFTER_S = 1.0
 QUEUES = {
