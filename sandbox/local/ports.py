@@ -44,8 +44,9 @@ def _is_ours_alone(port: int) -> bool:
     with _CLAIMING:
         if port in _claimed:
             return False
+        claims = _claims()
         try:
-            fcntl.lockf(_claims(), fcntl.LOCK_EX | fcntl.LOCK_NB, 1, port)
+            fcntl.lockf(claims, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, port)
         except (BlockingIOError, PermissionError):  # either may say that another process has locked that byte
             return False
         _claimed.add(port)

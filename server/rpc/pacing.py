@@ -107,12 +107,10 @@ class _PacedCore(cygrpc.AioServer):  # type: ignore[misc]  # it has no stubs
     async def _wait_for_room(self) -> None:
         try:
             await self._pace.room()
-        except BaseException:  # nothing else would open the doors again
-            if self.is_running():
-                self._look_again_soon()
-            raise
         finally:
             self._waiting_for_room = None
+            if self.is_running():
+                self._look_again_soon()  # nothing else would open the doors again if that failed
         if self.is_running():
             self._ask_for_what_is_wanted()
 

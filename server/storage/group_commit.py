@@ -57,16 +57,6 @@ def overloaded() -> KassaError:
     return KassaError(Reason.OVERLOADED, "Too much work is waiting; nothing was done. Try again shortly.")
 
 
-def _given_up() -> KassaError:
-    return KassaError(
-        Reason.SERVICE_UNAVAILABLE, "The database did not take the write in time; nothing was done. Try again."
-    )
-
-
-def _ended() -> KassaError:
-    return KassaError(Reason.SERVICE_UNAVAILABLE, "This server is shutting down. Try again.")
-
-
 _log = logging.getLogger(__name__)
 _LOOK_AHEAD = 4
 _STANDSTILL_S = 1.0
@@ -157,7 +147,7 @@ class GroupCommit:
         item = WaitingRow(statement, row, aggregates, self._loop.create_future(), tenant, urgent)
         with self._wake:
             if self._closing and (not urgent or not self._writing):
-                raise _ended()
+                raise KassaError(Reason.SERVICE_UNAVAILABLE, "This server is shutting down. Try again.")
             if not urgent and (self.is_overloaded() or self._is_full(tenant)):
                 raise overloaded()
             self._enqueue(item)
@@ -356,7 +346,8 @@ class GroupCommit:
                 if not queue:
                     del self._ordinary[tenant]
         if gone:
-            self._deliver(gone, [_given_up()] * len(gone))
+            text = "The database did not take the write in time; nothing was done. Try again."
+            self._deliver(gone, [KassaError(Reason.SERVICE_UNAVAILABLE, text)] * len(gone))
         return kept
 
     def _transact(self, items: list[WaitingRow]) -> Sequence[Any]:

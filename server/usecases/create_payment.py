@@ -119,7 +119,7 @@ class CreatePayment:
                 raise in_flight()  # it is this very row, written before a COMMIT was lost, and its lease is over
             answer = await self._replays(
                 caller.merchant_id, key, opened,
-                lambda p, t, until: self._act.repeat(p, t, command.instrument, holder, until=until),
+                lambda p, t, end: self._act.repeat(p, t, command.instrument, holder, until=end),
             )  # fmt: skip
             assert isinstance(answer.value, Payment)
             return Answer(answer.value, answer.replayed)
