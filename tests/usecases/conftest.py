@@ -1,10 +1,11 @@
 """The gateway as `bootstrap` wires it, without its gRPC face: this worker's database, and the sandbox's processors."""
 
+import asyncio
 import secrets
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 from uuid import UUID, uuid4
 
 import pytest
@@ -13,6 +14,7 @@ from prometheus_client import CollectorRegistry
 from sqlalchemy import Engine, create_engine, text
 
 from server.bootstrap import Core, make_use_cases, open_core
+from server.domain.errors import KassaError, Reason
 from server.domain.payment import CaptureMethod, FraudDecision, Method, Payment, Transaction
 from server.metrics import Metrics
 from server.processors.contract import Instrument, Wallet
@@ -30,6 +32,7 @@ from tests.processors.requests_to_processors import make_card
 from tests.processors.sandbox_process import Json, Sandbox, running
 from tests.storage.conftest import ALLOWED, Till
 
+T = TypeVar("T")
 THREE_D_SECURE = "4000002760003184"
 
 
@@ -68,6 +71,23 @@ def empty(owner: Engine) -> None:
     )
     with owner.begin() as connection:
         connection.execute(text(f"TRUNCATE {tables} CASCADE"))
+
+
+async def taken(call: Callable[[], Awaitable[T]]) -> T:
+    """Calls again while too much waits, as whoever is told so should: many at once may find a machine that stands."""
+    while True:
+        try:
+            return await call()
+        except KassaError as refusal:
+            if refusal.reason is not Reason.OVERLOADED:
+                raise
+        await asyncio.sleep(0.1)
+
+
+async def to_its_end(call: Callable[[], Awaitable[object]]) -> None:
+    """Carries a contender of a race to its end, which may be a refusal."""
+    with suppress(KassaError):
+        await taken(call)
 
 
 @dataclass

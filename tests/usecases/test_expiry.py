@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import suppress
 from datetime import timedelta
 from uuid import uuid4
 
@@ -17,7 +16,7 @@ from server.usecases.expire_payment import ExpirePayment
 from tests.cluster import Database
 from tests.processors.requests_to_processors import make_card
 from tests.processors.sandbox_process import Sandbox
-from tests.usecases.conftest import THREE_D_SECURE, Gateway, gateway_at
+from tests.usecases.conftest import THREE_D_SECURE, Gateway, gateway_at, taken, to_its_end
 
 NO_TIME_H = 1e-6
 AT_ONCE = 8
@@ -182,19 +181,18 @@ async def test_an_operation_under_way_is_waited_for(hasty: Gateway) -> None:
 
 async def test_a_capture_and_an_expiry_at_once_end_in_one_of_both_and_the_books_agree(hasty: Gateway) -> None:
     hasty.fault("stripe", "latency", "stripe.*", seconds=0.0, max_seconds=0.05, seed=7, times=100)
-    payments = await asyncio.gather(*(hasty.pay() for _ in range(AT_ONCE)))
+    payments = await asyncio.gather(*(taken(hasty.pay) for _ in range(AT_ONCE)))
 
     async def race(number: int, payment: Payment) -> None:
         """The first payment is captured before its time is over, the last after, and the others as it happens."""
-        both = [hasty.capture(payment), expire(hasty, payment)]
+        both = [lambda: hasty.capture(payment), lambda: expire(hasty, payment)]
         if number == AT_ONCE - 1:
             both.reverse()
         if number in {0, AT_ONCE - 1}:
             for one in both:
-                with suppress(KassaError):
-                    await one
+                await to_its_end(one)
         else:
-            await asyncio.gather(*both, return_exceptions=True)
+            await asyncio.gather(*(to_its_end(one) for one in both))
 
     await asyncio.gather(*(race(number, payment) for number, payment in enumerate(payments)))
     ends = set()
