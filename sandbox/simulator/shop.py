@@ -82,7 +82,7 @@ class Shop:
         try:
             async with self._http.post(url, data={"choice": choice}, allow_redirects=False) as response:
                 await response.read()
-        except aiohttp.ClientError:  # the customer closes the page
+        except (aiohttp.ClientError, TimeoutError):  # the customer closes the page
             return
 
     async def _take(self, plan: Plan, payment: pb.Payment, step: Step, name: str) -> None:
@@ -111,7 +111,7 @@ class Shop:
                 url = f"{self._sandbox_url}/v1/payment_intents/{intent}/{verb}"
                 async with self._http.post(url, headers=headers) as response:
                     await response.read()
-        except aiohttp.ClientError:  # faults strike here, too; the dashboard shows an error
+        except (aiohttp.ClientError, TimeoutError):  # faults strike here, too; the dashboard shows an error
             return
 
     async def _refund_elsewhere(self, plan: Plan, merchant: Merchant, payment: pb.Payment) -> None:

@@ -58,10 +58,7 @@ class Shop:
     def call(
         self, method: str, path: str, body: Json | None = None, key: str | None = None, **how: Any
     ) -> requests.Response:
-        """Calls Kassa, and again while it says that too much waits; a key is made where none is given and money moves.
-
-        The least of machines may stand still for a moment while many call at once.
-        """
+        """Calls Kassa, and again while it says so; a key is made where none is given and the call moves money."""
         headers = {"authorization": f"Bearer {self.api_key}"} | how.pop("headers", {})
         if method == "POST" and key != "":
             headers["idempotency-key"] = key or str(uuid4())
@@ -69,7 +66,7 @@ class Shop:
         def once() -> requests.Response:
             return requests.request(method, self.url + path, json=body, headers=headers, timeout=TIMEOUT_S, **how)
 
-        return wait_until(once, lambda response: not is_overloaded(response))
+        return wait_until(once, lambda response: not is_told_to_come_again(response))
 
     def pay(self, body: Json | None = None, key: str | None = None) -> requests.Response:
         """Creates a payment."""
@@ -143,9 +140,15 @@ class Shop:
             query["page_token"] = page["next_page_token"]
 
 
-def is_overloaded(response: requests.Response) -> bool:
-    """Says whether nothing was done since more comes than can be written; the same call may be made again."""
-    return response.status_code == 503 and response.json()["error"]["code"] == "OVERLOADED"
+def is_told_to_come_again(response: requests.Response) -> bool:
+    """Says whether nothing was done, for now: much waits, or another has the payment, such as a webhook's own look.
+
+    Both pass, and on a machine that stands still for a moment both come.
+    """
+    if response.status_code not in {409, 503}:
+        return False
+    error = response.json().get("error") or {}  # a payment that failed has none of its own
+    return error.get("code") in {"OVERLOADED", "OPERATION_IN_PROGRESS"}
 
 
 def wait_until(read: Callable[[], T], done: Callable[[T], bool], seconds: float = 30.0) -> T:

@@ -166,7 +166,7 @@ def test_a_server_that_is_told_to_stop_finishes_its_work(own_stack: Platform) ->
 
     def stop_it() -> None:
         own_stack.terminate("server-2")
-        wait_until(lambda: own_stack.exit_status("server-2"), lambda status: status is not None, 20)
+        wait_until(lambda: own_stack.exit_status("server-2"), lambda status: status is not None, 60)
         gone.set()
 
     with ThreadPoolExecutor(9) as threads:

@@ -16,7 +16,7 @@ from google.rpc import error_details_pb2, status_pb2
 from kassa.v1 import payment_service_pb2 as pb
 from kassa.v1 import payment_service_pb2_grpc as pb_grpc
 
-from tests.acceptance.shop import DECLINED, THREE_D_SECURE, VISA, Shop, order
+from tests.acceptance.shop import DECLINED, THREE_D_SECURE, VISA, Shop, order, wait_until
 from tests.acceptance.stacks import Platform
 
 CARD = {"number": VISA, "exp_month": 12, "exp_year": 2030, "cvc": "123"}
@@ -37,14 +37,26 @@ def test_the_python_client_takes_captures_and_refunds(platform: Platform, shop: 
 
 @dataclass(frozen=True)
 class Stub:
-    """The generated stub with a shop's key; each call has an idempotency key of its own unless one is given."""
+    """The generated stub with a shop's key; each call has an idempotency key of its own unless one is given.
+
+    A call that another one on its payment, such as a webhook's, keeps out is made again.
+    """
 
     stub: Any
     api_key: str
 
     def __call__(self, method: str, request: Any, key: str | None = None) -> Any:
         metadata = (("authorization", f"Bearer {self.api_key}"), ("idempotency-key", key or str(uuid4())))
-        answer, call = getattr(self.stub, method).with_call(request, metadata=metadata, timeout=30)
+
+        def once() -> Any:
+            try:
+                return getattr(self.stub, method).with_call(request, metadata=metadata, timeout=30)
+            except grpc.RpcError as error:
+                if error.code() is not grpc.StatusCode.ABORTED:
+                    raise
+                return None
+
+        answer, call = wait_until(once, bool)
         self.headers.clear()
         self.headers.update(call.initial_metadata())
         return answer

@@ -34,10 +34,11 @@ def test_the_books_show_what_was_taken_and_returned(platform: Platform) -> None:
 
 def test_a_fee_that_the_processor_tells_late_is_booked_by_the_worker(platform: Platform) -> None:
     shop = platform.new_shop()
-    platform.fault(kind="late_fee", operation="stripe.fee", seconds=1, times=1)
+    account = platform.stripe_account(shop).at_processor
+    platform.fault(kind="late_fee", operation="stripe.fee", account=account, seconds=5, times=1)
     payment = shop.paid()
     assert fees_of(shop, payment) == []
-    [entry] = wait_until(lambda: fees_of(shop, payment), bool)
+    [entry] = wait_until(lambda: fees_of(shop, payment), bool, 90)
     [charge] = shop.books()
     assert int(entry["amount"]) == charge["fees"] > 0
     [prompt] = fees_of(shop, shop.paid())

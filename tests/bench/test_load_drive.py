@@ -42,7 +42,7 @@ def calls(server: Server) -> Grpc:
 
 async def test_a_closed_loop_keeps_one_call_of_each_client_under_way() -> None:
     server, now = Server(0.02), time.time()
-    tally = Tally(now, now + 1)
+    tally = Tally(now, now + 3)
     await closed(calls(server), 5, tally)
     assert server.most == 5
     assert tally.outcomes["ok"] == tally.completed == len(tally.latencies_s) > 5
@@ -53,9 +53,9 @@ async def test_a_client_that_is_refused_at_once_comes_back_later(monkeypatch: py
     """Else it would call itself until Python gives up."""
     monkeypatch.setattr(drive, "_RETRY_AFTER_S", 0.05)
     server, now = Server(0, "refused"), time.time()
-    tally = Tally(now, now + 1)
+    tally = Tally(now, now + 3)
     await closed(calls(server), 3, tally)
-    assert 3 < tally.outcomes["refused"] <= 3 * 20
+    assert 3 < tally.outcomes["refused"] <= 3 * 60
     assert (tally.completed, len(tally.latencies_s)) == (0, 0)
 
 

@@ -94,7 +94,7 @@ def test_a_request_that_may_be_repeated_survives_its_server(
     request_line: tuple[str, str],
     headers: dict[str, str],
 ) -> None:
-    sent = in_background(pair_edge.send, *request_line, headers=headers, reply={"seconds": 3})
+    sent = in_background(pair_edge.send, *request_line, headers=headers, reply={"seconds": 4})
     survivor = kill_the_one_that_got_it(servers)
     answer = sent.result(30)
     assert answer.status == 200

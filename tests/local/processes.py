@@ -7,7 +7,7 @@ from pathlib import Path
 
 import psutil
 
-PATIENCE_S = 30.0
+PATIENCE_S = 120.0
 
 
 def ends(pid: int) -> bool:

@@ -17,6 +17,8 @@ from sandbox.local.loopback_http import ask
 from sandbox.local.ports import free_port, is_free
 from sandbox.local.postgres import EmbeddedPostgres
 from sandbox.local.stack import LocalStack, StackError
+from tests.acceptance.shop import wait_until
+from tests.acceptance.stacks import Platform
 from tests.local.processes import PATIENCE_S, ends
 
 
@@ -144,6 +146,7 @@ def test_a_killed_server_is_missed_by_nobody_and_can_come_back(tmp_path: Path) -
         with pytest.raises(StackError, match="Another stack runs"):
             LocalStack(stack.home).__enter__()
         before = stack.child("server-1").pid
+        wait_until(Platform(stack).healthy_servers, lambda count: count == 2)
         stack.kill("server-1")
         assert ask(f"{stack.url}/v1/payments", bearer=stack.demo.api_key)[0] == 200
         assert ask(f"{stack.url}/healthz")[0] == 200

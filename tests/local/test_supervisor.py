@@ -11,8 +11,8 @@ SERVICE = """
 import pathlib, signal, sys
 file = pathlib.Path(sys.argv[1])
 signal.signal(signal.SIGTERM, lambda *_: (file.unlink(), sys.exit(0)))
-file.write_text("")
 print("serves", flush=True)
+file.write_text("")
 while True: signal.pause()
 """
 

@@ -33,11 +33,17 @@ class Books(Driver):
 
     async def test_a_fee_may_be_told_late(self, adapter: Processor) -> None:
         """fee late: the payment is as good, and nothing is made up meanwhile"""
-        self.sandbox.fault(self.books, "late_fee", self.FEE, seconds=2)
+        self.sandbox.fault(self.books, "late_fee", self.FEE, seconds=3600)
         _, taken = await self.take(adapter)
         assert (taken.captured, taken.fee) == (True, None)
         ids = (taken.processor_payment_id, taken.processor_transaction_id)
         assert await adapter.read_fee(self.account, *ids) is None
+
+    async def test_a_late_fee_is_told_at_last(self, adapter: Processor) -> None:
+        """fee late"""
+        self.sandbox.fault(self.books, "late_fee", self.FEE, seconds=0.2)
+        _, taken = await self.take(adapter)
+        ids = (taken.processor_payment_id, taken.processor_transaction_id)
         fee = await eventually(lambda: adapter.read_fee(self.account, *ids), lambda found: found is not None)
         assert fee is not None and fee.amount == self.booked()["fees"]
 

@@ -33,7 +33,7 @@ class Sandbox:
 
     def payments(self, account: str) -> list[Json]:
         """What the processor's books say of an account's payments."""
-        (found,) = requests.get(f"{self.url}/books", params={"account": account}, timeout=5).json()["accounts"]
+        (found,) = requests.get(f"{self.url}/books", params={"account": account}, timeout=30).json()["accounts"]
         payments: list[Json] = found["payments"]
         return payments
 
@@ -44,22 +44,22 @@ class Sandbox:
     @staticmethod
     def decide(page: str, choice: str) -> None:
         """Presses a button of a customer's page."""
-        answer = requests.post(page, data={"choice": choice}, timeout=5, allow_redirects=False)
+        answer = requests.post(page, data={"choice": choice}, timeout=30, allow_redirects=False)
         assert answer.status_code == 303, answer.text
 
     def _post(self, path: str, body: Json) -> Json:
-        answer = requests.post(f"{self.url}{path}", json=body, timeout=5)
+        answer = requests.post(f"{self.url}{path}", json=body, timeout=30)
         assert answer.status_code == 200, answer.text
         found: Json = answer.json()
         return found
 
 
 @contextmanager
-def running(folder: Path) -> Iterator[Sandbox]:
-    """Starts a sandbox on a free port and stops it at the end."""
+def running(folder: Path, later_s: float = 0.2) -> Iterator[Sandbox]:
+    """Starts a sandbox on a free port, where late things come after `later_s`, and stops it at the end."""
     ca_file = folder / "paypal-ca.pem"
     command = [sys.executable, "-m", "sandbox.serve", "--port", "0", "--paypal-ca-file", str(ca_file)]
-    command += ["--later-s", "0.2", "--retry-s", "0.05"]
+    command += ["--later-s", str(later_s), "--retry-s", "0.05"]
     environment = {**os.environ, "PYTHONUNBUFFERED": "1"}
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment) as process:
         try:

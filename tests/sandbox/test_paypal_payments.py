@@ -105,7 +105,7 @@ def test_a_refund_on_paypals_own_site(sandbox: Running) -> None:
 
 def test_of_two_at_the_same_time_one_is_told_to_wait(sandbox: Running) -> None:
     path = f"v2/payments/captures/{captured(sandbox)['id']}/refund"
-    sandbox.fault("latency", "paypal.captures.refund", seconds=0.5, times=1)
+    sandbox.fault("latency", "paypal.captures.refund", seconds=3, times=1)
 
     def attempt(_: int) -> str:
         try:

@@ -87,7 +87,7 @@ def test_a_key_belongs_to_its_account(sandbox: Running) -> None:
 
 
 def test_of_two_at_the_same_time_one_is_told_to_wait(sandbox: Running) -> None:
-    sandbox.fault("latency", "stripe.payment_intents.create", seconds=0.5, times=1)
+    sandbox.fault("latency", "stripe.payment_intents.create", seconds=3, times=1)
 
     def attempt(_: int) -> str:
         try:

@@ -26,7 +26,7 @@ class Gate:
 
     def __call__(self, connection: Connection, rows: Sequence[object]) -> list[object]:
         self.entered.release()
-        assert self._open.wait(10)
+        assert self._open.wait(60)
         return list(rows)
 
     async def occupy(self, commit: GroupCommit, writers: int) -> "list[asyncio.Future[object]]":

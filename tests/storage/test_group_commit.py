@@ -9,6 +9,7 @@ from sqlalchemy import Connection, text
 from sqlalchemy.exc import DBAPIError
 
 from server.domain.errors import KassaError, Reason
+from server.storage import group_commit
 from server.storage.engine import make_engine
 from server.storage.group_commit import POSTPONED, GroupCommit, Postponed
 from tests.cluster import Database
@@ -146,7 +147,8 @@ async def test_a_batch_that_empties_the_queue_leaves_no_overload_behind(database
     engine.dispose()
 
 
-async def test_new_work_is_wanted_until_a_full_batch_waits(database: Database) -> None:
+async def test_new_work_is_wanted_until_a_full_batch_waits(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(group_commit, "_STANDSTILL_S", 3600)
     engine = make_engine(database.writer_url, 2, alone=True)
     commit = GroupCommit(engine, writers=1, batch=3)
     assert commit.wanted() == 3
@@ -157,7 +159,7 @@ async def test_new_work_is_wanted_until_a_full_batch_waits(database: Database) -
     assert commit.wanted() == 1
     rows += await queued(commit, identify, ["three"], tenant=2)
     assert commit.wanted() == 0
-    await asyncio.sleep(1.1)
+    monkeypatch.setattr(group_commit, "_STANDSTILL_S", 0)
     assert commit.wanted() == 1  # it does not move, so waiting for it at the door helps nobody
     gate.open()
     await asyncio.gather(*busy, *rows)
@@ -169,7 +171,10 @@ async def test_new_work_is_wanted_until_a_full_batch_waits(database: Database) -
     engine.dispose()
 
 
-async def test_whoever_waits_for_room_goes_on_as_a_batch_is_taken(database: Database) -> None:
+async def test_whoever_waits_for_room_goes_on_as_a_batch_is_taken(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(group_commit, "_STANDSTILL_S", 3600)
     engine = make_engine(database.writer_url, 2, alone=True)
     commit = GroupCommit(engine, writers=1, batch=2)
     first, second = Gate(), Gate()

@@ -44,6 +44,7 @@ async def test_batches_that_claim_the_same_keys_in_opposite_order_do_not_deadloc
 
     def claim_both(pids: "asyncio.Queue[int]", loop: asyncio.AbstractEventLoop) -> int:
         with till.engine.connect() as connection:
+            connection.execute(text("SET LOCAL lock_timeout = '60s'"))  # a deadlock is seen after one
             pid = connection.scalar(text("SELECT pg_backend_pid()"))
             loop.call_soon_threadsafe(pids.put_nowait, pid)
             lost = claim(connection, "k2", "k1")
@@ -56,7 +57,7 @@ async def test_batches_that_claim_the_same_keys_in_opposite_order_do_not_deadloc
         second = asyncio.ensure_future(asyncio.to_thread(claim_both, pids, asyncio.get_running_loop()))
         pid = await pids.get()
         waits = "SELECT count(*) FROM pg_locks WHERE pid = :pid AND NOT granted"
-        while till.query(waits, pid=pid) != [(1,)]:
+        while till.query(waits, pid=pid) != [(1,)] and not second.done():
             await asyncio.sleep(0.01)
         assert claim(first, "k2") == 0
         first.commit()
@@ -115,14 +116,16 @@ async def test_a_process_that_freezes_in_mid_batch_holds_up_the_others_for_secon
     """It holds claims that it does not commit; both writers run into them, and settling must go on all the same."""
     payment = await till.charged(1000)
     refund = await till.begin(payment, TransactionType.REFUND)
-    waits = "SELECT count(*) FROM pg_locks WHERE NOT granted AND locktype = 'transactionid'"
+    waits = """
+        SELECT count(*) FROM pg_locks JOIN pg_stat_activity USING (pid)
+        WHERE NOT granted AND locktype = 'transactionid' AND datname = current_database()"""
     blocked = []
     with other.engine.connect() as frozen:
         claims = [Claim(till.merchant, key, uuid4(), b"request", uuid4(), uuid4()) for key in ("k1", "k2")]
         claim_keys(frozen, claims)
         for number, key in enumerate(("k1", "k2"), start=1):
             blocked.append(asyncio.ensure_future(till.open(key=key)))
-            while other.query(waits) != [(number,)]:
+            while other.query(waits) != [(number,)] and not any(task.done() for task in blocked):
                 await asyncio.sleep(0.01)
         settled = await asyncio.wait_for(till.settle(refund.transaction, approved(refund.transaction)), 8)
         assert settled.changed

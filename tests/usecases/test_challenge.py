@@ -35,7 +35,7 @@ async def shop(gateway: Gateway, tmp_path: Path) -> AsyncIterator[Shop]:
 
 def choose(payment: Payment, choice: str) -> None:
     """Does what the customer does on their bank's page."""
-    answer = requests.post(payment.redirect_url, data={"choice": choice}, allow_redirects=False, timeout=5)
+    answer = requests.post(payment.redirect_url, data={"choice": choice}, allow_redirects=False, timeout=30)
     assert answer.status_code in {302, 303}
 
 

@@ -1,7 +1,9 @@
 """A refund made in the processor's dashboard, of which events tell; they are handed over here by hand."""
 
 import asyncio
+from collections.abc import AsyncIterator
 from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
 import requests
@@ -10,8 +12,10 @@ from server.domain.payment import Payment, State
 from server.processors.contract import Subject
 from server.storage.external_refunds import ExternalRefund
 from server.storage.processor_events import StoredEvent
+from tests.cluster import Database
 from tests.processors.requests_to_processors import make_card
-from tests.usecases.conftest import Gateway
+from tests.processors.sandbox_process import running
+from tests.usecases.conftest import Gateway, gateway_at
 
 REFUNDS_FAIL = "4000000000005126"
 
@@ -26,15 +30,23 @@ def event(payment: Payment, kind: str, refund_id: str) -> StoredEvent:
 
 def refund_in_dashboard(gateway: Gateway, payment: Payment, amount: int) -> str:
     body = {"payment_intent": payment.processor_payment_id, "amount": amount}
-    made = requests.post(f"{gateway.sandbox.url}/sandbox/stripe/refunds", json=body, timeout=5)
+    made = requests.post(f"{gateway.sandbox.url}/sandbox/stripe/refunds", json=body, timeout=30)
     assert made.ok, made.text
     return str(made.json()["id"])
 
 
 async def has_failed(gateway: Gateway, payment: Payment) -> None:
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while gateway.booked(payment)["refunds"][0]["state"] != "failed":
             await asyncio.sleep(0.05)
+
+
+@pytest.fixture
+async def gateway(database: Database, tmp_path: Path) -> AsyncIterator[Gateway]:
+    """At a sandbox where refunds that fail stand for some seconds first."""
+    with running(tmp_path, later_s=4) as sandbox:
+        async with gateway_at(database, sandbox) as found:
+            yield found
 
 
 async def test_a_refund_that_fails_while_it_is_booked_is_put_right(

@@ -290,4 +290,4 @@ async def test_an_edit_passes_every_gate_in_a_child_process_and_is_obeyed_within
         await server.follow.look()
         assert server.blocks
         # With the half second between two looks; a machine that is busy otherwise may take its time.
-        assert asyncio.get_running_loop().time() - began < 10
+        assert asyncio.get_running_loop().time() - began < 30

@@ -2,18 +2,22 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
+from typing import cast
 from uuid import UUID, uuid4
 
 import pytest
 from sqlalchemy import Connection, text
 
+from server.bootstrap import make_use_cases
 from server.domain.errors import KassaError, Reason
 from server.domain.outcome import NotSent
 from server.domain.payment import Payment, State, Transaction, TransactionType
 from server.processors.contract import Account
+from server.screening.screen import Screening
 from server.storage import transactions
 from server.storage.claims import Replay
 from server.storage.driver import Found
@@ -37,8 +41,9 @@ RULES = "ruleset: open\nrules:\n  - id: none_so_far\n    when: amount_usd > 1000
 @pytest.fixture
 async def gateway(own_database: Database, sandbox: Sandbox) -> AsyncIterator[Gateway]:
     """Whose leases are short. In a database of its own, since the tests lock a table."""
-    async with gateway_at(own_database, sandbox, processor_deadline_s=LEASE_S - 0.1, lease_margin_s=0.1) as found:
-        yield found
+    async with gateway_at(own_database, sandbox) as found:
+        core = replace(found.core, lease_s=LEASE_S)
+        yield replace(found, core=core, use_cases=make_use_cases(core, cast(Screening, None)).payments)
 
 
 @pytest.fixture
@@ -56,6 +61,17 @@ async def database_that_hangs(gateway: Gateway) -> AsyncIterator[None]:
         await asyncio.to_thread(connection.execute, text("LOCK TABLE idempotency_keys IN EXCLUSIVE MODE"))
         yield
         connection.rollback()
+
+
+async def last_answer(call: Callable[[], Awaitable[Payment]]) -> Payment:
+    """Repeats a call until it is no longer in flight; where all is slow, a lease is over before it is made use of."""
+    async with asyncio.timeout(60):
+        while True:
+            try:
+                return await call()
+            except KassaError as refusal:
+                if refusal.reason is not Reason.REQUEST_IN_FLIGHT:
+                    raise
 
 
 async def test_a_payment_that_the_database_took_too_late_is_never_charged(shop: Shop) -> None:
@@ -88,8 +104,11 @@ async def test_a_capture_that_the_database_took_too_late_waits_for_its_repeat(ga
     assert told.value.reason is Reason.REQUEST_IN_FLIGHT
     assert gateway.booked(held)["captured"] == 0
     gateway.write("UPDATE transactions SET lease_until = now() - interval '1 second' WHERE merchant_id = :merchant")
-    again = await gateway.use_cases.capture(gateway.caller, key, held.id, None)
-    assert again.value.state is State.COMPLETED
+
+    async def repeated() -> Payment:
+        return (await gateway.use_cases.capture(gateway.caller, key, held.id, None)).value
+
+    assert (await last_answer(repeated)).state is State.COMPLETED
     assert gateway.booked(held)["captured"] == held.amount
 
 
@@ -140,7 +159,8 @@ async def test_a_payment_whose_account_is_read_too_late_is_not_sent(
         assert told.value.reason is Reason.REQUEST_IN_FLIGHT
     assert not gateway.sandbox.payments(gateway.books["stripe"])
     gateway.write("UPDATE transactions SET lease_until = now() - interval '1 second' WHERE merchant_id = :merchant")
-    assert (await shop.pay(make_card(), key="order-1")).state is State.COMPLETED
+    paid = await last_answer(lambda: shop.pay(make_card(), key="order-1"))
+    assert paid.state is State.COMPLETED
 
 
 async def test_an_account_that_cannot_be_read_does_not_undo_what_is_open(

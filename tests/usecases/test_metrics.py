@@ -97,12 +97,12 @@ async def test_metrics_are_served_until_the_process_ends_and_hold_nothing_of_any
     payment = await gateway.pay(capture_method=CaptureMethod.AUTOMATIC)
     url = f"{LOOPBACK}:{free_port()}"
     with serving(gateway.metrics.registry, url):
-        shown = requests.get(f"http://{url}/metrics", timeout=5).text
+        shown = requests.get(f"http://{url}/metrics", timeout=30).text
     assert "kassa_settled_total{" in shown
     for secret in (payment.id, payment.merchant_id, payment.processor_payment_id, "4242", "ada@", "sk_test"):
         assert str(secret) not in re.sub(r"[0-9.e+-]+$", "", shown, flags=re.MULTILINE)
     with pytest.raises(requests.ConnectionError):
-        requests.get(f"http://{url}/metrics", timeout=5)
+        requests.get(f"http://{url}/metrics", timeout=30)
 
 
 def test_without_an_address_nothing_is_served() -> None:
