@@ -4,7 +4,9 @@ What is found is kept in a table that must be empty, and shown as a metric that 
 by `cli` for all payments at once.
 """
 
+import asyncio
 import logging
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -44,21 +46,26 @@ class CheckBooks:
     Args:
         chunk: Payments that one step of the walk looks at.
         newest: Transactions whose payments are looked at out of turn, since they have changed last.
+        rest: How many times as long as a check took nothing is checked after it, so that payments under way never wait
+            for a whole chunk; `everything` takes no rest.
     """
 
-    def __init__(self, reads: Reads, transactions: ShortTransactions, *, chunk: int = 500, newest: int = 500) -> None:
+    def __init__(
+        self, reads: Reads, transactions: ShortTransactions, *, chunk: int = 500, newest: int = 500, rest: float = 4.0
+    ) -> None:
         self._reads, self._transactions, self._chunk, self._newest = reads, transactions, chunk, newest
+        self._rest = rest
 
     async def newest(self) -> int:
         """Looks at the payments that changed last, and at those that drift; returns how many break a check."""
         payments = await self._reads.run(newest_payments, self._newest)
-        return len(await self._look(payments))
+        return len(await self._look(payments, self._rest))
 
     async def walk(self) -> int:
         """Looks at the next payments in turn, and begins anew after the last; returns how many break a check."""
         after = await self._reads.run(read_position, WALK)
         step = await self._reads.run(walk_payments, after, self._chunk)
-        drifts = await self._look(step.payments)
+        drifts = await self._look(step.payments, self._rest)
         await self._transactions.run(set_position, WALK, BEGINNING if step.last else step.position)
         return len(drifts)
 
@@ -67,16 +74,20 @@ class CheckBooks:
         total, looked, drifts, after = await self._reads.run(count_payments), 0, list[Drift](), BEGINNING
         while True:
             step = await self._reads.run(walk_payments, after, self._chunk)
-            drifts += await self._look(step.payments)
+            drifts += await self._look(step.payments, rest=0.0)
             looked, after = looked + len(step.payments), step.position
             progress(looked, max(total, looked))
             if step.last:
                 return BooksReport(looked, tuple(drifts))
 
-    async def _look(self, payments: Sequence[Key]) -> list[Drift]:
+    async def _look(self, payments: Sequence[Key], rest: float) -> list[Drift]:
         if not payments:
             return []
-        drifts = [drift for check in CHECKS for drift in await self._reads.run(run_check, check, payments)]
+        drifts: list[Drift] = []
+        for check in CHECKS:
+            began = time.monotonic()
+            drifts += await self._reads.run(run_check, check, payments)
+            await asyncio.sleep(rest * (time.monotonic() - began))
         known = await self._reads.run(drifting_payments, _MOST_KNOWN)
         if drifts or not known.isdisjoint(payments):
             await self._transactions.run(record_drift, [check.name for check in CHECKS], payments, drifts)
