@@ -27,6 +27,8 @@ from server.storage.short_transactions import ShortTransactions
 
 WALK = "check_books"
 _MOST_KNOWN = 1_000
+_LONGEST_REST_S = 0.2
+"""A worker that is told to stop waits for a look that has begun."""
 _log = logging.getLogger(__name__)
 Progress = Callable[[int, int], None]
 """Told how many payments were looked at, of how many."""
@@ -87,7 +89,7 @@ class CheckBooks:
         for check in CHECKS:
             began = time.monotonic()
             drifts += await self._reads.run(run_check, check, payments)
-            await asyncio.sleep(rest * (time.monotonic() - began))
+            await asyncio.sleep(min(_LONGEST_REST_S, rest * (time.monotonic() - began)))
         known = await self._reads.run(drifting_payments, _MOST_KNOWN)
         if drifts or not known.isdisjoint(payments):
             await self._transactions.run(record_drift, [check.name for check in CHECKS], payments, drifts)

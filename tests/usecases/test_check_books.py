@@ -1,6 +1,8 @@
 """The books are checked all the time: nothing is found where nothing is wrong, and every check finds what it is for."""
 
+import asyncio
 from collections.abc import AsyncIterator
+from typing import Any
 from uuid import uuid4
 
 import pytest
@@ -10,9 +12,10 @@ from server.domain.decline import Advice, DeclineCode, Failure
 from server.domain.outcome import Declined
 from server.domain.payment import CaptureMethod, Payment, State, TransactionType
 from server.processors.contract import Wallet
-from server.storage.book_checks import CHECKS
+from server.storage.book_checks import CHECKS, run_check
 from server.storage.book_walks import BEGINNING, drift_counts, read_position
 from server.storage.external_refunds import ExternalRefund
+from server.usecases import check_books
 from server.usecases.check_books import WALK, BooksReport, CheckBooks
 from tests.cluster import Database
 from tests.factories import approved
@@ -157,3 +160,29 @@ async def test_a_look_at_everything_tells_how_far_it_is(gateway: Gateway) -> Non
     told: list[tuple[int, int]] = []
     await checks(gateway, chunk=2).everything(lambda done, total: told.append((done, total)))
     assert told == [(2, 5), (4, 5), (5, 5)]
+
+
+async def test_checks_of_a_running_gateway_rest_after_each_other_and_those_that_somebody_waits_for_do_not(
+    gateway: Gateway, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Payments never wait for all checks of a chunk at once."""
+    monkeypatch.setattr(check_books, "_LONGEST_REST_S", 3600)
+    await gateway.pay()
+    reads, checked = gateway.core.reads, list[object]()
+    run = reads.run
+
+    async def watched(work: Any, *args: Any) -> Any:
+        if work is run_check:
+            checked.append(args[0])
+        return await run(work, *args)
+
+    monkeypatch.setattr(reads, "run", watched)
+    books = CheckBooks(reads, gateway.core.transactions, rest=1e6)
+    for looking in (books.walk, books.newest):
+        checked.clear()
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(looking(), 2)
+        assert checked == [CHECKS[0]]
+    checked.clear()
+    assert (await books.everything(lambda done, total: None)).payments == 1
+    assert checked == [*CHECKS]
