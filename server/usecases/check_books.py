@@ -27,8 +27,8 @@ from server.storage.short_transactions import ShortTransactions
 
 WALK = "check_books"
 _MOST_KNOWN = 1_000
-_LONGEST_REST_S = 0.2
-"""A worker that is told to stop waits for a look that has begun."""
+_LONGEST_REST_S = 0.1
+"""So that nine checks end before the next look is due, and a worker that is told to stop does not wait for long."""
 _log = logging.getLogger(__name__)
 Progress = Callable[[int, int], None]
 """Told how many payments were looked at, of how many."""
@@ -48,15 +48,15 @@ class CheckBooks:
     Args:
         chunk: Payments that one step of the walk looks at.
         newest: Transactions whose payments are looked at out of turn, since they have changed last.
-        rest: How many times as long as a check took nothing is checked after it, so that payments under way never wait
-            for a whole chunk; `everything` takes no rest.
+        rest: After each check a look rests this many times as long as the check took, `_LONGEST_REST_S` at most, so
+            that payments under way never meet all checks of a chunk in a row. `everything` takes no rest.
     """
 
     def __init__(
         self, reads: Reads, transactions: ShortTransactions, *, chunk: int = 500, newest: int = 500, rest: float = 4.0
     ) -> None:
         self._reads, self._transactions, self._chunk, self._newest = reads, transactions, chunk, newest
-        self._rest = rest
+        self._rest, self._walking = rest, asyncio.Lock()
 
     async def newest(self) -> int:
         """Looks at the payments that changed last, and at those that drift; returns how many break a check."""
@@ -64,12 +64,18 @@ class CheckBooks:
         return len(await self._look(payments, self._rest))
 
     async def walk(self) -> int:
-        """Looks at the next payments in turn, and begins anew after the last; returns how many break a check."""
-        after = await self._reads.run(read_position, WALK)
-        step = await self._reads.run(walk_payments, after, self._chunk)
-        drifts = await self._look(step.payments, self._rest)
-        await self._transactions.run(set_position, WALK, BEGINNING if step.last else step.position)
-        return len(drifts)
+        """Looks at the next payments in turn, and begins anew after the last; returns how many break a check.
+
+        Does nothing while an earlier step still looks: both would look at the same payments.
+        """
+        if self._walking.locked():
+            return 0
+        async with self._walking:
+            after = await self._reads.run(read_position, WALK)
+            step = await self._reads.run(walk_payments, after, self._chunk)
+            drifts = await self._look(step.payments, self._rest)
+            await self._transactions.run(set_position, WALK, BEGINNING if step.last else step.position)
+            return len(drifts)
 
     async def everything(self, progress: Progress) -> BooksReport:
         """Looks at every payment once, leaving the worker's walk where it is."""
@@ -85,12 +91,13 @@ class CheckBooks:
     async def _look(self, payments: Sequence[Key], rest: float) -> list[Drift]:
         if not payments:
             return []
+        # Read first: what another look finds meanwhile is not ours to forget.
+        known = await self._reads.run(drifting_payments, _MOST_KNOWN)
         drifts: list[Drift] = []
         for check in CHECKS:
             began = time.monotonic()
             drifts += await self._reads.run(run_check, check, payments)
             await asyncio.sleep(min(_LONGEST_REST_S, rest * (time.monotonic() - began)))
-        known = await self._reads.run(drifting_payments, _MOST_KNOWN)
         if drifts or not known.isdisjoint(payments):
             await self._transactions.run(record_drift, [check.name for check in CHECKS], payments, drifts)
         for drift in drifts:

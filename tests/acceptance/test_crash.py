@@ -50,7 +50,7 @@ def states(shop: Shop) -> dict[str, str]:
 
 
 def test_a_killed_server_loses_nothing(own_stack: Platform) -> None:
-    """Half of the clients repeat with their key; the others never come back, and the worker settles theirs."""
+    """Half of the clients repeat with their key; the others leave without an answer, and the worker settles theirs."""
     shop = own_stack.new_shop()
     own_stack.fault(kind="latency", operation="stripe.*", seconds=0.05, max_seconds=0.15, seed=7)
     killed = threading.Event()
@@ -153,7 +153,7 @@ def test_an_event_that_could_not_be_asked_about_is_handled_again(own_stack: Plat
 
 
 def test_a_server_that_is_told_to_stop_finishes_its_work(own_stack: Platform) -> None:
-    """SIGTERM under load: clients that never repeat a call get no error, until the server is gone and after it."""
+    """SIGTERM under load: clients get no error, unless that too much waits, until the server is gone and after it."""
     shop = own_stack.new_shop()
     own_stack.fault(kind="latency", operation="stripe.*", seconds=0.05, max_seconds=0.15, seed=7)
     gone = threading.Event()

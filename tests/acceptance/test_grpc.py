@@ -39,7 +39,7 @@ def test_the_python_client_takes_captures_and_refunds(platform: Platform, shop: 
 class Stub:
     """The generated stub with a shop's key; each call has an idempotency key of its own unless one is given.
 
-    A call that another one on its payment, such as a webhook's, keeps out is made again.
+    A call that is refused for the moment, as where a webhook has the payment, is made again.
     """
 
     stub: Any
@@ -52,7 +52,7 @@ class Stub:
             try:
                 return getattr(self.stub, method).with_call(request, metadata=metadata, timeout=30)
             except grpc.RpcError as error:
-                if error.code() is not grpc.StatusCode.ABORTED:
+                if error.code() not in {grpc.StatusCode.ABORTED, grpc.StatusCode.RESOURCE_EXHAUSTED}:
                     raise
                 return None
 

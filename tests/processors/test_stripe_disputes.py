@@ -2,7 +2,7 @@
 
 import json
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, date, datetime
 from typing import Any
 
@@ -144,18 +144,18 @@ async def test_refunds_count_only_while_they_are_good(
 ) -> None:
     """Stripe's own amount_refunded counts what is pending, too."""
 
-    async def refunded(where: Sandbox, amount: int) -> None:
-        at, last = StripeAccount(where), Totals(1999, amount, "USD")
+    async def refunded(where: Sandbox, wanted: Callable[[Totals], bool]) -> Totals:
+        at = StripeAccount(where)
         request = make_authorization(make_card(number), Method.CREDIT_CARD)
         async with opened(StripeProcessor(StripeEndpoint(where.url))) as stripe:
             approved = await stripe.authorize(at.account, request)
             assert isinstance(approved, Approved)
             await stripe.refund(at.account, make_refund(request, approved, amount=500))
-            intent = approved.processor_payment_id
-            await eventually(lambda: stripe.read_totals(at.account, intent), lambda found: found == last)
+            return await eventually(lambda: stripe.read_totals(at.account, approved.processor_payment_id), wanted)
 
-    await refunded(slow_sandbox, at_first)
-    await refunded(sandbox, at_last)
+    first, last = Totals(1999, at_first, "USD"), Totals(1999, at_last, "USD")
+    assert await refunded(slow_sandbox, lambda found: True) == first
+    assert await refunded(sandbox, lambda found: found == last) == last
 
 
 async def test_all_pages_of_refunds_are_added_up(sandbox: Sandbox) -> None:

@@ -19,6 +19,7 @@ from server.storage.short_transactions import ShortTransactions
 from server.usecases.page_tokens import PageTokens
 from server.usecases.reviews import ReviewDesk
 from tests.factories import approved
+from tests.refusals import again_while
 from tests.storage.conftest import Till
 from tests.storage.test_reviews import HOUR, held, settle
 
@@ -69,15 +70,11 @@ async def test_a_claim_lapses_and_its_holder_may_prolong_it(till: Till, desk: Re
 async def test_of_two_who_claim_at_once_one_has_it(till: Till, desk: ReviewDesk) -> None:
     payment = await held(till)
 
-    async def claim(name: str) -> ReviewCase | KassaError:
-        while True:
-            try:
-                return await desk.claim(till.merchant, payment.id, name)
-            except KassaError as refusal:
-                if refusal.reason is not Reason.SERVICE_UNAVAILABLE:  # the other stood still with its lock
-                    return refusal
+    async def claim(name: str) -> ReviewCase:
+        """Also where the other stands still with its lock."""
+        return await again_while(Reason.SERVICE_UNAVAILABLE, lambda: desk.claim(till.merchant, payment.id, name))
 
-    results = await asyncio.gather(claim("Ada"), claim("Grace"))
+    results = await asyncio.gather(claim("Ada"), claim("Grace"), return_exceptions=True)
     winners = [one.review.claimed_by for one in results if isinstance(one, ReviewCase)]
     losers = [one.metadata["claimed_by"] for one in results if isinstance(one, KassaError)]
     assert len(winners) == 1 and losers == winners

@@ -1,11 +1,10 @@
 """The gateway as `bootstrap` wires it, without its gRPC face: this worker's database, and the sandbox's processors."""
 
-import asyncio
 import secrets
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
-from typing import Any, TypeVar, cast
+from typing import Any, cast
 from uuid import UUID, uuid4
 
 import pytest
@@ -30,9 +29,9 @@ from tests.cluster import TEMPLATE, Cluster, Database
 from tests.factories import make_payment
 from tests.processors.requests_to_processors import make_card
 from tests.processors.sandbox_process import Json, Sandbox, running
+from tests.refusals import again_while
 from tests.storage.conftest import ALLOWED, Till
 
-T = TypeVar("T")
 THREE_D_SECURE = "4000002760003184"
 
 
@@ -73,21 +72,10 @@ def empty(owner: Engine) -> None:
         connection.execute(text(f"TRUNCATE {tables} CASCADE"))
 
 
-async def taken(call: Callable[[], Awaitable[T]]) -> T:
-    """Calls again while too much waits, as whoever is told so should: many at once may find a machine that stands."""
-    while True:
-        try:
-            return await call()
-        except KassaError as refusal:
-            if refusal.reason is not Reason.OVERLOADED:
-                raise
-        await asyncio.sleep(0.1)
-
-
 async def to_its_end(call: Callable[[], Awaitable[object]]) -> None:
     """Carries a contender of a race to its end, which may be a refusal."""
     with suppress(KassaError):
-        await taken(call)
+        await again_while(Reason.OVERLOADED, call)
 
 
 @dataclass

@@ -54,16 +54,18 @@ async def test_a_refund_that_fails_while_it_is_booked_is_put_right(
 ) -> None:
     payment = await gateway.capture(await gateway.pay(make_card(number=REFUNDS_FAIL)))
     refund_id = refund_in_dashboard(gateway, payment, 500)
-    book = gateway.core.store.book_refund
+    book, booked = gateway.core.store.book_refund, list[ExternalRefund]()
 
     async def book_late(row: ExternalRefund) -> bool:
         """The processor has confirmed it; the refund fails, and the news of that comes before we have booked it."""
+        booked.append(row)
         await has_failed(gateway, payment)
         await gateway.core.handle(event(payment, "refund.failed", refund_id))
         return await book(row)
 
     monkeypatch.setattr(gateway.core.store, "book_refund", book_late)
     await gateway.core.handle(event(payment, "refund.created", refund_id))
+    assert len(booked) == 1
     after = await gateway.now(payment)
     assert (after.state, after.amount_captured, after.amount_refunded) == (State.COMPLETED, 1999, 0)
     assert gateway.booked(payment)["refunded"] == 0

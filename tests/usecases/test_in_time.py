@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -29,6 +29,7 @@ from tests.cluster import Database
 from tests.factories import approved
 from tests.processors.requests_to_processors import make_card
 from tests.processors.sandbox_process import Sandbox
+from tests.refusals import again_while
 from tests.storage.gate import broken
 from tests.usecases.conftest import Gateway, gateway_at
 from tests.usecases.shop import Shop, shop_at
@@ -63,17 +64,6 @@ async def database_that_hangs(gateway: Gateway) -> AsyncIterator[None]:
         connection.rollback()
 
 
-async def last_answer(call: Callable[[], Awaitable[Payment]]) -> Payment:
-    """Repeats a call until it is no longer in flight; where all is slow, a lease is over before it is made use of."""
-    async with asyncio.timeout(60):
-        while True:
-            try:
-                return await call()
-            except KassaError as refusal:
-                if refusal.reason is not Reason.REQUEST_IN_FLIGHT:
-                    raise
-
-
 async def test_a_payment_that_the_database_took_too_late_is_never_charged(shop: Shop) -> None:
     """Its customer has long paid elsewhere. Recovery finds that nothing was asked for, and so it ends."""
     gateway = shop.gateway
@@ -105,10 +95,11 @@ async def test_a_capture_that_the_database_took_too_late_waits_for_its_repeat(ga
     assert gateway.booked(held)["captured"] == 0
     gateway.write("UPDATE transactions SET lease_until = now() - interval '1 second' WHERE merchant_id = :merchant")
 
-    async def repeated() -> Payment:
+    async def repeat() -> Payment:
         return (await gateway.use_cases.capture(gateway.caller, key, held.id, None)).value
 
-    assert (await last_answer(repeated)).state is State.COMPLETED
+    # Where all is slow, a lease is over before use is made of it.
+    assert (await again_while(Reason.REQUEST_IN_FLIGHT, repeat)).state is State.COMPLETED
     assert gateway.booked(held)["captured"] == held.amount
 
 
@@ -159,7 +150,7 @@ async def test_a_payment_whose_account_is_read_too_late_is_not_sent(
         assert told.value.reason is Reason.REQUEST_IN_FLIGHT
     assert not gateway.sandbox.payments(gateway.books["stripe"])
     gateway.write("UPDATE transactions SET lease_until = now() - interval '1 second' WHERE merchant_id = :merchant")
-    paid = await last_answer(lambda: shop.pay(make_card(), key="order-1"))
+    paid = await again_while(Reason.REQUEST_IN_FLIGHT, lambda: shop.pay(make_card(), key="order-1"))
     assert paid.state is State.COMPLETED
 
 
