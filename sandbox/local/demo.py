@@ -51,12 +51,12 @@ def ensure_demo(url: str, path: Path, issue_platform_key: Callable[[], str]) -> 
 
 
 def write_demo_env(  # noqa: PLR0913 - what the file holds
-    path: Path, demo: Demo, *, url: str, grpc: str, sandbox_url: str, databases: Mapping[str, str]
+    path: Path, demo: Demo, *, url: str, grpc: str, sandbox_url: str, operator: Mapping[str, str]
 ) -> None:
     """Writes the file that a shell sources to talk to this stack; only its owner can read it.
 
     Args:
-        databases: Variables by which `kassa rules …` and other commands for operators find the database.
+        operator: Variables that `kassa check-books` and other commands for operators need.
     """
     lines = {
         "KASSA_URL": url,
@@ -65,7 +65,7 @@ def write_demo_env(  # noqa: PLR0913 - what the file holds
         "KASSA_PLATFORM_KEY": demo.platform_key,
         "KASSA_MERCHANT_ID": demo.merchant_id,
         "SANDBOX_URL": sandbox_url,
-        **databases,
+        **operator,
     }
     write_private(path, "".join(f"{name}={shlex.quote(value)}\n" for name, value in lines.items()))
 

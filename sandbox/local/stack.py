@@ -242,11 +242,13 @@ class LocalStack:
             self._supervisor.check_alive()
             raise StackError(f"{self.url} does not answer: {error}") from error
         self._supervisor.check_alive()
-        databases = {
+        operator = {
             "KASSA_DATABASE_URL": self.site.databases[parts.WRITER],
             "KASSA_DATABASE_READER_URL": self.site.databases[parts.READER],
+            "KASSA_SECRET_KEY": self.site.credentials.secret_key,
+            "KASSA_ENCRYPTION_KEY": self.site.credentials.encryption_key,
         }
-        write_demo_env(path, self.demo, url=self.url, grpc=self.grpc, sandbox_url=self.sandbox_url, databases=databases)
+        write_demo_env(path, self.demo, url=self.url, grpc=self.grpc, sandbox_url=self.sandbox_url, operator=operator)
 
     def _issue_platform_key(self) -> str:
         printed = run_to_end(parts.issue_platform_key(self.site), self._supervisor.log("platform-key"))

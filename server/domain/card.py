@@ -1,6 +1,7 @@
 """Card numbers: checked, recognised, used once, never shown. Called by `rpc` parsing and by the adapters."""
 
 import re
+from collections.abc import Container
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -8,6 +9,7 @@ from server.domain.errors import InvalidField
 
 MIN_DIGITS, MAX_DIGITS = 12, 19
 _BETWEEN_DIGITS = r"[\s.-]"
+_SEPARATORS = {ord(one): None for one in map(chr, range(0x3001)) if re.match(_BETWEEN_DIGITS, one)}
 _DIGIT_GROUPS = re.compile(rf"[0-9]+(?:{_BETWEEN_DIGITS}[0-9]+)*")
 
 # Issuer ranges by prefix (first, last) and the lengths a brand issues: https://en.wikipedia.org/wiki/Payment_card_number
@@ -74,8 +76,17 @@ def brand_of(number: str) -> str:
     return "unknown"
 
 
-def holds_card_number(text: str) -> bool:
-    """Says whether text seems to hold a card number: digits, in groups or not, that a network issues and that check."""
+def writes_number(text: str, number: str) -> bool:
+    """Says whether text holds this number, in groups or not."""
+    return number in text.translate(_SEPARATORS)
+
+
+def holds_card_number(text: str, lengths: Container[int] = range(MIN_DIGITS, MAX_DIGITS + 1)) -> bool:
+    """Says whether text seems to hold a card number: digits, in groups or not, that a network issues and that check.
+
+    Args:
+        lengths: That are looked for; the fewer, the fewer numbers of other kinds are taken for a card's.
+    """
     for found in _DIGIT_GROUPS.findall(text):
         groups = re.split(_BETWEEN_DIGITS, found)
         for start in range(len(groups)):
@@ -84,7 +95,7 @@ def holds_card_number(text: str) -> bool:
                 number += group
                 if len(number) > MAX_DIGITS:
                     break
-                if len(number) >= MIN_DIGITS and brand_of(number) != "unknown" and luhn_ok(number):
+                if len(number) in lengths and brand_of(number) != "unknown" and luhn_ok(number):
                     return True
     return False
 
@@ -103,7 +114,7 @@ def check_card(card: Card, now: datetime) -> None:
     if not 1 <= card.exp_month <= 12:
         raise InvalidField("card.exp_month", "must be 1 to 12")
     if not now.year <= card.exp_year <= now.year + 50:
-        raise InvalidField("card.exp_year", "must be a four-digit year that is not over")
+        raise InvalidField("card.exp_year", "must be a four-digit year, this one to fifty years from now")
     if card.exp_year == now.year and card.exp_month < now.month:
         raise InvalidField("card.exp_month", "lies in the past: the card has expired")
     if card.cvc and not (card.cvc.isascii() and card.cvc.isdigit() and len(card.cvc) in {3, 4}):

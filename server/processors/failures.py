@@ -17,7 +17,7 @@ _WORDS: Mapping[DeclineCode, tuple[str, Advice]] = {
     DeclineCode.NOT_PERMITTED: ("The account may not be used for this payment.", Advice.TRY_ANOTHER_METHOD),
     DeclineCode.CURRENCY_NOT_ACCEPTED: ("The account does not take this currency.", Advice.TRY_ANOTHER_METHOD),
     DeclineCode.AUTHENTICATION_FAILED: (
-        "The customer was not authenticated; a card that asks for 3-D Secure needs a return_url in the request.",
+        "The customer was not authenticated. Only with a return_url in the request can a card ask for 3-D Secure.",
         Advice.TRY_ANOTHER_METHOD,
     ),
     DeclineCode.INSTRUMENT_INVALID: ("The payment instrument cannot be used.", Advice.TRY_ANOTHER_METHOD),

@@ -150,7 +150,9 @@ def metadata(value: Mapping[str, str], field: str = "metadata") -> dict[str, str
     if len(value) > MAX_METADATA_KEYS:
         raise InvalidField(field, f"must have at most {MAX_METADATA_KEYS} keys")
     for key, item in value.items():
-        text(key, field, longest=MAX_METADATA_KEY, required=True)
+        if not 1 <= len(key) <= MAX_METADATA_KEY:
+            raise InvalidField(field, f"must have keys of 1 to {MAX_METADATA_KEY} characters")
+        text(key, field, longest=MAX_METADATA_KEY)
         # A key that is no name, such as a card number put there by mistake, is not repeated in an error.
         text(item, f"{field}.{key}" if key.isidentifier() else field, longest=MAX_METADATA_VALUE)
     return dict(value)

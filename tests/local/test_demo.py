@@ -59,8 +59,8 @@ def gateway() -> Iterator[str]:
 
 
 def write(path: Path, demo: Demo) -> None:
-    databases = {"KASSA_DATABASE_URL": "postgresql+psycopg2://d"}
-    write_demo_env(path, demo, url="http://a", grpc="b", sandbox_url="http://c", databases=databases)
+    operator = {"KASSA_DATABASE_URL": "postgresql+psycopg2://d"}
+    write_demo_env(path, demo, url="http://a", grpc="b", sandbox_url="http://c", operator=operator)
 
 
 def test_a_first_start_makes_a_merchant_in_test_mode(gateway: str, tmp_path: Path) -> None:

@@ -20,7 +20,7 @@ from tests.rpc.conftest import create_request
 
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
 SUPPORTED = frozenset({"USD", "EUR", "JPY"})
-CARD = "4242424242424242"
+CARD, GROUPED, OTHER = "4242424242424242", "4242 4242 4242 4242", "5555555555554444"
 URLS = {"return_url": "https://shop.example/done", "cancel_url": "https://shop.example/gone"}
 
 
@@ -125,6 +125,13 @@ BAD: list[tuple[str, dict[str, Any]]] = [
     ("metadata", {"metadata": {CARD: ""}}),
     ("customer.id", {"customer": pb.Customer(id=CARD)}),
     ("return_url", {"return_url": f"https://shop.example/{CARD}"}),
+    *((field, {field: text}) for field in ("description",) for text in (GROUPED, GROUPED.replace(" ", "-"), OTHER)),
+    ("metadata", {"metadata": {"note": f"paid by {GROUPED}"}}),
+    ("metadata", {"metadata": {"pan": OTHER}}),
+    ("metadata", {"card": None, "processor_token": "pm_1", "metadata": {"pan": CARD}}),
+    ("description", {"card": None, "processor_token": "pm_1", "description": GROUPED}),
+    ("customer.device_id", {"customer": pb.Customer(device_id=GROUPED)}),
+    ("card.holder", {"card": pb.Card(number=CARD, exp_month=2, exp_year=2035, holder=f"Ada {OTHER}")}),
 ]
 
 
@@ -135,6 +142,19 @@ def test_a_wrong_field_is_named_and_never_quoted(field: str, changes: dict[str, 
     assert caught.value.field == field
     assert caught.value.reason is Reason.INVALID_FIELD
     assert CARD not in f"{caught.value} {caught.value.field}"
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"description": "Order 5012345678908"},  # it passes for a Maestro card's
+        {"metadata": {"order": "5012345678908", "parcel": "9400111899223100001234", "first": "4242", "second": "4242"}},
+        {"customer": pb.Customer(id=OTHER, device_id="356938035643809")},
+    ],
+    ids=["order", "metadata", "identifiers"],
+)
+def test_numbers_of_other_kinds_are_taken(changes: dict[str, Any]) -> None:
+    parse(**changes)
 
 
 def test_a_currency_that_is_switched_off_is_told_from_one_that_is_none() -> None:
@@ -169,6 +189,17 @@ def test_absent_amounts_mean_all_there_is() -> None:
     assert parse_amount(pb.RefundPaymentRequest(amount=5)) == 5
     with pytest.raises(InvalidField):
         parse_amount(pb.RefundPaymentRequest(amount=0))
+
+
+def test_a_card_number_as_cancel_reason_is_refused() -> None:
+    with pytest.raises(InvalidField, match="reason must not contain a card number"):
+        parse_cancel_reason(pb.CancelPaymentRequest(reason=f"paid by {GROUPED}"))
+
+
+@pytest.mark.parametrize("key", ["", "k" * 41])
+def test_a_wrong_key_of_metadata_is_told_from_a_wrong_value(key: str) -> None:
+    with pytest.raises(InvalidField, match="metadata must have keys of 1 to 40 characters"):
+        parse(metadata={key: "value"})
 
 
 def test_a_long_cancel_reason_is_refused() -> None:

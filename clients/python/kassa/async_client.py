@@ -12,6 +12,7 @@ from kassa.channel import open_async_channel
 from kassa.disputes import AsyncDisputes
 from kassa.errors import read_error
 from kassa.fraud import AsyncFraud
+from kassa.headers import authorization, with_key
 from kassa.ledger import AsyncLedger
 from kassa.requests import (
     AttentionFilter,
@@ -45,6 +46,9 @@ class AsyncClient:
         attempts: How often a call that got no answer is sent in all, with the same idempotency key.
         tls: Whether to encrypt; where it is None, unless the gateway is on this machine. The trusted roots are gRPC's,
             or those in the file that the environment's GRPC_DEFAULT_SSL_ROOTS_FILE_PATH names.
+
+    Raises:
+        ValueError: `api_key` is none.
     """
 
     def __init__(
@@ -56,8 +60,8 @@ class AsyncClient:
         attempts: int = 3,
         tls: bool | None = None,
     ) -> None:
-        self._channel = open_async_channel(target, tls)
         sender = AsyncSender(api_key, timeout, Retries(attempts))
+        self._channel = open_async_channel(target, tls)
         self.payments = AsyncPayments(self._channel, sender)
         self.attention = AsyncAttention(self._channel, sender)
         self.disputes = AsyncDisputes(self._channel, sender)
@@ -83,7 +87,7 @@ class AsyncSender:
     def __init__(
         self, api_key: str, timeout: float, retries: Retries, sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
     ) -> None:
-        self._authorization = ("authorization", f"Bearer {api_key}")
+        self._authorization = authorization(api_key)
         self._timeout = timeout
         self._retries = retries
         self._sleep = sleep
@@ -101,7 +105,7 @@ class AsyncSender:
     async def _send(
         self, method: "grpc.aio.UnaryUnaryMultiCallable[Request, Response]", request: Request, key: str | None
     ) -> Response:
-        metadata = (self._authorization,) if key is None else (self._authorization, ("idempotency-key", key))
+        metadata = with_key(self._authorization, key)
         attempt = 1
         while True:
             try:

@@ -58,6 +58,8 @@ class Customer(TypedDict, total=False):
     email: str
     ip: str
     device_id: str
+    phone: str
+    user_agent: str
 
 
 class Address(TypedDict, total=False):
@@ -201,12 +203,19 @@ class DisputeEvidence(TypedDict, total=False):
     access_activity_log: str
 
 
+_INSTRUMENTS = pb.CreatePaymentRequest.DESCRIPTOR.oneofs_by_name["instrument"].fields
+
+
 def create_request(fields: NewPayment) -> pb.CreatePaymentRequest:
     """Makes the message; protobuf reads mappings as messages and names as enum values.
 
     Raises:
-        ValueError: A name or a value is none of the contract's.
+        ValueError: A name or a value is none of the contract's, or there is more than one instrument: of those protobuf
+            would keep the last.
     """
+    instruments = [one.name for one in _INSTRUMENTS if fields.get(one.name) is not None]
+    if len(instruments) > 1:
+        raise ValueError(f"give one instrument, not {' and '.join(instruments)}")
     return pb.CreatePaymentRequest(**_loose(fields))
 
 

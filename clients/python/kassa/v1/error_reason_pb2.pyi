@@ -141,10 +141,11 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     REFUND_EXCEEDS_CAPTURED: _ErrorReason.ValueType  # 17
     """More is to be refunded than was captured and has not been refunded yet.
 
-    Example: a second full refund.
+    Example: a refund of 1999 where 500 are left. Where nothing is left the payment is REFUNDED, and the reason is
+    PAYMENT_STATE_INVALID.
 
         {"reason": "REFUND_EXCEEDS_CAPTURED", "domain": "kassa",
-         "metadata": {"amount": "1999", "amount_refundable": "0"}}
+         "metadata": {"amount": "1999", "amount_refundable": "500"}}
     """
     PAYMENT_DISPUTED: _ErrorReason.ValueType  # 18
     """The customer disputes the payment, so it cannot be refunded.
@@ -474,10 +475,11 @@ Example: CapturePayment of 2000 where 1999 are authorized.
 REFUND_EXCEEDS_CAPTURED: ErrorReason.ValueType  # 17
 """More is to be refunded than was captured and has not been refunded yet.
 
-Example: a second full refund.
+Example: a refund of 1999 where 500 are left. Where nothing is left the payment is REFUNDED, and the reason is
+PAYMENT_STATE_INVALID.
 
     {"reason": "REFUND_EXCEEDS_CAPTURED", "domain": "kassa",
-     "metadata": {"amount": "1999", "amount_refundable": "0"}}
+     "metadata": {"amount": "1999", "amount_refundable": "500"}}
 """
 PAYMENT_DISPUTED: ErrorReason.ValueType  # 18
 """The customer disputes the payment, so it cannot be refunded.

@@ -1090,7 +1090,7 @@ class CreatePaymentRequest(_message.Message):
     processor_token: _builtins.str
     """A token of the processor's own, such as a Stripe payment method `pm_…`."""
     description: _builtins.str
-    """A text for the customer, at most 1,000 characters."""
+    """A text for the customer, at most 1,000 characters; it may not hold a card number, with blanks or without."""
     return_url: _builtins.str
     """Where the customer returns to after a redirect; needed for wallets."""
     cancel_url: _builtins.str
@@ -1117,7 +1117,7 @@ class CreatePaymentRequest(_message.Message):
 
     @_builtins.property
     def metadata(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
-        """The merchant's own data: at most 50 keys of 40 characters, values of 500."""
+        """The merchant's own data: at most 50 keys of 40 characters, values of 500; no card number either."""
 
     def __init__(
         self,
