@@ -283,7 +283,7 @@ def _dispute_use_cases(core: Core) -> DisputeUseCases:
     return DisputeUseCases(
         answer=AnswerDispute(core.store, core.follow, core.hasher(), core.shield, lease_s=core.lease_s),
         get=GetDispute(core.store),
-        list=ListDisputes(NewestFirst(core.reads, PageTokens(core.key(Purpose.PAGE_TOKENS)))),
+        list=ListDisputes(core.store, NewestFirst(core.reads, PageTokens(core.key(Purpose.PAGE_TOKENS)))),
     )
 
 

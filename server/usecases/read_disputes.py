@@ -10,6 +10,7 @@ from server.storage.disputes import DisputeFilter, get_dispute, list_disputes
 from server.storage.payments import PaymentStore
 from server.usecases.answers import Caller, Page
 from server.usecases.newest_first import NewestFirst
+from server.usecases.operate import find_payment
 
 
 class GetDispute:
@@ -30,15 +31,17 @@ class GetDispute:
 class ListDisputes:
     """Lists disputes, newest first, in pages that stay stable while new ones come in."""
 
-    def __init__(self, pages: NewestFirst) -> None:
-        self._pages = pages
+    def __init__(self, store: PaymentStore, pages: NewestFirst) -> None:
+        self._store, self._pages = store, pages
 
     async def __call__(self, caller: Caller, wanted: DisputeFilter, page_size: int, page_token: str) -> Page[Dispute]:
         """Returns at most `page_size` disputes.
 
         Raises:
-            KassaError: PAGE_TOKEN_INVALID.
+            KassaError: PAGE_TOKEN_INVALID, or PAYMENT_NOT_FOUND where those of a payment are wanted.
         """
+        if wanted.payment_id is not None:
+            await find_payment(self._store, caller.merchant_id, wanted.payment_id)
 
         def read(connection: Connection, before: UUID | None, size: int) -> list[Dispute]:
             return list_disputes(connection, caller.merchant_id, wanted, before, size)

@@ -131,6 +131,8 @@ def test_disputes_are_listed_by_state_payment_and_deadline(platform: Platform, s
     assert disputes.disputes(other_shop) == []
     assert code(other_shop.call("GET", f"/v1/disputes/{first['id']}")) == "DISPUTE_NOT_FOUND"
     assert code(answer(other_shop, second, "accept")) == "DISPUTE_NOT_FOUND"
+    assert disputes.disputes(shop, payment_id=shop.paid()["id"]) == []
+    assert code(other_shop.call("GET", f"/v1/payments/{payment['id']}/disputes")) == "PAYMENT_NOT_FOUND"
 
 
 @pytest.mark.parametrize(

@@ -81,7 +81,8 @@ class DisputeServiceServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def ListDisputes(self, request, context):
-        """ListDisputes returns the merchant's disputes, newest first.
+        """ListDisputes returns the merchant's disputes, newest first. PAYMENT_NOT_FOUND: those of a payment are wanted that is
+        none of the merchant's.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -43,7 +43,9 @@ class DisputeServiceStub:
     GetDispute: _grpc.UnaryUnaryMultiCallable[_dispute_service_pb2.GetDisputeRequest, _dispute_service_pb2.Dispute]
     """GetDispute returns one dispute."""
     ListDisputes: _grpc.UnaryUnaryMultiCallable[_dispute_service_pb2.ListDisputesRequest, _dispute_service_pb2.ListDisputesResponse]
-    """ListDisputes returns the merchant's disputes, newest first."""
+    """ListDisputes returns the merchant's disputes, newest first. PAYMENT_NOT_FOUND: those of a payment are wanted that is
+    none of the merchant's.
+    """
     AcceptDispute: _grpc.UnaryUnaryMultiCallable[_dispute_service_pb2.AcceptDisputeRequest, _dispute_service_pb2.Dispute]
     """AcceptDispute gives a dispute up: it is lost, and the customer keeps the money.
 
@@ -67,7 +69,9 @@ class DisputeServiceAsyncStub(DisputeServiceStub):
     GetDispute: _aio.UnaryUnaryMultiCallable[_dispute_service_pb2.GetDisputeRequest, _dispute_service_pb2.Dispute]  # type: ignore[assignment]
     """GetDispute returns one dispute."""
     ListDisputes: _aio.UnaryUnaryMultiCallable[_dispute_service_pb2.ListDisputesRequest, _dispute_service_pb2.ListDisputesResponse]  # type: ignore[assignment]
-    """ListDisputes returns the merchant's disputes, newest first."""
+    """ListDisputes returns the merchant's disputes, newest first. PAYMENT_NOT_FOUND: those of a payment are wanted that is
+    none of the merchant's.
+    """
     AcceptDispute: _aio.UnaryUnaryMultiCallable[_dispute_service_pb2.AcceptDisputeRequest, _dispute_service_pb2.Dispute]  # type: ignore[assignment]
     """AcceptDispute gives a dispute up: it is lost, and the customer keeps the money.
 
@@ -100,7 +104,9 @@ class DisputeServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _dispute_service_pb2.ListDisputesRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_dispute_service_pb2.ListDisputesResponse, _abc.Awaitable[_dispute_service_pb2.ListDisputesResponse]]:
-        """ListDisputes returns the merchant's disputes, newest first."""
+        """ListDisputes returns the merchant's disputes, newest first. PAYMENT_NOT_FOUND: those of a payment are wanted that is
+        none of the merchant's.
+        """
 
     @_abc_1.abstractmethod
     def AcceptDispute(

@@ -28,6 +28,9 @@ if _version_not_supported:
 class MerchantServiceStub(object):
     """MerchantService administers merchants. It is called with a platform key; with a merchant's own key only GetMerchant
     is allowed, for that merchant.
+
+    It takes no idempotency keys: whoever repeats a create whose answer was lost makes another one, and finds the first in
+    the list, to switch off or to revoke. No money moves by any of these calls.
     """
 
     def __init__(self, channel):
@@ -96,6 +99,9 @@ class MerchantServiceStub(object):
 class MerchantServiceServicer(object):
     """MerchantService administers merchants. It is called with a platform key; with a merchant's own key only GetMerchant
     is allowed, for that merchant.
+
+    It takes no idempotency keys: whoever repeats a create whose answer was lost makes another one, and finds the first in
+    the list, to switch off or to revoke. No money moves by any of these calls.
     """
 
     def CreateMerchant(self, request, context):
@@ -245,6 +251,9 @@ def add_MerchantServiceServicer_to_server(servicer, server):
 class MerchantService(object):
     """MerchantService administers merchants. It is called with a platform key; with a merchant's own key only GetMerchant
     is allowed, for that merchant.
+
+    It takes no idempotency keys: whoever repeats a create whose answer was lost makes another one, and finds the first in
+    the list, to switch off or to revoke. No money moves by any of these calls.
     """
 
     @staticmethod

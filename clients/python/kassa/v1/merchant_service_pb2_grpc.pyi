@@ -29,6 +29,9 @@ GRPC_VERSION: str
 class MerchantServiceStub:
     """MerchantService administers merchants. It is called with a platform key; with a merchant's own key only GetMerchant
     is allowed, for that merchant.
+
+    It takes no idempotency keys: whoever repeats a create whose answer was lost makes another one, and finds the first in
+    the list, to switch off or to revoke. No money moves by any of these calls.
     """
 
     @_typing.overload
@@ -64,6 +67,9 @@ class MerchantServiceStub:
 class MerchantServiceAsyncStub(MerchantServiceStub):
     """MerchantService administers merchants. It is called with a platform key; with a merchant's own key only GetMerchant
     is allowed, for that merchant.
+
+    It takes no idempotency keys: whoever repeats a create whose answer was lost makes another one, and finds the first in
+    the list, to switch off or to revoke. No money moves by any of these calls.
     """
 
     def __init__(self, channel: _aio.Channel) -> None: ...
@@ -95,6 +101,9 @@ class MerchantServiceAsyncStub(MerchantServiceStub):
 class MerchantServiceServicer(metaclass=_abc_1.ABCMeta):
     """MerchantService administers merchants. It is called with a platform key; with a merchant's own key only GetMerchant
     is allowed, for that merchant.
+
+    It takes no idempotency keys: whoever repeats a create whose answer was lost makes another one, and finds the first in
+    the list, to switch off or to revoke. No money moves by any of these calls.
     """
 
     @_abc_1.abstractmethod
