@@ -196,6 +196,23 @@ def facts_of(part: Condition | Term) -> Iterator[FactRef]:
             assert_never(part)
 
 
+def texts_of(condition: Condition) -> Iterator[tuple[FactRef, str, str]]:
+    """Yields every text that the whole of a fact is compared with, and the list that holds it or nothing."""
+    match condition:
+        case And() | Or():
+            for operand in condition.operands:
+                yield from texts_of(operand)
+        case Not():
+            yield from texts_of(condition.operand)
+        case Membership():
+            for value in sorted(map(str, condition.values)):
+                yield condition.fact, value, condition.list_name
+        case Comparison(left=FactRef() as fact, right=Literal(value=str() as text)):
+            yield fact, text, ""
+        case Comparison(left=Literal(value=str() as text), right=FactRef() as fact):
+            yield fact, text, ""
+
+
 def memberships_of(condition: Condition) -> Iterator[Membership]:
     """Yields every mention of a list by its name, repeats included."""
     match condition:

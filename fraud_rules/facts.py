@@ -84,6 +84,15 @@ class Fact:
 _SHORTEST_IPV4 = re.compile(r"(?:(?:25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])(?:\.(?!$)|$)){4}", re.ASCII)
 
 
+def is_address(text: str) -> bool:
+    """Says whether text is an IPv4 or IPv6 address."""
+    try:
+        ip_address(text)
+    except ValueError:
+        return False
+    return True
+
+
 def _address(text: str) -> str:
     if _SHORTEST_IPV4.fullmatch(text):  # as nearly all are; parsing them takes ten times as long
         return text

@@ -3,12 +3,13 @@
 What takes comparing rules with each other is in `analysis`, which `check` alone runs.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from decimal import Decimal
 
 from fraud_rules.document import Node
 from fraud_rules.errors import Severity, nearest
-from fraud_rules.expressions import Condition, facts_of, memberships_of
+from fraud_rules.expressions import Condition, facts_of, memberships_of, texts_of
+from fraud_rules.facts import Case, is_address
 from fraud_rules.fields import Fields
 from fraud_rules.rules import Mode, Rule, RuleFile, Thresholds, words_of
 from fraud_rules.satisfiability import satisfiable
@@ -52,7 +53,7 @@ def check_declared(fields: Fields, file: RuleFile, lists: Node | None, metadata:
 
 
 def check_conditions(fields: Fields, rules: Sequence[Rule], places: Mapping[int, Node]) -> None:
-    """Warns of rules that can never fire, and of rules that ask the same as another."""
+    """Warns of rules that can never fire, of addresses that are none, and of rules that ask the same as another."""
     first: dict[Condition, Rule] = {}
     for rule in rules:
         place = places[rule.line]
@@ -61,6 +62,23 @@ def check_conditions(fields: Fields, rules: Sequence[Rule], places: Mapping[int,
         elif rule.condition in first:
             fields.problem(place, f"{rule.id} asks the same as {first[rule.condition].id}", "", Severity.WARNING)
         first.setdefault(rule.condition, rule)
+        for message, hint in _impossible_addresses(rule.condition):
+            fields.problem(place, message, hint, Severity.WARNING)
+
+
+def _impossible_addresses(condition: Condition) -> Iterator[tuple[str, str]]:
+    """Says what no address can equal, and what to write; one entry of a list is enough to have somebody look at it."""
+    told: set[str] = set()
+    for fact, text, list_name in texts_of(condition):
+        if fact.word.case is not Case.ADDRESS or is_address(text) or (list_name and list_name in told):
+            continue
+        told.add(list_name)
+        message = f"{fact.name} is never {text[:80]!r}, which is not an IP address"
+        if list_name:
+            hint = f"lists/{list_name}.txt takes an address or network a line; a comment begins with two blanks and a #"
+        else:
+            hint = f'put networks in a list: {fact.name} in list("…")' if "/" in text else "write such as 203.0.113.7"
+        yield message, hint
 
 
 def check_scores(fields: Fields, file: RuleFile, node: Node) -> None:

@@ -14,7 +14,7 @@ import orjson
 import typer
 from rich.console import Console
 from rich.markup import escape
-from rich.table import Table
+from rich.table import Column, Table
 from sqlalchemy import Connection
 from sqlalchemy.exc import OperationalError
 
@@ -25,6 +25,7 @@ from server.domain.list_entry import EVERY_MERCHANT, ListEntry, NewListEntry, ch
 from server.settings import DatabaseSettings, SettingsError, load
 from server.storage.engine import make_engine
 from server.storage.list_entries import ListEntryFilter, add_list_entry, list_list_entries, remove_list_entry
+from server.terminal import folded
 
 T = TypeVar("T")
 
@@ -145,14 +146,16 @@ def _show(entries: Sequence[ListEntry], as_json: bool) -> None:
     if as_json:
         print(orjson.dumps([_plain(entry) for entry in entries], option=orjson.OPT_INDENT_2).decode())
         return
-    table = Table("entry", "list", "value", "whose", "author", "reason", "added (UTC)", "counts until", "removed by")
+    table = Table(Column("entry", no_wrap=True), *folded("list and value", "who and why"), Column("UTC", no_wrap=True))
     for entry in entries:
         until = entry.removed_at or entry.expires_at
-        cells = (entry.list_name, entry.value, _whose(entry) or "every merchant", entry.author, entry.reason)
+        ended = f"\nremoved by {entry.removed_by}" if entry.removed_by else ""
         table.add_row(
-            render_id(Prefix.LIST_ENTRY, entry.id), *(escape(cell) for cell in cells), f"{entry.created_at:%F %T}",
-            f"{until:%F %T}" if until else "for ever", escape(entry.removed_by),
-        )  # fmt: skip
+            render_id(Prefix.LIST_ENTRY, entry.id),
+            escape(f"{entry.list_name}\n{entry.value}"),
+            escape(f"{entry.author}: {entry.reason}\nfor {_whose(entry) or 'every merchant'}{ended}"),
+            f"{entry.created_at:%F %T}\n{f'{until:%F %T}' if until else 'for ever'}",
+        )
     Console().print(table)
 
 

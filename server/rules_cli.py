@@ -17,7 +17,7 @@ from server.bootstrap_fraud import pass_gates
 from server.domain.rulesets import NewRelease, Release, Role
 from server.screening.gates import sources_of
 from server.snooze_cli import as_plain
-from server.terminal import ask, database_settings, finding, print_json, usage
+from server.terminal import ask, database_settings, finding, folded, print_json, usage
 from server.usecases.release_rules import History
 
 _SHORT = 12
@@ -165,8 +165,8 @@ def _show_release(done: Release | None, *, as_json: bool) -> None:
 
 def _history_table(found: History) -> Table:
     table = Table(
-        Column("release", justify="right"), "time (UTC)", "role", "version", Column("share", justify="right"),
-        "author", "reason", "from", "",
+        Column("release", justify="right"), *folded("time (UTC)", "role"), Column("version", no_wrap=True),
+        Column("share", justify="right"), *folded("author", "reason", "from", ""),
     )  # fmt: skip
     newest = {release.number for release in found.in_force.values()}
     for line in found.lines:

@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 from rich.markup import escape
-from rich.table import Table
+from rich.table import Column, Table
 
 from server.clock import utc_now
 from server.domain.errors import InvalidField
@@ -19,7 +19,7 @@ from server.domain.list_entry import check_words
 from server.domain.snooze import NewSnooze, Snooze, check_expiry, check_rule_id
 from server.lists_cli import expiry
 from server.storage.snoozes import SnoozeFilter, list_snoozes
-from server.terminal import ask, print_json, usage
+from server.terminal import ask, folded, print_json, usage
 
 app = typer.Typer(name="snooze", no_args_is_help=True, help="Rules that are silent for a time, at most 30 days.")
 _MOST = 1_000
@@ -81,12 +81,16 @@ def _show(snoozes: Sequence[Snooze], *, as_json: bool) -> None:
     if as_json:
         print_json([as_plain(one) for one in snoozes])
         return
-    table = Table("snooze", "rule", "author", "reason", "since (UTC)", "until (UTC)", "ended by")
+    table = Table(Column("snooze", no_wrap=True), *folded("rule", "who and why"), Column("UTC", no_wrap=True))
     for one in snoozes:
         until = one.ended_at or one.expires_at
-        words = (escape(cell) for cell in (one.rule, one.author, one.reason))
-        name = render_id(Prefix.SNOOZE, one.id)
-        table.add_row(name, *words, f"{one.created_at:%F %T}", f"{until:%F %T}", escape(one.ended_by))
+        ended = f"\nended by {one.ended_by}" if one.ended_by else ""
+        table.add_row(
+            render_id(Prefix.SNOOZE, one.id),
+            escape(one.rule),
+            escape(f"{one.author}: {one.reason}{ended}"),
+            f"{one.created_at:%F %T}\n{until:%F %T}",
+        )
     Console().print(table)
 
 

@@ -10,6 +10,7 @@ from typing import NoReturn, TypeVar
 
 import orjson
 import typer
+from rich.table import Column
 from sqlalchemy.exc import SQLAlchemyError
 
 from server.bootstrap_fraud import RulesDesk, open_rules_desk
@@ -61,3 +62,8 @@ def usage(message: str) -> NoReturn:
     """Ends the command with 2, and says what is to be done."""
     print(message, file=sys.stderr)
     raise typer.Exit(2)
+
+
+def folded(*headers: str) -> list[Column]:
+    """Makes columns in which what is too long goes on in the next line, and nothing is cut."""
+    return [Column(header, overflow="fold") for header in headers]

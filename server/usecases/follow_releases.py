@@ -51,6 +51,8 @@ class FollowReleases:
         self._reads, self._transactions, self._rulesets = reads, transactions, rulesets
         self._watched, self._observe = watched, observe
         self._stamp: Stamp | None = None
+        self._offered = ""
+        """Hash of the version that the file was when it was last taken note of."""
         self._seen = 0
         self._obeyed: dict[Role, int] | None = None
         self._again_at = math.inf
@@ -103,26 +105,32 @@ class FollowReleases:
         if version is None:
             return False
         await self._release(version)
-        self._stamp = stamp
-        self._not_obeyed.discard(FILE)
-        self._show()
+        self._settle(stamp, version.hash)
         return True
 
     async def _prove(self, stamp: Stamp, releases: InForce) -> Version | None:
-        """Passes the file through the gates; None where there is nothing to release, or not yet."""
-        if self._stamp is None and await self._known(releases):
-            self._stamp = stamp
+        """Passes the file through the gates; None where there is nothing to release, or not yet.
+
+        A file that says what it said before was touched or copied, not edited: what was released since stays in force.
+        """
+        offered = (await asyncio.to_thread(lambda: released_version(self._watched.read()))).hash
+        if offered == self._offered or (self._stamp is None and await self._known(offered, releases)):
+            self._settle(stamp, offered)
             return None
         version = await asyncio.to_thread(lambda: self._rulesets.prove(self._watched.read()))
         # What was written to meanwhile may have been read half; the next look reads it again.
         return version if await asyncio.to_thread(self._watched.stamp) == stamp else None
 
-    async def _known(self, releases: InForce) -> bool:
-        version = await asyncio.to_thread(lambda: released_version(self._watched.read()))
-        known = bool(await self._reads.run(read_versions, [version.hash]))
+    def _settle(self, stamp: Stamp, offered: str) -> None:
+        self._stamp, self._offered = stamp, offered
+        self._not_obeyed.discard(FILE)
+        self._show()
+
+    async def _known(self, offered: str, releases: InForce) -> bool:
+        known = bool(await self._reads.run(read_versions, [offered]))
         live = releases.get(Role.LIVE)
-        if known and live is not None and live.hash != version.hash:
-            path, here, there = self._watched.path, version.hash[:12], live.hash[:12]
+        if known and live is not None and live.hash != offered:
+            path, here, there = self._watched.path, offered[:12], live.hash[:12]
             _log.warning("%s is version %s, which is known and not live; %s stays in force", path, here, there)
         return known
 

@@ -226,6 +226,31 @@ def test_what_is_legal_and_odd_earns_a_warning() -> None:
     assert "the threshold challenge is out of reach: the live scores add up to 0.3" in found
 
 
+@pytest.mark.parametrize(
+    ("condition", "text"),
+    [
+        ('ip in ["10.0.0.0/8", "10.0.0.1"]', "10.0.0.0/8"),
+        ('ip not in ["300.1.1.1"]', "300.1.1.1"),
+        ('"localhost" == ip', "localhost"),
+        ('amount > 5 and not ip == "10.0.0"', "10.0.0"),
+        ('ip in list("office_ips")', "10.0.0.1 # hq"),
+    ],
+)
+def test_what_no_address_can_equal_earns_a_warning(condition: str, text: str) -> None:
+    lists = {"office_ips": ("10.0.0.0/8", "192.0.2.1", "2001:db8::1", "10.0.0.1 # hq", "what")}
+    found = read_rules(ruleset_text(rule("any", condition)).encode(), "f.yaml", lists).warnings
+    assert [one.message for one in found if one.message.startswith("ip is never")] == [
+        f"ip is never {text!r}, which is not an IP address"
+    ]
+
+
+def test_addresses_earn_no_warning() -> None:
+    condition = 'ip in ["10.0.0.1", "2001:DB8::1"] or ip == "192.0.2.1" or ip in list("office_ips")'
+    lists = {"office_ips": ("10.0.0.0/8", "192.0.2.1")}
+    found = read_rules(ruleset_text(rule("any", condition)).encode(), "f.yaml", lists).warnings
+    assert not [one for one in found if "address" in one.message]
+
+
 def test_scores_without_a_threshold_earn_a_warning() -> None:
     assert "rules have scores and there is no threshold" in _warnings(ONE)
 

@@ -25,6 +25,7 @@ def test_promote_and_rollback_write_the_history_that_is_shown(desk: Desk) -> Non
     assert [("in force" in row) for row in rows] == [True, False, False]
     assert all(word in rows[1] for word in ("bob", "stricter", "second.yaml", hash_of(second)[:12]))
     assert "ada" in rows[0]
+    assert hash_of(first)[:12] in desk.run("history", COLUMNS="80")[1]  # what other commands take is never cut
     told = desk.told("history", "--last", "1")
     assert told["in_force"]["LIVE"]["hash"] == hash_of(first)
     assert [(one["release"]["number"], one["release"]["reason"]) for one in told["releases"]] == [(3, "too strict")]

@@ -33,6 +33,7 @@ def test_a_rule_is_silenced_shown_and_acts_again(live: Desk) -> None:
     assert "any is snoozed until" in live.run("history")[1]
     code, output = live.run("snooze", "list", "any")
     assert (code, snooze["id"] in output, "A campaign." in output) == (0, True, True)
+    assert snooze["id"] in live.run("snooze", "list", COLUMNS="80")[1]
     (ended,) = live.told("snooze", "end", snooze["id"], "--author", "grace")
     assert (ended["ended_by"], ended["ended_at"] is None) == ("grace", False)
     assert live.told("snooze", "list") == live.told("history")["snoozed"] == []

@@ -83,3 +83,12 @@ def test_an_incomplete_environment_is_named(run: Run, monkeypatch: pytest.Monkey
     monkeypatch.delenv("KASSA_DATABASE_URL")
     result = run("show")
     assert result.exit_code == 2 and "KASSA_DATABASE_URL" in result.stderr
+
+
+def test_nothing_of_an_entry_is_cut_on_a_narrow_terminal(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    name = f"l_{uuid4().hex}"
+    added = run("add", name, "2001:db8:1111:2222:3333:4444:5555:6666", "--reason", "It tests cards.", "--json")
+    monkeypatch.setenv("COLUMNS", "80")
+    output = run("show", name).stdout
+    assert json.loads(added.stdout)[0]["id"] in output
+    assert "…" not in output

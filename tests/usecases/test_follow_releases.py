@@ -78,6 +78,39 @@ async def test_a_rollback_survives_the_restart_of_a_server_whose_file_is_as_it_w
     assert len(query(own, "SELECT FROM ruleset_releases")) == 3
 
 
+async def test_a_rollback_survives_a_file_that_is_touched_and_lists_that_no_rule_names(
+    own: Database, tmp_path: Path
+) -> None:
+    path, lists = write(tmp_path / "rules.yaml", "5000"), tmp_path / "lists"
+    lists.mkdir()
+    async with server_at(own, path, begun=False) as server:
+        server.follow._watched = WatchedFile(path, lists=lists)
+        await server.follow.begin()
+        write(path, "5")
+        await server.follow.look()
+        await server.transactions.run(storage.roll_back, None, "ada", "too strict")
+        await server.follow.look()
+        path.touch()
+        await server.follow.look()
+        (lists / "others.txt").write_text("bob@example.com\n")
+        await server.follow.look()
+        assert not server.blocks
+    assert len(query(own, "SELECT FROM ruleset_releases")) == 3
+
+
+async def test_a_broken_edit_that_is_taken_back_is_trouble_no_longer(own: Database, tmp_path: Path) -> None:
+    path = write(tmp_path / "rules.yaml", "5")
+    async with server_at(own, path) as server:
+        sound = path.read_text()
+        path.write_text("rules: nothing")
+        await server.follow.look()
+        assert server.seen.not_obeyed == {module.FILE}
+        path.write_text(sound)
+        await server.follow.look()
+        assert not server.seen.not_obeyed and server.blocks
+    assert len(query(own, "SELECT FROM ruleset_releases")) == 1
+
+
 async def test_an_edit_is_a_release_that_other_servers_obey(own: Database, tmp_path: Path) -> None:
     path = write(tmp_path / "rules.yaml", "5000")
     elsewhere = tmp_path / "copy.yaml"
