@@ -5,7 +5,7 @@ follow Kleene, so `a or b` is true as soon as one side is, whatever the other. A
 """
 
 import operator
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from ipaddress import IPv4Network, IPv6Network
@@ -196,8 +196,8 @@ def facts_of(part: Condition | Term) -> Iterator[FactRef]:
             assert_never(part)
 
 
-def texts_of(condition: Condition) -> Iterator[tuple[FactRef, str, str]]:
-    """Yields every text that the whole of a fact is compared with, and the list that holds it or nothing."""
+def texts_of(condition: Condition) -> Iterator[tuple[FactRef, Collection[str | int], str]]:
+    """Yields what the whole of a fact is compared with, and the list that holds it or nothing."""
     match condition:
         case And() | Or():
             for operand in condition.operands:
@@ -205,12 +205,11 @@ def texts_of(condition: Condition) -> Iterator[tuple[FactRef, str, str]]:
         case Not():
             yield from texts_of(condition.operand)
         case Membership():
-            for value in sorted(map(str, condition.values)):
-                yield condition.fact, value, condition.list_name
+            yield condition.fact, condition.values, condition.list_name
         case Comparison(left=FactRef() as fact, right=Literal(value=str() as text)):
-            yield fact, text, ""
+            yield fact, (text,), ""
         case Comparison(left=Literal(value=str() as text), right=FactRef() as fact):
-            yield fact, text, ""
+            yield fact, (text,), ""
 
 
 def memberships_of(condition: Condition) -> Iterator[Membership]:

@@ -86,6 +86,8 @@ _SHORTEST_IPV4 = re.compile(r"(?:(?:25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])(?
 
 def is_address(text: str) -> bool:
     """Says whether text is an IPv4 or IPv6 address."""
+    if _SHORTEST_IPV4.fullmatch(text):
+        return True
     try:
         ip_address(text)
     except ValueError:
