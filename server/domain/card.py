@@ -1,7 +1,6 @@
 """Card numbers: checked, recognised, used once, never shown. Called by `rpc` parsing and by the adapters."""
 
 import re
-from collections.abc import Container
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -10,6 +9,12 @@ from server.domain.errors import InvalidField
 MIN_DIGITS, MAX_DIGITS = 12, 19
 _BETWEEN_DIGITS = r"[\s.-]"
 _SEPARATORS = {ord(one): None for one in map(chr, range(0x3001)) if re.match(_BETWEEN_DIGITS, one)}
+# Beside no other letter or digit, nor a group of them.
+_PRINTED = re.compile(
+    r"(?<![0-9A-Za-z])(?<![0-9A-Za-z][.-])(?<![0-9] )"
+    r"(?:[0-9]{4}([ .-])[0-9]{4}\1[0-9]{4}\1[0-9]{4}|[0-9]{4}([ .-])[0-9]{6}\2[0-9]{5})"
+    r"(?![0-9A-Za-z])(?![.-][0-9A-Za-z])(?! [0-9])"
+)
 _DIGIT_GROUPS = re.compile(rf"[0-9]+(?:{_BETWEEN_DIGITS}[0-9]+)*")
 
 # Issuer ranges by prefix (first, last) and the lengths a brand issues: https://en.wikipedia.org/wiki/Payment_card_number
@@ -81,12 +86,17 @@ def writes_number(text: str, number: str) -> bool:
     return number in text.translate(_SEPARATORS)
 
 
-def holds_card_number(text: str, lengths: Container[int] = range(MIN_DIGITS, MAX_DIGITS + 1)) -> bool:
-    """Says whether text seems to hold a card number: digits, in groups or not, that a network issues and that check.
+def holds_printed_number(text: str) -> bool:
+    """Says whether text holds a card number in groups, as cards have it printed.
 
-    Args:
-        lengths: That are looked for; the fewer, the fewer numbers of other kinds are taken for a card's.
+    Shops' own numbers, UUIDs and bank accounts do not look so; `holds_card_number` takes one in ten thousand UUIDs, and
+    one in ten numbers of sixteen digits, for a card's.
     """
+    return any(_is_issued(re.sub(r"\D", "", found[0])) for found in _PRINTED.finditer(text))
+
+
+def holds_card_number(text: str) -> bool:
+    """Says whether text seems to hold a card number: digits, in groups or not, that a network issues and that check."""
     for found in _DIGIT_GROUPS.findall(text):
         groups = re.split(_BETWEEN_DIGITS, found)
         for start in range(len(groups)):
@@ -95,9 +105,13 @@ def holds_card_number(text: str, lengths: Container[int] = range(MIN_DIGITS, MAX
                 number += group
                 if len(number) > MAX_DIGITS:
                     break
-                if len(number) in lengths and brand_of(number) != "unknown" and luhn_ok(number):
+                if len(number) >= MIN_DIGITS and _is_issued(number):
                     return True
     return False
+
+
+def _is_issued(number: str) -> bool:
+    return brand_of(number) != "unknown" and luhn_ok(number)
 
 
 def check_card(card: Card, now: datetime) -> None:

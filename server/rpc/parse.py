@@ -5,7 +5,7 @@ from typing import assert_never
 
 from kassa.v1 import payment_service_pb2 as pb
 
-from server.domain.card import Card, check_card, holds_card_number, writes_number
+from server.domain.card import Card, check_card, holds_printed_number, writes_number
 from server.domain.errors import InvalidField
 from server.domain.payment import Address, CaptureMethod, Customer, Method, RefundReason, State
 from server.processors.contract import BankOrCrypto, Instrument, ProcessorToken, Wallet
@@ -92,7 +92,7 @@ def parse_refund_reason(request: pb.RefundPaymentRequest) -> RefundReason | None
 def parse_cancel_reason(request: pb.CancelPaymentRequest) -> str:
     """Reads why a payment is called off, in the merchant's words."""
     reason = fields.text(request.reason, "reason", longest=_MAX_REASON)
-    if holds_card_number(reason, _LIKELY_LENGTHS):
+    if holds_printed_number(reason):
         raise InvalidField("reason", "must not contain a card number")
     return reason
 
@@ -174,22 +174,20 @@ def _lines(address: Address) -> str:
     return "|".join((address.line1, address.line2, address.city, address.region, address.postal_code))
 
 
-_LIKELY_LENGTHS = (15, 16)
-"""Of nearly all cards. Shops' own numbers of 13 digits, say, pass for a rare card's one time in ten."""
-
-
 def _check_card_numbers(command: CreatePaymentCommand, instrument: Instrument) -> None:
     """Refuses card numbers in fields that are stored as they come, or that rules see.
 
-    The one that pays is refused in all of them, and what looks like another where people write.
+    The one that pays is refused in all of them, any other where people write: what shops' programs write has numbers of
+    its own, and a payment must not be refused for one that looks like a card's.
     """
-    free = {
+    written = {
         "card.holder": instrument.holder if isinstance(instrument, Card) else "",
         "description": command.description,
-        "metadata": "|".join((*command.metadata.keys(), *command.metadata.values())),
     }
-    kept = free | {
+    kept = written | {
+        "metadata": "|".join((*command.metadata.keys(), *command.metadata.values())),
         "customer.id": command.customer.id,
+        "customer.email": command.customer.email,
         "customer.device_id": command.customer.device_id,
         "customer.phone": command.customer.phone,
         "customer.user_agent": command.customer.user_agent,
@@ -202,6 +200,6 @@ def _check_card_numbers(command: CreatePaymentCommand, instrument: Instrument) -
         for field, value in kept.items():
             if writes_number(value, instrument.number):
                 raise InvalidField(field, "must not contain the card number")
-    for field, value in free.items():
-        if holds_card_number(value, _LIKELY_LENGTHS):
+    for field, value in written.items():
+        if holds_printed_number(value):
             raise InvalidField(field, "must not contain a card number")

@@ -98,8 +98,9 @@ class CheckBooks:
             began = time.monotonic()
             drifts += await self._reads.run(run_check, check, payments)
             await asyncio.sleep(min(_LONGEST_REST_S, rest * (time.monotonic() - began)))
-        if drifts or not known.isdisjoint(payments):
-            await self._transactions.run(record_drift, [check.name for check in CHECKS], payments, drifts)
+        told = known.intersection(payments) | {(drift.merchant_id, drift.payment_id) for drift in drifts}
+        if told:
+            await self._transactions.run(record_drift, [check.name for check in CHECKS], [*told], drifts)
         for drift in drifts:
             if (drift.merchant_id, drift.payment_id) in known:
                 continue

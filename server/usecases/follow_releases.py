@@ -51,8 +51,10 @@ class FollowReleases:
         self._reads, self._transactions, self._rulesets = reads, transactions, rulesets
         self._watched, self._observe = watched, observe
         self._stamp: Stamp | None = None
+        self._first = True
+        """Whether the file was never taken note of yet."""
         self._offered = ""
-        """Hash of the version that the file was when it was last taken note of."""
+        """Hash of the version that it was when it was last; nothing while nobody knows what became of a release."""
         self._seen = 0
         self._obeyed: dict[Role, int] | None = None
         self._again_at = math.inf
@@ -104,6 +106,7 @@ class FollowReleases:
             return False
         if version is None:
             return False
+        self._offered = ""
         await self._release(version)
         self._settle(stamp, version.hash)
         return True
@@ -114,7 +117,7 @@ class FollowReleases:
         A file that says what it said before was touched or copied, not edited: what was released since stays in force.
         """
         offered = (await asyncio.to_thread(lambda: released_version(self._watched.read()))).hash
-        if offered == self._offered or (self._stamp is None and await self._known(offered, releases)):
+        if offered == self._offered or (self._first and await self._known(offered, releases)):
             self._settle(stamp, offered)
             return None
         version = await asyncio.to_thread(lambda: self._rulesets.prove(self._watched.read()))
@@ -122,7 +125,7 @@ class FollowReleases:
         return version if await asyncio.to_thread(self._watched.stamp) == stamp else None
 
     def _settle(self, stamp: Stamp, offered: str) -> None:
-        self._stamp, self._offered = stamp, offered
+        self._stamp, self._offered, self._first = stamp, offered, False
         self._not_obeyed.discard(FILE)
         self._show()
 
@@ -135,9 +138,9 @@ class FollowReleases:
         return known
 
     async def _release(self, version: Version) -> None:
-        first, path = self._stamp is None, self._watched.path
-        new = NewRelease(Role.LIVE, 100, FILE_AUTHOR, f"{'found at a start' if first else 'edited'}: {path}")
-        if first:
+        path, how = self._watched.path, "found at a start" if self._first else "edited"
+        new = NewRelease(Role.LIVE, 100, FILE_AUTHOR, f"{how}: {path}")
+        if self._first:
             await self._transactions.run(release_unless_known, version, new)
         else:
             await self._transactions.run(release_unless_since, version, new, self._seen)

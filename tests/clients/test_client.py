@@ -238,14 +238,16 @@ def test_names_outside_the_contract_are_refused_before_anything_is_sent(gateway:
         next(gateway.payments.list(created_after=datetime(2026, 1, 2)))
     with pytest.raises(ValueError, match="give one instrument, not card and processor_token"):
         gateway.payments.create(amount=1, currency="USD", method="CREDIT_CARD", card=CARD, processor_token="pm_1")
-    with pytest.raises(ValueError, match="idempotency_key must be made of printable ASCII"):
-        gateway.payments.capture("p", idempotency_key="é")
+    for key in ("é", "", "order 1", "k" * 256):
+        with pytest.raises(ValueError, match="idempotency_key must be 1 to 255 visible ASCII characters"):
+            gateway.payments.capture("p", idempotency_key=key)
 
 
 @pytest.mark.parametrize("client", [kassa.Client, kassa.AsyncClient])
-async def test_a_key_that_was_read_with_its_line_break_is_refused_at_once(client: Any) -> None:
+@pytest.mark.parametrize("api_key", ["sk_test_1\n", ""])
+async def test_an_api_key_that_is_none_is_refused_at_once(client: Any, api_key: str) -> None:
     with pytest.raises(ValueError, match="api_key"):
-        client("127.0.0.1:1", "sk_test_1\n")
+        client("127.0.0.1:1", api_key)
 
 
 @pytest.mark.parametrize(

@@ -20,7 +20,8 @@ from tests.rpc.conftest import create_request
 
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
 SUPPORTED = frozenset({"USD", "EUR", "JPY"})
-CARD, GROUPED, OTHER = "4242424242424242", "4242 4242 4242 4242", "5555555555554444"
+CARD, GROUPED = "4242424242424242", "4242 4242 4242 4242"
+OTHER, OTHER_GROUPED = "5555555555554444", "5555 5555 5555 4444"
 URLS = {"return_url": "https://shop.example/done", "cancel_url": "https://shop.example/gone"}
 
 
@@ -125,13 +126,13 @@ BAD: list[tuple[str, dict[str, Any]]] = [
     ("metadata", {"metadata": {CARD: ""}}),
     ("customer.id", {"customer": pb.Customer(id=CARD)}),
     ("return_url", {"return_url": f"https://shop.example/{CARD}"}),
-    *((field, {field: text}) for field in ("description",) for text in (GROUPED, GROUPED.replace(" ", "-"), OTHER)),
+    *(("description", {"description": text}) for text in (GROUPED, GROUPED.replace(" ", "-"), OTHER_GROUPED)),
+    ("description", {"description": "Amex 3782 822463 10005."}),
     ("metadata", {"metadata": {"note": f"paid by {GROUPED}"}}),
-    ("metadata", {"metadata": {"pan": OTHER}}),
-    ("metadata", {"card": None, "processor_token": "pm_1", "metadata": {"pan": CARD}}),
     ("description", {"card": None, "processor_token": "pm_1", "description": GROUPED}),
     ("customer.device_id", {"customer": pb.Customer(device_id=GROUPED)}),
-    ("card.holder", {"card": pb.Card(number=CARD, exp_month=2, exp_year=2035, holder=f"Ada {OTHER}")}),
+    ("card.holder", {"card": pb.Card(number=CARD, exp_month=2, exp_year=2035, holder=f"Ada {OTHER_GROUPED}")}),
+    ("customer.email", {"customer": pb.Customer(email=f"{CARD}@example.com")}),
 ]
 
 
@@ -147,11 +148,21 @@ def test_a_wrong_field_is_named_and_never_quoted(field: str, changes: dict[str, 
 @pytest.mark.parametrize(
     "changes",
     [
-        {"description": "Order 5012345678908"},  # it passes for a Maestro card's
-        {"metadata": {"order": "5012345678908", "parcel": "9400111899223100001234", "first": "4242", "second": "4242"}},
+        {"description": f"Order {OTHER}, cart b18c8632-2266-4668-8665-0967dbc38a39"},
+        {"description": f"IBAN DE89 {OTHER_GROUPED} 00, seats 41 42 43 44 45 46 47 48 49 50"},
+        {
+            "metadata": {
+                "order": OTHER,
+                "cart": "34007144-4448-492d-aa9f-1dd0c20af751",
+                "parcel": "9400111899223100001234",
+                "first": "4242",
+                "second": "4242",
+                "voucher": OTHER_GROUPED,
+            }
+        },
         {"customer": pb.Customer(id=OTHER, device_id="356938035643809")},
     ],
-    ids=["order", "metadata", "identifiers"],
+    ids=["order", "account", "metadata", "identifiers"],
 )
 def test_numbers_of_other_kinds_are_taken(changes: dict[str, Any]) -> None:
     parse(**changes)

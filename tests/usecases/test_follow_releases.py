@@ -13,6 +13,7 @@ from sqlalchemy import text
 
 from fraud_rules import RulesError, Sources, check_sources, read_sources
 from fraud_rules.trial import try_in_child
+from server.domain.errors import KassaError, Reason
 from server.domain.rulesets import Role
 from server.screening.watched_file import WatchedFile
 from server.storage import rulesets as storage
@@ -96,6 +97,43 @@ async def test_a_rollback_survives_a_file_that_is_touched_and_lists_that_no_rule
         await server.follow.look()
         assert not server.blocks
     assert len(query(own, "SELECT FROM ruleset_releases")) == 3
+
+
+async def test_a_rollback_survives_a_start_at_which_the_file_cannot_be_read(own: Database, tmp_path: Path) -> None:
+    path = write(tmp_path / "rules.yaml", "5000")
+    async with server_at(own, path) as server:
+        write(path, "5")
+        await server.follow.look()
+        await server.transactions.run(storage.roll_back, None, "ada", "too strict")
+    rolled_back = path.read_text()
+    path.unlink()
+    async with server_at(own, path) as server:
+        path.write_text(rolled_back)
+        await server.follow.look()
+        assert not server.blocks
+    assert len(query(own, "SELECT FROM ruleset_releases")) == 3
+
+
+async def test_an_edit_whose_release_got_no_answer_can_be_taken_back(
+    own: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = write(tmp_path / "rules.yaml", "5000")
+    async with server_at(own, path) as server:
+        run = server.follow._transactions.run
+
+        async def lost(*args: Any) -> None:
+            await run(*args)
+            raise KassaError(Reason.SERVICE_UNAVAILABLE, "The database cannot be reached.")
+
+        await server.follow.look()
+        write(path, "5")
+        with monkeypatch.context() as trouble:
+            trouble.setattr(server.follow._transactions, "run", lost)
+            with pytest.raises(KassaError):
+                await server.follow.look()
+        write(path, "5000")
+        await server.follow.look()
+        assert not server.blocks
 
 
 async def test_a_broken_edit_that_is_taken_back_is_trouble_no_longer(own: Database, tmp_path: Path) -> None:

@@ -1090,7 +1090,9 @@ class CreatePaymentRequest(_message.Message):
     processor_token: _builtins.str
     """A token of the processor's own, such as a Stripe payment method `pm_…`."""
     description: _builtins.str
-    """A text for the customer, at most 1,000 characters; it may not hold a card number, with blanks or without."""
+    """A text for the customer, at most 1,000 characters. No field may hold the card's number, with blanks or without; this one
+    may hold no other card's in groups either.
+    """
     return_url: _builtins.str
     """Where the customer returns to after a redirect; needed for wallets."""
     cancel_url: _builtins.str
@@ -1117,7 +1119,7 @@ class CreatePaymentRequest(_message.Message):
 
     @_builtins.property
     def metadata(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
-        """The merchant's own data: at most 50 keys of 40 characters, values of 500; no card number either."""
+        """The merchant's own data: at most 50 keys of 40 characters, values of 500."""
 
     def __init__(
         self,
