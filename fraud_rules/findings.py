@@ -69,10 +69,10 @@ def check_conditions(fields: Fields, rules: Sequence[Rule], places: Mapping[int,
 def _impossible_addresses(condition: Condition) -> Iterator[tuple[str, str]]:
     """Says what no address can equal, and what to write; one text of a list is enough to have somebody look at it."""
     for fact, texts, list_name in texts_of(condition):
-        none = [str(text) for text in texts if not is_address(str(text))] if fact.word.case is Case.ADDRESS else []
-        if not none:
+        wrong = [str(text) for text in texts if not is_address(str(text))] if fact.word.case is Case.ADDRESS else []
+        if not wrong:
             continue
-        text = min(none)
+        text = min(wrong)
         message = f"{fact.name} is never {text[:80]!r}, which is not an IP address"
         if list_name:
             hint = f"lists/{list_name}.txt takes an address or network a line; a comment begins with two blanks and a #"

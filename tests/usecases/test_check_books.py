@@ -12,8 +12,8 @@ from server.domain.decline import Advice, DeclineCode, Failure
 from server.domain.outcome import Declined
 from server.domain.payment import CaptureMethod, Payment, State, TransactionType
 from server.processors.contract import Wallet
-from server.storage.book_checks import CHECKS, run_check
-from server.storage.book_walks import BEGINNING, drift_counts, read_position
+from server.storage.book_checks import CHECKS, Drift, run_check
+from server.storage.book_walks import BEGINNING, drift_counts, read_position, record_drift
 from server.storage.external_refunds import ExternalRefund
 from server.usecases import check_books
 from server.usecases.check_books import WALK, BooksReport, CheckBooks
@@ -194,6 +194,25 @@ async def test_a_running_gateways_checks_rest_in_between(
         assert await asyncio.wait_for(books.walk(), 30) == 0
     assert checked == [CHECKS[0]]
     looking.cancel()
+
+
+async def test_a_look_forgets_nothing_that_another_finds_meanwhile(
+    gateway: Gateway, owner: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sound, drifts = await gateway.pay(), await gateway.capture(await gateway.pay())
+    doctor(owner, drifts, PAYMENT.format("amount_refunding = 1"))
+    found = Drift("journals_balance", sound.merchant_id, sound.id, "found by another look")
+    run, others = gateway.core.reads.run, [found]
+
+    async def meanwhile(work: Any, *args: Any) -> Any:
+        if work is run_check and others:
+            key = (found.merchant_id, found.payment_id)
+            await gateway.core.transactions.run(record_drift, [found.check], [key], [others.pop()])
+        return await run(work, *args)
+
+    monkeypatch.setattr(gateway.core.reads, "run", meanwhile)
+    assert await checks(gateway).walk() == 1
+    assert await counted(gateway) == {"journals_balance": 1, "refunds_add_up": 1}
 
 
 async def test_a_look_at_everything_takes_no_rest(gateway: Gateway, checked: list[object]) -> None:

@@ -48,7 +48,7 @@ class AsyncClient:
             or those in the file that the environment's GRPC_DEFAULT_SSL_ROOTS_FILE_PATH names.
 
     Raises:
-        ValueError: `api_key` is none.
+        ValueError: `api_key` cannot be a key, such as one that was read with its line break.
     """
 
     def __init__(
