@@ -12,6 +12,7 @@ import kassa
 import pytest
 from kassa.channel import use_tls
 from kassa.client import Payments, Sender
+from kassa.requests import create_request
 from kassa.retries import Retries
 from kassa.v1 import payment_service_pb2 as pb
 
@@ -236,11 +237,20 @@ def test_names_outside_the_contract_are_refused_before_anything_is_sent(gateway:
         gateway.payments.create(amount=1, currency="USD", **wrong)
     with pytest.raises(ValueError, match="created_after must have a time zone"):
         next(gateway.payments.list(created_after=datetime(2026, 1, 2)))
+
+
+def test_two_instruments_are_refused() -> None:
+    """Of those protobuf would keep the last."""
     with pytest.raises(ValueError, match="give one instrument, not card and processor_token"):
-        gateway.payments.create(amount=1, currency="USD", method="CREDIT_CARD", card=CARD, processor_token="pm_1")
-    for key in ("é", "", "order 1", "k" * 256):
-        with pytest.raises(ValueError, match="idempotency_key must be 1 to 255 visible ASCII characters"):
-            gateway.payments.capture("p", idempotency_key=key)
+        create_request(
+            {"amount": 1, "currency": "USD", "method": "CREDIT_CARD", "card": CARD, "processor_token": "pm_1"}
+        )
+
+
+@pytest.mark.parametrize("key", ["é", "", "order 1", "k" * 256])
+def test_an_idempotency_key_that_no_header_carries_is_refused(key: str) -> None:
+    with pytest.raises(ValueError, match="idempotency_key must be 1 to 255 visible ASCII characters"):
+        Sender("sk_test_1", 30, Retries(1)).write(None, None, key)  # type: ignore[arg-type]  # before anything is called
 
 
 @pytest.mark.parametrize("client", [kassa.Client, kassa.AsyncClient])
